@@ -1,0 +1,3 @@
+//! Letters over MLS (RFC 9420): the only place that knows OpenMLS.
+
+pub mod provider;
