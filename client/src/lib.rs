@@ -1,1 +1,2 @@
-//! placeholder
+//! Everything a person touches.
+pub mod key;
