@@ -13,6 +13,9 @@ use std::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 60;
 
+/// The system sets a new device's permissions a moment after it appears: 1 s is granted for that.
+const CLOSED_LOOKS: u32 = 4;
+
 /// HID usage page 0xF1D0, "FIDO alliance" (CTAP 2.1 §11.2.8.2), as an item of a report descriptor.
 const FIDO_USAGE_PAGE: [u8; 3] = [0x06, 0xd0, 0xf1];
 
@@ -35,26 +38,34 @@ fn wait_for_key(prompt: &mut dyn Prompt) -> Result<(), KeyError> {
         return Ok(());
     }
     let look = || keys_below(Path::new("/sys/class/hidraw"), Path::new("/dev"));
-    check_access(&first_found(look, LOOK_EVERY, prompt)?)
+    wait_until_open(look, LOOK_EVERY, prompt)
 }
 
-/// Looks until something is found, saying once that nothing is there yet.
-fn first_found(
+/// Looks until a key can be opened, saying once if nothing is there yet.
+fn wait_until_open(
     look: impl Fn() -> Vec<PathBuf>,
     pause: Duration,
     prompt: &mut dyn Prompt,
-) -> Result<Vec<PathBuf>, KeyError> {
+) -> Result<(), KeyError> {
+    let mut closed = 0;
     for turn in 0..LOOKS {
-        let found = look();
-        if !found.is_empty() {
-            return Ok(found);
+        let nodes = look();
+        if nodes.iter().any(opens) {
+            return Ok(());
         }
-        if turn == 0 {
-            prompt.insert();
+        match nodes.into_iter().next() {
+            Some(node) if closed == CLOSED_LOOKS => return Err(KeyError::NoAccess(node)),
+            Some(_) => closed += 1,
+            None if turn == 0 => prompt.insert(),
+            None => {}
         }
         thread::sleep(pause);
     }
     Err(KeyError::NoKey)
+}
+
+fn opens(node: &PathBuf) -> bool {
+    File::options().read(true).write(true).open(node).is_ok()
 }
 
 /// The device nodes of all FIDO keys, by their report descriptors.
@@ -72,18 +83,10 @@ fn keys_below(class: &Path, dev: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// One key that can be opened is enough; otherwise names the one that cannot.
-fn check_access(nodes: &[PathBuf]) -> Result<(), KeyError> {
-    let opens = |node: &PathBuf| File::options().read(true).write(true).open(node).is_ok();
-    match nodes.first() {
-        Some(node) if !nodes.iter().any(opens) => Err(KeyError::NoAccess(node.clone())),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
     use std::cell::Cell;
     use zeroize::Zeroizing;
 
@@ -118,36 +121,45 @@ mod tests {
     }
 
     #[test]
+    fn opening_asks_nothing() {
+        assert_eq!(open().unwrap().describe(), "USB security key");
+    }
+
+    #[test]
     fn asks_once_for_a_key_and_then_gives_up() {
         let mut prompt = Inserts::default();
-        let found = first_found(Vec::new, Duration::ZERO, &mut prompt);
-        assert!(matches!(found, Err(KeyError::NoKey)));
+        let refusal = wait_until_open(Vec::new, Duration::ZERO, &mut prompt).unwrap_err();
+        assert!(matches!(refusal, KeyError::NoKey));
         assert_eq!(prompt.0, 1);
     }
 
     #[test]
     fn a_key_plugged_in_late_is_found() {
+        let node = tempfile::NamedTempFile::new().unwrap();
         let looks = Cell::new(0);
         let look = || {
             looks.set(looks.get() + 1);
-            if looks.get() < 5 {
-                Vec::new()
-            } else {
-                vec![PathBuf::from("/dev/hidraw7")]
+            match looks.get() {
+                ..5 => Vec::new(),
+                5..8 => vec![PathBuf::from("/nonexistent/permissions-not-set-yet")],
+                _ => vec![node.path().to_owned()],
             }
         };
         let mut prompt = Inserts::default();
-        let found = first_found(look, Duration::ZERO, &mut prompt).unwrap();
-        assert_eq!(found, [Path::new("/dev/hidraw7")]);
-        assert_eq!(prompt.0, 1);
+        wait_until_open(look, Duration::ZERO, &mut prompt).unwrap();
+        assert_eq!((prompt.0, looks.get()), (1, 8));
     }
 
     #[test]
     fn a_key_that_cannot_be_opened_is_named() {
-        let missing = vec![PathBuf::from("/nonexistent/hidraw7")];
-        let refusal = check_access(&missing).unwrap_err();
+        let closed = PathBuf::from("/nonexistent/hidraw7");
+        let mut prompt = Inserts::default();
+        let look = || vec![closed.clone()];
+        let refusal = wait_until_open(look, Duration::ZERO, &mut prompt).unwrap_err();
         assert!(refusal.to_string().contains("/nonexistent/hidraw7"));
-        let readable = tempfile::NamedTempFile::new().unwrap();
-        check_access(&[missing.first().unwrap().clone(), readable.path().to_owned()]).unwrap();
+        assert_eq!(prompt.0, 0);
+        let open = tempfile::NamedTempFile::new().unwrap();
+        let look = || vec![closed.clone(), open.path().to_owned()];
+        wait_until_open(look, Duration::ZERO, &mut prompt).unwrap();
     }
 }

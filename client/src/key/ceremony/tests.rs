@@ -396,16 +396,38 @@ fn sources_are_read_and_written() {
 }
 
 #[test]
-fn a_ceremony_takes_no_time() {
+fn a_key_that_waits_for_a_finger_is_announced() {
+    /// Ends the ceremony as soon as it is told to touch.
+    struct Finger(Sender<()>);
+
+    impl Prompt for Finger {
+        fn touch(&mut self, _purpose: &str) {
+            self.0.send(()).unwrap();
+        }
+        fn pin(&mut self, _tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
+            Err(KeyError::Cancelled)
+        }
+        fn insert(&mut self) {}
+    }
+
+    let (_silent_key, updates) = channel();
+    let (done, outcome) = channel();
+    let ended = Dialogue::new(&mut Finger(done), "log in").serve(&updates, &outcome);
+    assert_eq!(ended, Some(()));
+}
+
+#[test]
+fn a_ceremony_takes_at_most_a_tenth_of_a_second() {
     let desk = Desk::new();
     let mut key = desk.key("k");
-    #[expect(clippy::disallowed_methods, reason = "this test measures time itself")]
-    let start = Instant::now();
     let made = make(&mut *key);
-    secret(&mut *key, &made, 1);
-    assert!(
-        start.elapsed().as_millis() < 400,
-        "{:?} for two ceremonies",
+    let ceremony = |_| {
+        #[expect(clippy::disallowed_methods, reason = "this test measures time itself")]
+        let start = Instant::now();
+        secret(&mut *key, &made, 1);
         start.elapsed()
-    );
+    };
+    // The best of five: the machine may be busy with other tests.
+    let best = (0..5).map(ceremony).min().unwrap();
+    assert!(best < Duration::from_millis(100), "{best:?}");
 }
