@@ -1,6 +1,16 @@
 //! Everything a person touches: the command line, the agent, the encrypted store, MLS.
 
+pub mod account;
+pub mod agent;
+pub mod api;
+pub mod clock;
+pub mod home;
+pub mod key;
+pub mod mail;
 pub mod mls;
+pub mod session;
 pub mod store;
+pub mod sync;
 pub mod trust;
+pub mod vault;
 pub mod weaken;
