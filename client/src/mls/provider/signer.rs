@@ -29,6 +29,11 @@ impl DeviceSigner {
             .map_err(|_| SeedRefused { length: seed.len() })
     }
 
+    /// An Ed25519 signature over `message`: 64 bytes.
+    pub fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+
     /// The 32 bytes that stand in the device certificate and in the MLS leaf.
     pub fn public_key(&self) -> &[u8] {
         self.0.public_key().as_ref()
