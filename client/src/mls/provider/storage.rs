@@ -3,12 +3,16 @@
 use std::error::Error as StdError;
 
 use openmls_sqlite_storage::{Codec, Connection, SqliteStorageProvider};
+use openmls_traits::storage::{CURRENT_VERSION, StorageProvider};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// MLS state behind a borrowed connection, which is usually a transaction.
 pub type Storage<'c> = SqliteStorageProvider<MessagePack, &'c Connection>;
+
+/// What OpenMLS reports when the database failed, inside its own errors.
+pub type StorageError = <Storage<'static> as StorageProvider<CURRENT_VERSION>>::Error;
 
 /// How MLS state becomes bytes: MessagePack with field names.
 ///

@@ -10,9 +10,9 @@ use mls_rs::{
 };
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 use openmls::prelude::*;
-use tls_codec::{DeserializeBytes as _, Serialize as _};
+use tls_codec::Serialize as _;
 
-use super::member::Member;
+use super::member::{Member, checked_key_package};
 
 const OURS: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 const THEIRS: CipherSuite = CipherSuite::CURVE25519_CHACHA;
@@ -111,10 +111,11 @@ fn we_join_a_group_of_mls_rs() {
         .unwrap();
 
     let mut alice = Member::new("alice", CredentialType::Basic);
-    let package = KeyPackageIn::tls_deserialize_exact_bytes(&alice.key_package(OURS)).unwrap();
-    let package = MlsMessageOut::from(KeyPackage::from(package))
-        .to_bytes()
+    let package = alice.key_package(OURS);
+    let package = alice
+        .step(|provider, _| checked_key_package(provider, &package))
         .unwrap();
+    let package = MlsMessageOut::from(package).to_bytes().unwrap();
     let made = at_bob
         .commit_builder()
         .add_member(MlsMessage::from_bytes(&package).unwrap())
