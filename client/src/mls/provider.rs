@@ -1,4 +1,4 @@
-//! Our crypto provider for OpenMLS: ring, x25519-dalek and x-wing, over one `SQLite` connection.
+//! Our crypto provider for OpenMLS: ring, x25519-dalek and x-wing, over one SQLite connection.
 //!
 //! ```no_run
 //! # use valise_client::mls::provider::{migrate, Provider};

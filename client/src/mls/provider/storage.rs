@@ -1,4 +1,4 @@
-//! MLS state in the client's own database, as named MessagePack.
+//! MLS state in the client's own database, as `MessagePack` with field names.
 
 use std::error::Error as StdError;
 
@@ -14,16 +14,16 @@ pub type Storage<'c> = SqliteStorageProvider<MessagePack, &'c Connection>;
 /// What OpenMLS reports when the database failed, inside its own errors.
 pub type StorageError = <Storage<'static> as StorageProvider<CURRENT_VERSION>>::Error;
 
-/// How MLS state becomes bytes: MessagePack with field names.
+/// How MLS state becomes bytes: `MessagePack` with field names.
 ///
 /// The names are needed: OpenMLS keeps an untagged enum, which only a self-describing format reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MessagePack;
 
-/// A value of the MLS state could not be written as, or read from, MessagePack.
+/// A value of the MLS state could not be written as, or read from, `MessagePack`.
 #[derive(Debug, Error)]
 pub enum MessagePackError {
-    /// OpenMLS handed over a value that has no MessagePack form.
+    /// OpenMLS handed over a value that has no `MessagePack` form.
     #[error("an MLS value cannot be written as MessagePack")]
     Write(#[from] rmp_serde::encode::Error),
     /// A stored row is not what this version of OpenMLS wrote.

@@ -10,11 +10,11 @@ use crate::mls::provider::{Crypto, kdf};
 #[derive(Deserialize)]
 struct Vector {
     initial_init_secret: Hex,
-    epochs: Vec<Epoch>,
+    epochs: Vec<Secrets>,
 }
 
 #[derive(Deserialize)]
-struct Epoch {
+struct Secrets {
     group_context: Hex,
     commit_secret: Hex,
     psk_secret: Hex,
@@ -52,7 +52,7 @@ fn key_schedule() {
     });
 }
 
-fn check(suite: Ciphersuite, init_secret: &[u8], epoch: &Epoch) {
+fn check(suite: Ciphersuite, init_secret: &[u8], epoch: &Secrets) {
     let hash = suite.hash_algorithm();
     let length = u16::try_from(suite.hash_length()).unwrap();
     let context = &epoch.group_context.0;
