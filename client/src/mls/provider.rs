@@ -1,4 +1,4 @@
-//! Our crypto provider for OpenMLS: ring, x25519-dalek and x-wing, over one `SQLite` connection.
+//! Our crypto provider for OpenMLS: ring, x25519-dalek and x-wing, over one SQLite connection.
 //!
 //! ```no_run
 //! # use valise_client::mls::provider::{migrate, Provider};
@@ -29,7 +29,7 @@ use openmls_traits::OpenMlsProvider;
 use openmls_traits::types::Ciphersuite;
 pub use random::NoRandomness;
 pub use signer::{DeviceSigner, SeedRefused};
-pub use storage::{MessagePack, MessagePackError, MigrationFailed, Storage, migrate};
+pub use storage::{MessagePack, MessagePackError, MigrationFailed, Storage, StorageError, migrate};
 
 /// The product's only ciphersuite: X-Wing, AES-256-GCM, SHA-384 and Ed25519
 /// (0x004E, draft-ietf-mls-pq-ciphersuites). The others exist for published test vectors.

@@ -7,15 +7,15 @@ use ring::aead::{
 
 /// Returns the ciphertext with its 16-byte tag behind it.
 pub(super) fn seal(
-    aead: AeadType,
+    kind: AeadType,
     key: &[u8],
     nonce: &[u8],
     aad: &[u8],
     plaintext: &[u8],
 ) -> Result<Vec<u8>, CryptoError> {
-    let (key, nonce) = ready(aead, key, nonce)?;
+    let (key, nonce) = ready(kind, key, nonce)?;
     // With room for the tag from the start, the plaintext is never left behind by a reallocation.
-    let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(aead.tag_size()));
+    let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(kind.tag_size()));
     buffer.extend_from_slice(plaintext);
     key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut buffer)
         .map_err(|_| CryptoError::TooMuchData)?;
@@ -24,13 +24,13 @@ pub(super) fn seal(
 
 /// Returns the plaintext of a ciphertext whose whole tag is right, and nothing otherwise.
 pub(super) fn open(
-    aead: AeadType,
+    kind: AeadType,
     key: &[u8],
     nonce: &[u8],
     aad: &[u8],
     ciphertext: &[u8],
 ) -> Result<Vec<u8>, CryptoError> {
-    let (key, nonce) = ready(aead, key, nonce)?;
+    let (key, nonce) = ready(kind, key, nonce)?;
     let mut buffer = ciphertext.to_vec();
     let length = key
         .open_in_place(nonce, Aad::from(aad), &mut buffer)
@@ -40,14 +40,14 @@ pub(super) fn open(
     Ok(buffer)
 }
 
-fn ready(aead: AeadType, key: &[u8], nonce: &[u8]) -> Result<(LessSafeKey, Nonce), CryptoError> {
-    let key = UnboundKey::new(algorithm(aead), key).map_err(|_| CryptoError::InvalidLength)?;
+fn ready(kind: AeadType, key: &[u8], nonce: &[u8]) -> Result<(LessSafeKey, Nonce), CryptoError> {
+    let key = UnboundKey::new(algorithm(kind), key).map_err(|_| CryptoError::InvalidLength)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CryptoError::InvalidLength)?;
     Ok((LessSafeKey::new(key), nonce))
 }
 
-fn algorithm(aead: AeadType) -> &'static Algorithm {
-    match aead {
+fn algorithm(kind: AeadType) -> &'static Algorithm {
+    match kind {
         AeadType::Aes128Gcm => &AES_128_GCM,
         AeadType::Aes256Gcm => &AES_256_GCM,
         AeadType::ChaCha20Poly1305 => &CHACHA20_POLY1305,

@@ -9,6 +9,7 @@ use openmls_traits::types::{
 use tls_codec::SecretVLBytes;
 
 use super::hpke::Suite;
+use super::kem::Kem;
 use super::{NoRandomness, SUITE, aead, kdf, random, signature};
 
 /// Cryptography and randomness for OpenMLS. It has no state.
@@ -23,6 +24,18 @@ impl Crypto {
         Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519,
         Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
     ];
+
+    /// Whether anybody can encrypt to the HPKE key of a leaf or a key package.
+    ///
+    /// OpenMLS takes a peer's keys as they come. One leaf with a key that nobody can encrypt to makes
+    /// every later commit with a path fail, so it is to be refused before it is in the tree.
+    ///
+    /// # Errors
+    /// `InvalidLength` or `InvalidPublicKey` for such a key, `UnsupportedCiphersuite` for a suite
+    /// that is not ours.
+    pub fn check_hpke_key(&self, suite: Ciphersuite, public: &[u8]) -> Result<(), CryptoError> {
+        Kem::try_from(suite.hpke_kem_algorithm())?.check_public_key(public)
+    }
 }
 
 impl OpenMlsCrypto for Crypto {

@@ -7,7 +7,7 @@ use openmls_traits::types::{CryptoError, HpkeKemType, HpkeKeyPair};
 use tls_codec::SecretVLBytes;
 
 /// A key encapsulation mechanism.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Kem {
     /// DHKEM(X25519, HKDF-SHA256) (RFC 9180 §4.1 and §7.1).
     X25519,
@@ -65,6 +65,17 @@ impl Kem {
         match self {
             Self::X25519 => x25519::decapsulate(enc, private),
             Self::XWing => xwing::decapsulate(enc, private),
+        }
+    }
+
+    /// Whether a sender could encapsulate to this key at all, without doing it.
+    ///
+    /// # Errors
+    /// As [`Self::encapsulate`].
+    pub(super) fn check_public_key(self, public: &[u8]) -> Result<(), CryptoError> {
+        match self {
+            Self::X25519 => x25519::check_public_key(public),
+            Self::XWing => xwing::check_public_key(public).map(drop),
         }
     }
 

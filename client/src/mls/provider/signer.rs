@@ -61,16 +61,13 @@ impl fmt::Debug for DeviceSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mls::provider::signature;
+    use crate::mls::provider::signature::verify;
 
     #[test]
     fn a_signature_verifies_under_the_public_key() {
         let signer = DeviceSigner::from_seed(&[9; 32]).unwrap();
-        let signed = signer.sign(b"a letter").unwrap();
-        assert_eq!(
-            signature::verify(signer.public_key(), b"a letter", &signed),
-            Ok(())
-        );
+        let signature = signer.sign(b"a letter").unwrap();
+        assert_eq!(verify(signer.public_key(), b"a letter", &signature), Ok(()));
         assert_eq!(signer.signature_scheme(), SignatureScheme::ED25519);
     }
 

@@ -6,3 +6,4 @@ mod interop;
 mod member;
 mod persistence;
 mod rfc9420;
+mod weak_keys;

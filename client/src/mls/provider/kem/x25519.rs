@@ -1,5 +1,7 @@
 //! DHKEM(X25519, HKDF-SHA256) (RFC 9180 §4.1 and §7.1).
 
+use curve25519_dalek::MontgomeryPoint;
+use curve25519_dalek::traits::IsIdentity as _;
 use openmls_traits::types::{CryptoError, HashType, HpkeKeyPair};
 use tls_codec::SecretVLBytes;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
@@ -70,6 +72,19 @@ fn agree(private: &StaticSecret, public: &PublicKey) -> Result<SharedSecret, Cry
         Ok(shared)
     } else {
         Err(CryptoError::InvalidPublicKey)
+    }
+}
+
+/// Refuses a key of small order, which would make every shared secret all-zero.
+///
+/// Eight times such a point is the identity, on the curve and on its twist.
+pub(super) fn check_public_key(public: &[u8]) -> Result<(), CryptoError> {
+    let point = MontgomeryPoint(public_key(public)?.to_bytes());
+    let eightfold = point.mul_bits_be([true, false, false, false].into_iter());
+    if eightfold.is_identity() {
+        Err(CryptoError::InvalidPublicKey)
+    } else {
+        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! X-Wing as an HPKE KEM (draft-connolly-cfrg-xwing-kem-06, "Use in HPKE").
 
-use curve25519_dalek::MontgomeryPoint;
-use curve25519_dalek::traits::IsIdentity as _;
 use openmls_traits::types::{CryptoError, HpkeKeyPair};
 use shake::Shake256;
 use shake::digest::{ExtendableOutput as _, Update as _, XofReader as _};
@@ -13,7 +11,7 @@ use x_wing::{
 };
 use zeroize::Zeroizing;
 
-use super::Encapsulated;
+use super::{Encapsulated, x25519};
 use crate::mls::provider::random;
 
 pub(super) fn encapsulate(public: &[u8]) -> Result<Encapsulated, CryptoError> {
@@ -25,9 +23,7 @@ fn encapsulate_with(
     randomness: &[u8; ENCAPSULATION_RANDOMNESS_SIZE],
     public: &[u8],
 ) -> Result<Encapsulated, CryptoError> {
-    // The modulus check of ML-KEM-768 (FIPS 203 §7.2) happens here.
-    let key = EncapsulationKey::try_from(public).map_err(|_| CryptoError::InvalidPublicKey)?;
-    refuse_small_order(public)?;
+    let key = check_public_key(public)?;
     let (ciphertext, shared) = key.encapsulate_deterministic(randomness.into());
     let shared = Zeroizing::new(<[u8; 32]>::from(shared));
     Ok(Encapsulated {
@@ -66,18 +62,13 @@ fn private_key(seed: &[u8]) -> Result<DecapsulationKeyRejectNonContrib, CryptoEr
     DecapsulationKeyRejectNonContrib::new_from_slice(seed).map_err(|_| CryptoError::InvalidLength)
 }
 
-/// Refuses a public key whose X25519 half, the last 32 bytes, would add nothing to the secret.
-///
-/// x-wing offers this check to the receiver only. Eight times a point of small order is the
-/// identity, on the curve and on its twist.
-fn refuse_small_order(public: &[u8]) -> Result<(), CryptoError> {
-    let half = public.last_chunk().ok_or(CryptoError::InvalidLength)?;
-    let eightfold = MontgomeryPoint(*half).mul_bits_be([true, false, false, false].into_iter());
-    if eightfold.is_identity() {
-        Err(CryptoError::InvalidPublicKey)
-    } else {
-        Ok(())
-    }
+/// The key, if both halves are sound: ML-KEM's is reduced (FIPS 203 §7.2) and X25519's, the last 32
+/// bytes, is not of small order. x-wing offers the second check to the receiver only.
+pub(super) fn check_public_key(public: &[u8]) -> Result<EncapsulationKey, CryptoError> {
+    let key = EncapsulationKey::try_from(public).map_err(|_| CryptoError::InvalidPublicKey)?;
+    let x25519_half: &[u8; 32] = public.last_chunk().ok_or(CryptoError::InvalidLength)?;
+    x25519::check_public_key(x25519_half)?;
+    Ok(key)
 }
 
 #[cfg(test)]

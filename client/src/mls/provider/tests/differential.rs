@@ -1,4 +1,4 @@
-//! Every primitive against OpenMLS' own provider over RustCrypto, on random inputs.
+//! Every primitive against OpenMLS' own provider, on random inputs.
 
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::crypto::OpenMlsCrypto;
@@ -43,10 +43,10 @@ fn hpke_crosses(
     let (enc, sent) = sender
         .hpke_setup_sender_and_export(config(), &public, info, aad, 48)
         .unwrap();
-    let received = receiver
+    let exported = receiver
         .hpke_setup_receiver_and_export(config(), &enc, &pair.private, info, aad, 48)
         .unwrap();
-    assert_eq!(&*sent, &*received, "{suite:?}: other export");
+    assert_eq!(&*sent, &*exported, "{suite:?}: other export");
 }
 
 proptest! {

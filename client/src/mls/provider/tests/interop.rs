@@ -1,4 +1,4 @@
-//! The same groups with another implementation of MLS: mls-rs over RustCrypto, in suite 0x0003.
+//! Groups with others: mls-rs in suite 0x0003, and OpenMLS over its own provider in 0x004E.
 
 use mls_rs::client_builder::MlsConfig;
 use mls_rs::group::ReceivedMessage;
@@ -10,9 +10,11 @@ use mls_rs::{
 };
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 use openmls::prelude::*;
-use tls_codec::{DeserializeBytes as _, Serialize as _};
+use openmls_rust_crypto::OpenMlsRustCrypto;
+use tls_codec::Serialize as _;
 
-use super::member::Member;
+use super::member::{CREDENTIAL, Member, capabilities, checked_key_package};
+use crate::mls::provider::SUITE;
 
 const OURS: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 const THEIRS: CipherSuite = CipherSuite::CURVE25519_CHACHA;
@@ -111,10 +113,11 @@ fn we_join_a_group_of_mls_rs() {
         .unwrap();
 
     let mut alice = Member::new("alice", CredentialType::Basic);
-    let package = KeyPackageIn::tls_deserialize_exact_bytes(&alice.key_package(OURS)).unwrap();
-    let package = MlsMessageOut::from(KeyPackage::from(package))
-        .to_bytes()
+    let package = alice.key_package(OURS);
+    let package = alice
+        .step(|provider, _| checked_key_package(provider, &package))
         .unwrap();
+    let package = MlsMessageOut::from(package).to_bytes().unwrap();
     let made = at_bob
         .commit_builder()
         .add_member(MlsMessage::from_bytes(&package).unwrap())
@@ -127,4 +130,68 @@ fn we_join_a_group_of_mls_rs() {
     let mut at_alice = alice.join(&welcome, POLICY);
     same_epoch(&at_alice, &at_bob);
     correspond(&mut alice, &mut at_alice, &mut at_bob);
+}
+
+#[test]
+fn openmls_over_its_own_provider_shares_a_group_in_the_product_suite() {
+    let theirs = OpenMlsRustCrypto::default();
+    let bob = Member::new("bob", CREDENTIAL);
+    let mut alice = Member::new("alice", CREDENTIAL);
+
+    let package = KeyPackage::builder()
+        .leaf_node_capabilities(capabilities(SUITE, &bob.credential))
+        .build(SUITE, &theirs, &bob.signer, bob.credential.clone())
+        .unwrap();
+    let package = package.key_package().tls_serialize_detached().unwrap();
+    let mut at_alice = alice.found(SUITE, POLICY);
+    let (_, welcome) = alice.add(&mut at_alice, &[&package]);
+    alice.merge(&mut at_alice);
+
+    let message = MlsMessageIn::tls_deserialize_exact_bytes(&welcome).unwrap();
+    let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+        panic!("not a Welcome");
+    };
+    let config = MlsGroupJoinConfig::builder()
+        .wire_format_policy(POLICY)
+        .build();
+    let mut at_bob = StagedWelcome::new_from_welcome(&theirs, &config, welcome, None)
+        .unwrap()
+        .into_group(&theirs)
+        .unwrap();
+
+    // Their commit reaches us, ours reaches them, and a letter follows.
+    let update = LeafNodeParameters::default();
+    let bundle = at_bob.self_update(&theirs, &bob.signer, update).unwrap();
+    at_bob.merge_pending_commit(&theirs).unwrap();
+    let commit = bundle.into_commit().to_bytes().unwrap();
+    assert_eq!(alice.receive(&mut at_alice, &commit), None);
+
+    let commit = alice.step(|provider, signer| {
+        let update = LeafNodeParameters::default();
+        let bundle = at_alice.self_update(provider, signer, update).unwrap();
+        bundle.into_commit().to_bytes().unwrap()
+    });
+    alice.merge(&mut at_alice);
+    let letter = alice.send(&mut at_alice, b"from alice");
+    for (number, bytes) in [commit, letter].into_iter().enumerate() {
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(&bytes)
+            .unwrap()
+            .try_into_protocol_message()
+            .unwrap();
+        match at_bob
+            .process_message(&theirs, message)
+            .unwrap()
+            .into_content()
+        {
+            ProcessedMessageContent::StagedCommitMessage(commit) if number == 0 => {
+                at_bob.merge_staged_commit(&theirs, *commit).unwrap();
+            }
+            ProcessedMessageContent::ApplicationMessage(text) if number == 1 => {
+                assert_eq!(text.into_bytes(), b"from alice");
+            }
+            other => panic!("message {number}: {other:?}"),
+        }
+    }
+    let (ours, theirs) = (at_alice.epoch_authenticator(), at_bob.epoch_authenticator());
+    assert_eq!(ours.as_slice(), theirs.as_slice());
 }

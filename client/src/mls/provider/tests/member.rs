@@ -3,9 +3,9 @@
 use openmls::prelude::*;
 use openmls_sqlite_storage::Connection;
 use openmls_traits::types::Ciphersuite;
-use tls_codec::{DeserializeBytes as _, Serialize as _};
+use tls_codec::Serialize as _;
 
-use crate::mls::provider::{DeviceSigner, Provider, migrate};
+use crate::mls::provider::{DeviceSigner, Provider, StorageError, migrate};
 
 /// The product's private credential type.
 pub(super) const CREDENTIAL: CredentialType = CredentialType::Other(0xf0c1);
@@ -155,7 +155,7 @@ pub(super) fn stage(
     provider: &Provider<'_>,
     welcome: &[u8],
     policy: WireFormatPolicy,
-) -> Result<StagedWelcome, WelcomeError<<Provider<'static> as OpenMlsProvider>::StorageError>> {
+) -> Result<StagedWelcome, WelcomeError<StorageError>> {
     let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome).unwrap();
     let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
         panic!("not a Welcome");
@@ -174,10 +174,7 @@ pub(super) fn receive(
     provider: &Provider<'_>,
     group: &mut MlsGroup,
     message: &[u8],
-) -> Result<
-    Option<Vec<u8>>,
-    ProcessMessageError<<Provider<'static> as OpenMlsProvider>::StorageError>,
-> {
+) -> Result<Option<Vec<u8>>, ProcessMessageError<StorageError>> {
     let message = MlsMessageIn::tls_deserialize_exact_bytes(message)
         .unwrap()
         .try_into_protocol_message()

@@ -74,15 +74,10 @@ fn after_a_rollback_only_the_loaded_group_reads_the_letter() {
 
     // The object in memory is ahead of the database: its key for this letter is gone.
     let again = bob.rolled_back(|provider, _| receive(provider, &mut at_bob, &letter));
-    let reused = matches!(
-        again,
-        Err(ProcessMessageError::ValidationError(
-            ValidationError::UnableToDecrypt(MessageDecryptionError::SecretTreeError(
-                SecretTreeError::SecretReuseError
-            ))
-        ))
+    assert!(
+        format!("{again:?}").contains("SecretReuseError"),
+        "{again:?}"
     );
-    assert!(reused, "{again:?}");
 
     let mut at_bob = load(&bob, at_bob.group_id()).unwrap();
     assert_eq!(bob.receive(&mut at_bob, &letter).unwrap(), b"read twice");
@@ -102,7 +97,10 @@ fn after_a_rollback_a_commit_is_processed_again_by_the_loaded_group() {
     let mut at_bob = load(&bob, at_bob.group_id()).unwrap();
     assert_ne!(at_bob.epoch(), at_alice.epoch());
     assert_eq!(bob.receive(&mut at_bob, &commit), None);
-    assert_eq!(at_bob.epoch_authenticator(), at_alice.epoch_authenticator());
+    assert_eq!(
+        at_bob.epoch_authenticator().as_slice(),
+        at_alice.epoch_authenticator().as_slice()
+    );
 }
 
 #[test]

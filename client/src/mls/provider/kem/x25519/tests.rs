@@ -60,8 +60,8 @@ fn rfc_9180_key_pairs_and_shared_secrets_hold() {
             vector.shared_secret
         );
 
-        let received = decapsulate(&sent.enc, &receiver.private).unwrap();
-        assert_eq!(HEXLOWER.encode(received.as_slice()), vector.shared_secret);
+        let shared = decapsulate(&sent.enc, &receiver.private).unwrap();
+        assert_eq!(HEXLOWER.encode(shared.as_slice()), vector.shared_secret);
     }
 }
 
@@ -70,6 +70,11 @@ fn g19_public_keys_of_small_order_are_refused_by_both_sides() {
     let pair = derive_key_pair(b"any key of our own").unwrap();
     for point in POINTS {
         let weak = hex(point);
+        assert_eq!(
+            check_public_key(&weak),
+            Err(CryptoError::InvalidPublicKey),
+            "{point}"
+        );
         assert_eq!(
             encapsulate(&weak).err(),
             Some(CryptoError::InvalidPublicKey),
@@ -80,6 +85,18 @@ fn g19_public_keys_of_small_order_are_refused_by_both_sides() {
             Some(CryptoError::InvalidPublicKey),
             "{point}"
         );
+    }
+}
+
+#[test]
+fn the_check_without_a_secret_says_what_the_shared_secret_says() {
+    let ours = StaticSecret::from([3; 32]);
+    for number in 0..=255 {
+        let public = PublicKey::from([number; 32]);
+        let checked = check_public_key(public.as_bytes()).is_ok();
+        assert_eq!(checked, ours.diffie_hellman(&public).was_contributory());
+        let public = PublicKey::from(&StaticSecret::from([number; 32]));
+        assert_eq!(check_public_key(public.as_bytes()), Ok(()));
     }
 }
 
