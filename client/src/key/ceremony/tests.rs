@@ -345,6 +345,17 @@ fn a_credential_without_hmac_secret_gives_none() {
 }
 
 #[test]
+fn l16_a_credential_is_of_no_use_without_verification() {
+    let made = make(&mut *Desk::new().key("k"));
+    let level_3 = b"\x6bcredProtect\x03";
+    let mut parts = made.attestation_object.windows(level_3.len());
+    assert!(
+        parts.any(|part| part == level_3),
+        "the key confirms credProtect level 3"
+    );
+}
+
+#[test]
 fn l16_nothing_ever_resets_the_key_or_manages_its_credentials() {
     let desk = Desk::new();
     let mut key = desk.key_with_pin("k", "1234");
