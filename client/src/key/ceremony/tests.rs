@@ -2,6 +2,7 @@
 #![cfg(feature = "soft-key")]
 
 mod relying_party;
+mod resident;
 
 use super::*;
 use crate::key::{Source, open, soft};
@@ -82,6 +83,7 @@ fn new_credential(exclude: &[Vec<u8>]) -> NewCredential<'_> {
         user_name: "alice",
         client_data_hash: HASH,
         hmac_secret: true,
+        resident: false,
         exclude,
         purpose: "enrol",
     }
@@ -409,11 +411,11 @@ fn sources_are_read_and_written() {
 #[test]
 fn a_key_that_waits_for_a_finger_is_announced() {
     /// Ends the ceremony as soon as it is told to touch.
-    struct Finger(Sender<()>);
+    struct Finger(Sender<authenticator::Result<()>>);
 
     impl Prompt for Finger {
         fn touch(&mut self, _purpose: &str) {
-            self.0.send(()).unwrap();
+            self.0.send(Ok(())).unwrap();
         }
         fn pin(&mut self, _tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
             Err(KeyError::Cancelled)
@@ -421,10 +423,14 @@ fn a_key_that_waits_for_a_finger_is_announced() {
         fn insert(&mut self) {}
     }
 
-    let (_silent_key, updates) = channel();
+    let (silent_key, updates) = channel();
     let (done, outcome) = channel();
-    let ended = Dialogue::new(&mut Finger(done), "log in").serve(&updates, &outcome);
-    assert_eq!(ended, Some(()));
+    let mut finger = Finger(done);
+    let ended = Dialogue::new(&mut finger, "log in").serve(&updates, &outcome);
+    assert!(matches!(ended, Some(Ok(()))), "a sensor says nothing");
+    silent_key.send(StatusUpdate::PresenceRequired).unwrap();
+    let ended = Dialogue::new(&mut finger, "log in").serve(&updates, &outcome);
+    assert!(matches!(ended, Some(Ok(()))), "a button blinks");
 }
 
 #[test]
