@@ -8,6 +8,9 @@
 //!
 //! User verification (PIN or fingerprint) is always demanded: hmac-secret gives another secret
 //! without it, and then the store does not open again (CTAP 2.1 §12.5).
+//!
+//! Credentials can be resident: then the key finds them by their relying party alone, which a
+//! machine needs that has never seen their ids. Each takes one of the key's few slots.
 
 mod ceremony;
 #[cfg(feature = "soft-key")]
@@ -48,7 +51,9 @@ pub trait Key: Send {
     /// Signs with a credential, and evaluates hmac-secret on the way if a salt is given.
     ///
     /// # Errors
-    /// See [`KeyError`].
+    /// See [`KeyError`]. [`KeyError::NotThisKey`] comes after the PIN, because credentials of level 3
+    /// are hidden until then. [`Prompt::touch`] is not called for it if the key says so within 200 ms,
+    /// as it should for an empty allow list (CTAP 2.1 §6.2.2).
     fn assert(
         &mut self,
         request: &AssertionRequest<'_>,
@@ -61,7 +66,7 @@ pub trait Key: Send {
 
 /// Talks to the person. The terminal implements it; this room never prints.
 pub trait Prompt {
-    /// "Touch your key to `purpose`": once per ceremony, before the key blinks.
+    /// "Touch your key to `purpose`": at most once per ceremony, as the key begins to blink.
     fn touch(&mut self, purpose: &str);
 
     /// Asks for the key's PIN. `tries_left` is known after a wrong one.
@@ -89,6 +94,10 @@ pub struct NewCredential<'a> {
     pub client_data_hash: [u8; 32],
     /// Whether the credential must be able to derive secrets.
     pub hmac_secret: bool,
+    /// Whether the key must list the credential, so that it is found without its id (option `rk`).
+    /// It takes the place of a resident one with the same `rp_id` and `user_id`, whose private key is
+    /// then lost, unless that one is in `exclude` (CTAP 2.1 §6.1.2).
+    pub resident: bool,
     /// Credentials of the same account: a key that holds one of them is refused.
     pub exclude: &'a [Vec<u8>],
     /// Ends the sentence "Touch your key to …".
@@ -114,7 +123,8 @@ pub struct AssertionRequest<'a> {
     pub rp_id: &'a str,
     /// SHA-256 that is signed behind the authenticator data.
     pub client_data_hash: [u8; 32],
-    /// Credentials to choose from, of all keys of the person.
+    /// Credentials to choose from, of all keys of the person. If empty, the newest resident one of
+    /// the relying party signs.
     pub allow: &'a [Vec<u8>],
     /// Salt of hmac-secret: one touch gives signature and secret.
     pub salt: Option<[u8; 32]>,
@@ -129,6 +139,9 @@ pub struct AssertionRequest<'a> {
 pub struct Assertion {
     /// Which credential signed.
     pub credential_id: Vec<u8>,
+    /// The account: `user_id` of [`NewCredential`]. Keys tell it of resident credentials only, and
+    /// nothing signs it.
+    pub user_handle: Option<Vec<u8>>,
     /// The first part of what is signed (`WebAuthn` §6.1).
     pub authenticator_data: Vec<u8>,
     /// ECDSA P-256 with SHA-256 over `authenticator_data ‖ client_data_hash`, in DER.
@@ -195,6 +208,12 @@ pub enum KeyError {
     /// The software key's file cannot be used.
     #[error("the software key {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
+    /// No slot for one more resident credential is left.
+    #[error(
+        "this key is full: delete a passkey that you no longer need with its maker's program, \
+         or take another key"
+    )]
+    KeyFull,
     /// A key is plugged in, but this user may not talk to it.
     #[error(
         "a key is plugged in, but {} cannot be opened: install your system's udev rules for \
@@ -213,7 +232,8 @@ pub enum KeyError {
     /// The key lacks something that we need: CTAP2, user verification, ES256 or hmac-secret.
     #[error("this key cannot do what is needed: {0}")]
     NotSupported(&'static str),
-    /// None of the allowed credentials is on this key.
+    /// None of the allowed credentials is on this key; or none were named, and it has no resident
+    /// one of this relying party.
     #[error("this is not one of your enrolled keys")]
     NotThisKey,
     /// Nobody touched the key in time.

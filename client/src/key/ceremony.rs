@@ -31,6 +31,10 @@ const TIMEOUT_MS: u64 = 180_000;
 /// How often to look for the result while the key says nothing.
 const TICK: Duration = Duration::from_millis(10);
 
+/// A key that refuses without waiting for a finger does so within this many ticks (200 ms). Only
+/// then is the touch announced that Mozilla's code promises before it asks the key.
+const REFUSAL_TICKS: u32 = 20;
+
 /// A key that has said nothing for this many ticks (1.5 s) is waiting for a finger to verify:
 /// keys with a sensor do not announce that.
 const SILENT_TICKS: u32 = 150;
@@ -125,6 +129,8 @@ impl Key for Driver {
 struct Dialogue<'a> {
     prompt: &'a mut dyn Prompt,
     purpose: &'a str,
+    /// Mozilla's code has sent a command that may wait for a touch.
+    touch_due: bool,
     told_to_touch: bool,
     /// Why the person's side ended the ceremony.
     stopped: Option<KeyError>,
@@ -135,13 +141,27 @@ impl<'a> Dialogue<'a> {
         Self {
             prompt,
             purpose,
+            touch_due: false,
             told_to_touch: false,
             stopped: None,
         }
     }
 
     /// Answers updates until the outcome is there. `None`: the other side vanished without one.
-    fn serve<T>(&mut self, updates: &Receiver<StatusUpdate>, outcome: &Receiver<T>) -> Option<T> {
+    fn serve<T>(
+        &mut self,
+        updates: &Receiver<StatusUpdate>,
+        outcome: &Receiver<authenticator::Result<T>>,
+    ) -> Option<authenticator::Result<T>> {
+        let result = self.follow(updates, outcome);
+        // A ceremony that succeeds is always announced, however quick the key or the finger was.
+        if self.touch_due && matches!(result, Some(Ok(_))) {
+            self.touch();
+        }
+        result
+    }
+
+    fn follow<T>(&mut self, updates: &Receiver<StatusUpdate>, outcome: &Receiver<T>) -> Option<T> {
         let mut silent = 0;
         loop {
             match updates.recv_timeout(TICK) {
@@ -158,7 +178,12 @@ impl<'a> Dialogue<'a> {
                 }
                 return Some(result);
             }
-            if silent == SILENT_TICKS {
+            let patience = if self.touch_due {
+                REFUSAL_TICKS
+            } else {
+                SILENT_TICKS
+            };
+            if silent >= patience {
                 self.touch();
             }
         }
@@ -166,7 +191,9 @@ impl<'a> Dialogue<'a> {
 
     fn answer(&mut self, update: StatusUpdate) {
         match update {
-            StatusUpdate::PresenceRequired | StatusUpdate::SelectDeviceNotice => self.touch(),
+            StatusUpdate::PresenceRequired => self.touch_due = true,
+            // Several keys blink: the person touches the one to use.
+            StatusUpdate::SelectDeviceNotice => self.touch(),
             StatusUpdate::PinUvError(StatusPinUv::PinRequired(reply)) => {
                 match self.prompt.pin(None) {
                     Ok(pin) => send_pin(&reply, &pin),
@@ -220,8 +247,11 @@ fn register_args(new: &NewCredential<'_>) -> RegisterArgs {
         }],
         exclude_list: descriptors(new.exclude),
         user_verification_req: UserVerificationRequirement::Required,
-        // Nothing of ours lies listed on the key, and its few slots stay free.
-        resident_key_req: ResidentKeyRequirement::Discouraged,
+        resident_key_req: if new.resident {
+            ResidentKeyRequirement::Required
+        } else {
+            ResidentKeyRequirement::Discouraged
+        },
         extensions: AuthenticationExtensionsClientInputs {
             credential_protection_policy: Some(
                 CredentialProtectionPolicy::UserVerificationRequired,
@@ -316,6 +346,7 @@ fn assertion(
     }
     Ok(Assertion {
         credential_id,
+        user_handle: assertion.user.map(|user| user.id),
         authenticator_data: assertion.auth_data.to_vec(),
         signature: assertion.signature,
         secret,
@@ -385,6 +416,7 @@ fn explain_status(code: &StatusCode) -> KeyError {
         }
         StatusCode::CredentialExcluded => KeyError::AlreadyEnrolled,
         StatusCode::InvalidCredential | StatusCode::NoCredentials => KeyError::NotThisKey,
+        StatusCode::KeyStoreFull => KeyError::KeyFull,
         StatusCode::KeepaliveCancel | StatusCode::OperationDenied => KeyError::Cancelled,
         StatusCode::PinAuthBlocked => KeyError::PinPaused,
         StatusCode::PinBlocked | StatusCode::UvBlocked => KeyError::PinBlocked,

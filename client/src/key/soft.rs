@@ -83,6 +83,24 @@ fn pin_hash(pin: &str) -> [u8; 16] {
     left
 }
 
+/// Fills the key in `path` with credentials of other relying parties, but for one slot.
+#[cfg(test)]
+pub(super) fn fill_but_one(path: &Path) {
+    store::update(path, |state| {
+        let filler = |_| store::Credential {
+            id: [0; 32],
+            rp_id: "elsewhere".to_owned(),
+            user_id: Vec::new(),
+            private_key: [0; 32],
+            random: None,
+            resident: true,
+            protection: 3,
+        };
+        state.credentials = (1..store::MAX_CREDENTIALS).map(filler).collect();
+    })
+    .unwrap();
+}
+
 /// A key whose PIN was never set, as it comes out of its box.
 #[cfg(test)]
 pub(super) fn create_without_pin(path: &Path) {

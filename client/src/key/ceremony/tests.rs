@@ -2,6 +2,7 @@
 #![cfg(feature = "soft-key")]
 
 mod relying_party;
+mod resident;
 
 use super::*;
 use crate::key::{Source, open, soft};
@@ -82,6 +83,7 @@ fn new_credential(exclude: &[Vec<u8>]) -> NewCredential<'_> {
         user_name: "alice",
         client_data_hash: HASH,
         hmac_secret: true,
+        resident: false,
         exclude,
         purpose: "enrol",
     }
@@ -345,6 +347,17 @@ fn a_credential_without_hmac_secret_gives_none() {
 }
 
 #[test]
+fn l16_a_credential_is_of_no_use_without_verification() {
+    let made = make(&mut *Desk::new().key("k"));
+    let level_3 = b"\x6bcredProtect\x03";
+    let mut parts = made.attestation_object.windows(level_3.len());
+    assert!(
+        parts.any(|part| part == level_3),
+        "the key confirms credProtect level 3"
+    );
+}
+
+#[test]
 fn l16_nothing_ever_resets_the_key_or_manages_its_credentials() {
     let desk = Desk::new();
     let mut key = desk.key_with_pin("k", "1234");
@@ -398,11 +411,11 @@ fn sources_are_read_and_written() {
 #[test]
 fn a_key_that_waits_for_a_finger_is_announced() {
     /// Ends the ceremony as soon as it is told to touch.
-    struct Finger(Sender<()>);
+    struct Finger(Sender<authenticator::Result<()>>);
 
     impl Prompt for Finger {
         fn touch(&mut self, _purpose: &str) {
-            self.0.send(()).unwrap();
+            self.0.send(Ok(())).unwrap();
         }
         fn pin(&mut self, _tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
             Err(KeyError::Cancelled)
@@ -410,10 +423,14 @@ fn a_key_that_waits_for_a_finger_is_announced() {
         fn insert(&mut self) {}
     }
 
-    let (_silent_key, updates) = channel();
+    let (silent_key, updates) = channel();
     let (done, outcome) = channel();
-    let ended = Dialogue::new(&mut Finger(done), "log in").serve(&updates, &outcome);
-    assert_eq!(ended, Some(()));
+    let mut finger = Finger(done);
+    let ended = Dialogue::new(&mut finger, "log in").serve(&updates, &outcome);
+    assert!(matches!(ended, Some(Ok(()))), "a sensor says nothing");
+    silent_key.send(StatusUpdate::PresenceRequired).unwrap();
+    let ended = Dialogue::new(&mut finger, "log in").serve(&updates, &outcome);
+    assert!(matches!(ended, Some(Ok(()))), "a button blinks");
 }
 
 #[test]

@@ -51,16 +51,22 @@ pub(super) fn make(params: &Map, state: &mut State, power: &mut Power) -> Result
     {
         return Err(Status::CREDENTIAL_EXCLUDED);
     }
-    if state.credentials.len() >= MAX_CREDENTIALS {
-        return Err(Status::KEY_STORE_FULL);
-    }
     let extensions = params.map_or_empty(0x06)?;
     let resident = options.flag("rk")? == Some(true);
     let credential = fresh(rp_id, user_id, resident, &extensions)?;
+    let replaced = state
+        .credentials
+        .iter()
+        .position(|old| replaces(&credential, old));
+    if replaced.is_none() && state.credentials.len() >= MAX_CREDENTIALS {
+        return Err(Status::KEY_STORE_FULL);
+    }
     power.touched();
     state.counter = state.counter.saturating_add(1);
     let data = attested_data(&credential, &extensions, verified, state.counter)?;
-    state.credentials.retain(|old| !replaces(&credential, old));
+    if let Some(old) = replaced {
+        state.credentials.remove(old);
+    }
     state.credentials.push(credential);
     let (signature, certificate) = attestation::sign(&[data.as_slice(), hash].concat())?;
     Ok(map([
@@ -142,7 +148,8 @@ pub(super) fn assert(params: &Map, state: &mut State, power: &mut Power) -> Resu
         (0x02.into(), bytes(data)),
         (0x03.into(), bytes(signature)),
     ];
-    if allowed.is_empty() {
+    // Mandatory for resident credentials, with or without an allow list.
+    if credential.resident {
         answer.push((0x04.into(), map([("id", bytes(credential.user_id))])));
     }
     Ok(Value::Map(answer))
@@ -212,7 +219,7 @@ fn listed(credential: &Credential, verified: bool) -> bool {
     (verified || credential.protection < 2) && credential.resident
 }
 
-/// A resident credential takes the place of an older one for the same account.
+/// A resident credential takes the place of an older one for the same account (CTAP 2.1 §6.1.2).
 fn replaces(new: &Credential, old: &Credential) -> bool {
     new.resident && old.resident && new.rp_id == old.rp_id && new.user_id == old.user_id
 }
