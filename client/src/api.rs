@@ -95,7 +95,12 @@ impl Api {
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(|error| ApiError::Unreachable(error.to_string()))?;
-        Ok(Self { http, tls, card, clock })
+        Ok(Self {
+            http,
+            tls,
+            card,
+            clock,
+        })
     }
 
     /// The card.
@@ -138,7 +143,11 @@ impl Api {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status.is_success() { Ok(bytes) } else { Err(refusal(status, &bytes)) }
+        if status.is_success() {
+            Ok(bytes)
+        } else {
+            Err(refusal(status, &bytes))
+        }
     }
 
     fn failure(&self, error: &reqwest::Error) -> ApiError {
@@ -154,17 +163,23 @@ impl Api {
         body: &[u8],
     ) -> Result<HeaderMap, ApiError> {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
         let (signer, session) = match caller {
             Caller::Anybody => return Ok(headers),
             Caller::Device(signer) => (signer, None),
             Caller::Session(signer, session) => (signer, Some(session)),
         };
         let mut nonce = [0; 16];
-        SystemRandom::new().fill(&mut nonce).map_err(|_| ApiError::Randomness)?;
-        let device =
-            DeviceId::try_from(signer.public_key()).map_err(|_| ApiError::Randomness)?;
-        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        SystemRandom::new()
+            .fill(&mut nonce)
+            .map_err(|_| ApiError::Randomness)?;
+        let device = DeviceId::try_from(signer.public_key()).map_err(|_| ApiError::Randomness)?;
+        let (path, query) = path_and_query
+            .split_once('?')
+            .unwrap_or((path_and_query, ""));
         let request = SignedRequest {
             method,
             authority: self.card.url.authority(),
@@ -172,11 +187,18 @@ impl Api {
             query,
             body: request::digest(body),
             session,
-            parameters: Parameters { created: self.clock.now_ms() / 1000, nonce, device },
+            parameters: Parameters {
+                created: self.clock.now_ms() / 1000,
+                nonce,
+                device,
+            },
         };
         let signature = signer.sign_bytes(&request.signature_base());
         for (name, value) in [
-            (request::CONTENT_DIGEST, request::content_digest(request.body)),
+            (
+                request::CONTENT_DIGEST,
+                request::content_digest(request.body),
+            ),
             (request::SESSION, request::session(session)),
             (request::SIGNATURE_INPUT, request.parameters.to_header()),
             (request::SIGNATURE, request::signature(&signature)),

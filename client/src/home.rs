@@ -26,7 +26,11 @@ impl Home {
     /// Opens the folder, making it if it is not there.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let failed = |error| HomeError::Io(path.to_owned(), error);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
         let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(HomeError::Open(path.to_owned()));
@@ -57,7 +61,9 @@ impl Home {
 
 /// Writes `content` under another name, makes it durable, and gives it its name.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut temporary = std::ffi::OsString::from(".");
@@ -65,7 +71,11 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     temporary.push(".new");
     let temporary = folder.join(temporary);
     let _ = fs::remove_file(&temporary);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -1,7 +1,6 @@
 //! Everything a person touches: the command line, the agent, the encrypted store, MLS.
 
 pub mod account;
-pub mod agent;
 pub mod api;
 pub mod clock;
 pub mod home;

@@ -19,7 +19,7 @@ pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
 pub(crate) use letter::encrypt;
 pub(crate) use members::{Drift, drift, identities};
 pub(crate) use package::{checked_package, make_packages};
-pub(crate) use receive::{Received, receive};
+pub(crate) use receive::{Received, is_commit, receive};
 pub(crate) use welcome::join;
 
 use openmls::prelude::{

@@ -68,7 +68,7 @@ pub enum VaultError {
 
 /// V: the private seed and the public half.
 pub struct VaultKey {
-    private: tls_codec::SecretVLBytes,
+    private: openmls_traits::types::HpkePrivateKey,
     /// The half that the log knows.
     pub public: [u8; VAULT_PUBLIC_LEN],
 }
@@ -85,7 +85,10 @@ impl VaultKey {
             .derive_hpke_keypair(SUITE.hpke_config(), &*seed)
             .map_err(|_| VaultError::Sealing)?;
         let public = pair.public.try_into().map_err(|_| VaultError::Sealing)?;
-        Ok(Self { private: pair.private, public })
+        Ok(Self {
+            private: pair.private,
+            public,
+        })
     }
 }
 
@@ -112,7 +115,10 @@ pub fn touch(
         purpose,
     };
     let mut assertion = key.assert(&request, prompt)?;
-    let secret = assertion.secret.take().ok_or(KeyError::NotSupported("hmac-secret"))?;
+    let secret = assertion
+        .secret
+        .take()
+        .ok_or(KeyError::NotSupported("hmac-secret"))?;
     let vault_key = VaultKey::derive(&secret)?;
     Ok((assertion, vault_key))
 }
@@ -121,16 +127,29 @@ impl Vault {
     /// A new store key, sealed to every one of `keys`.
     pub fn seal(tag: OrgTag, keys: &[&KeyRecord]) -> Result<(Self, StoreKey), VaultError> {
         let mut store_key = Zeroizing::new([0; 32]);
-        SystemRandom::new().fill(&mut *store_key).map_err(|_| VaultError::Sealing)?;
+        SystemRandom::new()
+            .fill(&mut *store_key)
+            .map_err(|_| VaultError::Sealing)?;
         let boxes = keys.iter().map(|record| seal_to(tag, record, &store_key));
         let boxes = boxes.collect::<Result<_, _>>()?;
-        Ok((Self { version: 1, tag, boxes }, store_key))
+        Ok((
+            Self {
+                version: 1,
+                tag,
+                boxes,
+            },
+            store_key,
+        ))
     }
 
     /// Reads a vault file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
         let vault: Self = codec::decode(bytes).map_err(|_| VaultError::Damaged)?;
-        if vault.version == 1 { Ok(vault) } else { Err(VaultError::Damaged) }
+        if vault.version == 1 {
+            Ok(vault)
+        } else {
+            Err(VaultError::Damaged)
+        }
     }
 
     /// The vault file.
@@ -139,13 +158,12 @@ impl Vault {
     }
 
     /// Opens the vault by one touch.
-    pub fn open(
-        &self,
-        key: &mut dyn Key,
-        prompt: &mut dyn Prompt,
-    ) -> Result<StoreKey, VaultError> {
-        let allow: Vec<_> =
-            self.boxes.iter().map(|sealed| sealed.credential.clone().into_vec()).collect();
+    pub fn open(&self, key: &mut dyn Key, prompt: &mut dyn Prompt) -> Result<StoreKey, VaultError> {
+        let allow: Vec<_> = self
+            .boxes
+            .iter()
+            .map(|sealed| sealed.credential.clone().into_vec())
+            .collect();
         let (assertion, vault_key) = touch(key, prompt, self.tag, &allow, "open your letters")?;
         let sealed = self
             .boxes
@@ -157,17 +175,32 @@ impl Vault {
             ciphertext: sealed.sealed.as_slice().into(),
         };
         let opened = Crypto
-            .hpke_open(SUITE.hpke_config(), &ciphertext, &vault_key.private, &info(self.tag), b"")
+            .hpke_open(
+                SUITE.hpke_config(),
+                &ciphertext,
+                &vault_key.private,
+                &info(self.tag),
+                b"",
+            )
             .map_err(|_| VaultError::NotThisKey)?;
         let opened = Zeroizing::new(opened);
-        let store_key = opened.as_slice().try_into().map_err(|_| VaultError::Damaged)?;
+        let store_key = opened
+            .as_slice()
+            .try_into()
+            .map_err(|_| VaultError::Damaged)?;
         Ok(Zeroizing::new(store_key))
     }
 }
 
 fn seal_to(tag: OrgTag, record: &KeyRecord, store_key: &StoreKey) -> Result<SealedKey, VaultError> {
     let sealed = Crypto
-        .hpke_seal(SUITE.hpke_config(), &record.vault, &info(tag), b"", &**store_key)
+        .hpke_seal(
+            SUITE.hpke_config(),
+            &record.vault,
+            &info(tag),
+            b"",
+            &**store_key,
+        )
         .map_err(|_| VaultError::Sealing)?;
     let encapsulated = sealed.kem_output.as_slice().to_vec();
     let ciphertext = sealed.ciphertext.as_slice().to_vec();

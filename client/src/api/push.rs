@@ -39,13 +39,20 @@ impl Api {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await;
         let stream = stream.map_err(|error| {
-            let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            refused.map_or_else(|| unreachable(&error), |refused| tls_failure(refused, &self.card))
+            let refused = error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            refused.map_or_else(
+                || unreachable(&error),
+                |refused| tls_failure(refused, &self.card),
+            )
         })?;
         let mut request = format!("wss://{}{PUSH}", url.authority())
             .into_client_request()
             .map_err(|error| unreachable(&error))?;
-        request.headers_mut().extend(self.sign(caller, "GET", PUSH, b"")?);
+        request
+            .headers_mut()
+            .extend(self.sign(caller, "GET", PUSH, b"")?);
         let limits = WebSocketConfig::default()
             .max_message_size(Some(2 * BODY_MAX))
             .max_frame_size(Some(2 * BODY_MAX));
@@ -66,7 +73,9 @@ impl Push {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Binary(bytes))) => {
-                    return codec::decode(&bytes).map(Some).map_err(|_| ApiError::PeerMalformed);
+                    return codec::decode(&bytes)
+                        .map(Some)
+                        .map_err(|_| ApiError::PeerMalformed);
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
@@ -79,6 +88,9 @@ impl Push {
     /// Acknowledges what is durable here.
     pub async fn acknowledge(&mut self, ack: &Ack) -> Result<(), ApiError> {
         let frame = Message::Binary(encode(ack).into());
-        self.socket.send(frame).await.map_err(|error| ApiError::Unreachable(error.to_string()))
+        self.socket
+            .send(frame)
+            .await
+            .map_err(|error| ApiError::Unreachable(error.to_string()))
     }
 }

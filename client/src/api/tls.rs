@@ -29,8 +29,15 @@ impl std::error::Error for PinFailure {}
 /// A configuration that accepts exactly one key.
 pub(super) fn pinned(pin: Hash, clock: Arc<dyn Clock>) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Pinned { pin, clock, provider: Arc::clone(&provider) };
-    #[expect(clippy::expect_used, reason = "ring supports the default protocol versions")]
+    let verifier = Pinned {
+        pin,
+        clock,
+        provider: Arc::clone(&provider),
+    };
+    #[expect(
+        clippy::expect_used,
+        reason = "ring supports the default protocol versions"
+    )]
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("TLS versions of ring");
@@ -56,7 +63,11 @@ pub(super) fn failure(error: &reqwest::Error, card: &Card) -> ApiError {
         }
         source = cause.source();
     }
-    let text = if error.is_timeout() { "no answer in time" } else { "no connection" };
+    let text = if error.is_timeout() {
+        "no answer in time"
+    } else {
+        "no connection"
+    };
     ApiError::Unreachable(text.to_owned())
 }
 
@@ -69,7 +80,9 @@ pub(super) fn tls_failure(error: &Error, card: &Card) -> ApiError {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYetContext { .. },
         ) => ApiError::Certificate,
-        Error::InvalidCertificate(_) => ApiError::WrongServer { url: card.url.to_string() },
+        Error::InvalidCertificate(_) => ApiError::WrongServer {
+            url: card.url.to_string(),
+        },
         other => ApiError::Unreachable(other.to_string()),
     }
 }
@@ -135,6 +148,8 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

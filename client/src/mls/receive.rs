@@ -1,7 +1,8 @@
 //! Messages from others: each is opened, checked and merged in one transaction, or changes nothing.
 
 use openmls::prelude::{
-    LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessedMessageContent, Proposal, Sender, StagedCommit,
+    ContentType, LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessedMessageContent, Proposal, Sender,
+    StagedCommit,
 };
 use tls_codec::DeserializeBytes as _;
 use valise_proto::{
@@ -41,6 +42,13 @@ pub(crate) enum Received {
         /// This device is a member no more.
         left: bool,
     },
+}
+
+/// Whether a message says of itself that it is a commit: its content type is readable.
+pub(crate) fn is_commit(bytes: &[u8]) -> bool {
+    let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).ok();
+    let message = message.and_then(|message| message.try_into_protocol_message().ok());
+    message.is_some_and(|message| message.content_type() == ContentType::Commit)
 }
 
 /// Opens one message of `group` and merges it if it is a commit.

@@ -89,6 +89,14 @@ impl Reader<'_> {
             .transpose()
     }
 
+    /// The commit on its way in one group.
+    pub fn proposed_commit(&self, group: GroupId) -> Result<Option<ProposedCommit>, StoreError> {
+        Ok(self
+            .proposed_commits()?
+            .into_iter()
+            .find(|commit| commit.group == group))
+    }
+
     /// Every commit on its way.
     pub fn proposed_commits(&self) -> Result<Vec<ProposedCommit>, StoreError> {
         let sql = "select group_id, submission, epoch, body from proposed_commit";

@@ -9,6 +9,8 @@ use super::{Reader, StoreError, Work};
 pub enum Setting {
     /// This account's name, UTF-8.
     Account,
+    /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
+    Ask,
     /// The organisation card, its text.
     Card,
     /// Seed of the device's Ed25519 key: 32 bytes.
@@ -31,6 +33,7 @@ impl Setting {
     fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Ask => "ask",
             Self::Card => "card",
             Self::DeviceSeed => "device_seed",
             Self::Enrolment => "enrolment",
