@@ -1,1 +1,7 @@
-//! placeholder
+//! Everything a person touches.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod safe;
+pub mod words;
