@@ -316,7 +316,10 @@ impl Config {
                 .map(|switch| switch.0),
             key: pick.optional(
                 "key",
-                flags.key.as_deref().map(|key| (KeySource(key.to_owned()), "--key")),
+                flags
+                    .key
+                    .as_deref()
+                    .map(|key| (KeySource(key.to_owned()), "--key")),
                 "VALISE_KEY",
                 profile.key.as_deref(),
             )?,
@@ -367,16 +370,25 @@ impl Config {
 
     /// Each setting's name, value and origin, for `valise config show`.
     pub fn rows(&self) -> Vec<(&'static str, String, Origin)> {
-        let or_unset = |value: Option<String>, unset: &str| value.unwrap_or_else(|| unset.to_owned());
+        let or_unset =
+            |value: Option<String>, unset: &str| value.unwrap_or_else(|| unset.to_owned());
         vec![
-            ("home", self.home.value.display().to_string(), self.home.origin),
+            (
+                "home",
+                self.home.value.display().to_string(),
+                self.home.origin,
+            ),
             (
                 "format",
                 or_unset(self.format.value.map(|format| format.to_string()), "auto"),
                 self.format.origin,
             ),
             ("color", self.color.value.to_string(), self.color.origin),
-            ("no_input", self.no_input.value.to_string(), self.no_input.origin),
+            (
+                "no_input",
+                self.no_input.value.to_string(),
+                self.no_input.origin,
+            ),
             (
                 "key",
                 or_unset(self.key.value.as_ref().map(|key| key.0.clone()), "auto"),
@@ -408,18 +420,27 @@ fn places(
         (None, None) => None,
     };
     if let Some((home, origin)) = named {
-        let value = std::path::absolute(&home).map_err(|source| Error::Io { path: home, source })?;
+        let value =
+            std::path::absolute(&home).map_err(|source| Error::Io { path: home, source })?;
         let (file, runtime) = (value.join("config.toml"), value.join("run"));
         return Ok((Setting { value, origin }, file, runtime));
     }
-    let value = environment.data.as_ref().ok_or(Error::NoHome)?.join("valise");
+    let value = environment
+        .data
+        .as_ref()
+        .ok_or(Error::NoHome)?
+        .join("valise");
     let config = environment.config.as_ref().ok_or(Error::NoHome)?;
     let runtime = environment
         .runtime
         .as_ref()
         .map_or_else(|| value.join("run"), |runtime| runtime.join("valise"));
     let origin = Origin::Default;
-    Ok((Setting { value, origin }, config.join("valise/config.toml"), runtime))
+    Ok((
+        Setting { value, origin },
+        config.join("valise/config.toml"),
+        runtime,
+    ))
 }
 
 fn read(path: &Path) -> Result<Profile, Error> {
@@ -459,10 +480,15 @@ fn make_private(path: &Path) -> Result<(), Error> {
     let metadata = fs::metadata(path).map_err(io)?;
     let mode = metadata.mode() & 0o7777;
     if metadata.uid() != getuid().as_raw() {
-        return Err(Error::Owner { path: path.to_owned() });
+        return Err(Error::Owner {
+            path: path.to_owned(),
+        });
     }
     if mode & 0o077 != 0 {
-        return Err(Error::OpenToOthers { path: path.to_owned(), mode });
+        return Err(Error::OpenToOthers {
+            path: path.to_owned(),
+            mode,
+        });
     }
     Ok(())
 }

@@ -103,17 +103,17 @@ mod tests {
     fn the_list_is_the_one_we_know() {
         let list = EFF_SHORT_WORDLIST_1;
         assert_eq!(list.len(), 1296);
-        assert_eq!(
-            (list[0], list[647], list[1295]),
-            ("acid", "lip", "zoom")
-        );
+        assert_eq!((list[0], list[647], list[1295]), ("acid", "lip", "zoom"));
         assert_eq!(list.iter().collect::<HashSet<_>>().len(), 1296);
         assert!(list.iter().all(|word| {
             word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && word.len() <= 5
         }));
         let joined = list.join("\n");
         let hash = ring::digest::digest(&ring::digest::SHA256, joined.as_bytes());
-        assert_eq!(data_encoding::HEXLOWER.encode(hash.as_ref()), "3680fb8483e03eab3067f20ef8b8848a086006b25981b0df6c8bdc603c4ed55e");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(hash.as_ref()),
+            "3680fb8483e03eab3067f20ef8b8848a086006b25981b0df6c8bdc603c4ed55e"
+        );
     }
 
     #[test]
@@ -132,8 +132,14 @@ mod tests {
             Words::of(&carry).to_string(),
             "acid acid acid acid acorn acid"
         );
-        assert_eq!(Words::of(&[0xff; 10]).to_string(), "slain eaten cross uncut left mousy");
-        assert_eq!(Words::of(b"valise!!80").to_string(), "jolt yo-yo reply size twice veto");
+        assert_eq!(
+            Words::of(&[0xff; 10]).to_string(),
+            "slain eaten cross uncut left mousy"
+        );
+        assert_eq!(
+            Words::of(b"valise!!80").to_string(),
+            "jolt yo-yo reply size twice veto"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{config, safe::Safe};
 
-pub use codes::Code;
+pub use codes::{Code, UnknownCode};
 pub use exit::Exit;
 
 mod codes;

@@ -79,7 +79,10 @@ fn flag_beats_environment_beats_file_beats_default() {
     machine.set("VALISE_FORMAT", "json");
     let from_environment = format(&machine, &Flags::default());
     assert_eq!(from_environment.value, Some(Format::Json));
-    assert_eq!(from_environment.origin, Origin::Environment("VALISE_FORMAT"));
+    assert_eq!(
+        from_environment.origin,
+        Origin::Environment("VALISE_FORMAT")
+    );
 
     let flags = Flags {
         format: Some(Format::Human),
@@ -150,19 +153,25 @@ fn without_any_home_we_say_so() {
 fn refusals_name_the_setting_its_origin_and_what_it_takes() {
     let mut machine = Machine::new();
     machine.set("VALISE_FORMAT", "yaml");
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @r#"format cannot be "yaml" (from environment VALISE_FORMAT); it takes human, plain or json"#);
     let mut machine = Machine::new();
     machine.set("VALISE_AGENT_IDLE_MINUTES", "0");
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @r#"agent_idle_minutes cannot be "0" (from environment VALISE_AGENT_IDLE_MINUTES); it takes 1 to 720 minutes"#);
     let machine = Machine::new();
     machine.write("agent_idle_minutes = 721");
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @r#"agent_idle_minutes cannot be "721" (from file); it takes 1 to 720 minutes"#);
     machine.write("timezone = \"Mars/Olympus\"");
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @r#"timezone cannot be "Mars/Olympus" (from file); it takes a time zone, such as Europe/Paris"#);
     machine.write("colour = \"never\"");
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @r#"
+    ROOT/etc/valise/config.toml is not a valid configuration: TOML parse error at line 1, column 1
+      |
+    1 | colour = "never"
+      | ^^^^^^
+    unknown field `colour`, expected one of `format`, `color`, `no_input`, `key`, `agent_idle_minutes`, `timezone`
+    "#);
     machine.write(&format!("key = \"{}\"", "x".repeat(70_000)));
-    insta::assert_snapshot!(machine.refusal(), @"");
+    insta::assert_snapshot!(machine.refusal(), @"ROOT/etc/valise/config.toml is not a valid configuration: larger than 65536 bytes");
 }
 
 #[test]

@@ -15,13 +15,21 @@ fn changed() -> CommandError {
         Safe::line("karim"),
         "was ••4F2A (verified 3 Oct)   now ••91C0, added 12:04 by admin Inès",
     )
-    .fact("why", "he enrolled a new key, or someone is pretending to be him")
+    .fact(
+        "why",
+        "he enrolled a new key, or someone is pretending to be him",
+    )
     .hint("call him, then:  valise who karim")
 }
 
 #[test]
 fn for_people() {
-    insta::assert_snapshot!(changed().render(Format::Human, false), @"");
+    insta::assert_snapshot!(changed().render(Format::Human, false), @r"
+    error[V0406]: Karim's keys changed since you last wrote to him — nothing was sent
+      karim   was ••4F2A (verified 3 Oct)   now ••91C0, added 12:04 by admin Inès
+      why     he enrolled a new key, or someone is pretending to be him
+      try     call him, then:  valise who karim        more: valise help V0406
+    ");
     assert_eq!(
         changed().render(Format::Plain, false),
         changed().render(Format::Human, false)
@@ -32,21 +40,24 @@ fn for_people() {
 fn in_colour() {
     let text = changed().render(Format::Human, true);
     let first = text.lines().next().unwrap().replace('\x1b', "^");
-    insta::assert_snapshot!(first, @"");
+    insta::assert_snapshot!(first, @"^[1m^[31merror[V0406]^[0m: Karim's keys changed since you last wrote to him — nothing was sent");
     let second = text.lines().nth(2).unwrap().replace('\x1b', "^");
-    insta::assert_snapshot!(second, @"");
+    insta::assert_snapshot!(second, @"  ^[2mwhy^[0m     he enrolled a new key, or someone is pretending to be him");
 }
 
 #[test]
 fn for_scripts() {
-    insta::assert_snapshot!(changed().render(Format::Json, true), @"");
+    insta::assert_snapshot!(changed().render(Format::Json, true), @r#"{"code":"V0406","error":"Karim's keys changed since you last wrote to him","exit":6,"facts":[{"label":"karim","text":"was ••4F2A (verified 3 Oct)   now ••91C0, added 12:04 by admin Inès"},{"label":"why","text":"he enrolled a new key, or someone is pretending to be him"}],"outcome":"nothing was sent","try":"call him, then:  valise who karim"}"#);
 }
 
 #[test]
 fn bare() {
     let error = CommandError::new(Code::Failed, "no");
-    insta::assert_snapshot!(error.render(Format::Human, false), @"");
-    insta::assert_snapshot!(error.render(Format::Json, false), @"");
+    insta::assert_snapshot!(error.render(Format::Human, false), @r"
+    error[V0100]: no
+      more   valise help V0100
+    ");
+    insta::assert_snapshot!(error.render(Format::Json, false), @r#"{"code":"V0100","error":"no","exit":1,"facts":[],"outcome":null,"try":null}"#);
 }
 
 #[test]
@@ -54,7 +65,14 @@ fn facts_of_several_lines_are_indented() {
     let error = CommandError::new(Code::Fork, "two heads")
         .fact("ours", "size 7\nroot ab")
         .fact("theirs", "size 7\nroot cd");
-    insta::assert_snapshot!(error.render(Format::Human, false), @"");
+    insta::assert_snapshot!(error.render(Format::Human, false), @r"
+    error[V0403]: two heads
+      ours     size 7
+               root ab
+      theirs   size 7
+               root cd
+      more     valise help V0403
+    ");
 }
 
 #[test]
@@ -88,7 +106,10 @@ fn an_open_home_says_what_to_type() {
         path: "/home/lea/.local/share/valise".into(),
         mode: 0o755,
     });
-    insta::assert_snapshot!(error.render(Format::Human, false), @"");
+    insta::assert_snapshot!(error.render(Format::Human, false), @r"
+    error[V0607]: /home/lea/.local/share/valise is open to others on this machine (mode 0755) — nothing was read
+      try   chmod 700 /home/lea/.local/share/valise        more: valise help V0607
+    ");
 }
 
 /// Scripts depend on these: a change here is a change of the contract.
@@ -98,7 +119,21 @@ fn exit_codes_are_frozen() {
         .iter()
         .map(|exit| format!("{} {exit:?}", exit.number()))
         .collect();
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @r"
+    0 Done
+    1 Failed
+    2 Usage
+    3 Cancelled
+    4 Locked
+    5 NotFound
+    6 Alarm
+    7 Unreachable
+    8 Key
+    9 Policy
+    10 Offline
+    11 NothingNew
+    141 PipeClosed
+    ");
     assert!(Exit::ALL.is_sorted());
 }
 
@@ -109,7 +144,61 @@ fn codes_are_frozen() {
         .iter()
         .map(|code| format!("{} {} {code:?}", code.number(), code.exit().number()))
         .collect();
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @r"
+    V0100 1 Failed
+    V0101 2 Usage
+    V0102 2 Unasked
+    V0103 3 Cancelled
+    V0104 5 NotFound
+    V0105 11 NothingNew
+    V0106 141 PipeClosed
+    V0201 7 Unreachable
+    V0202 7 Expired
+    V0203 1 Refused
+    V0204 1 LoginRefused
+    V0205 7 Busy
+    V0206 1 Versions
+    V0207 10 Offline
+    V0208 1 Clock
+    V0301 8 NoKey
+    V0302 8 KeyUntouched
+    V0303 8 WrongPin
+    V0304 8 PinBlocked
+    V0305 8 NoPin
+    V0306 8 OtherKey
+    V0307 9 KeyModel
+    V0308 8 KeyFailed
+    V0309 8 ManyKeys
+    V0401 6 GhostDevice
+    V0402 6 Rollback
+    V0403 6 Fork
+    V0404 6 Misbound
+    V0405 6 StaleHead
+    V0406 6 KeysChanged
+    V0407 6 WordsDiffer
+    V0408 6 DeviceRevoked
+    V0409 6 BadEntry
+    V0410 6 WrongCard
+    V0411 6 PinMismatch
+    V0501 4 NotEnrolled
+    V0502 5 UnknownRecipient
+    V0503 2 TooLarge
+    V0504 9 Policy
+    V0505 9 Suspended
+    V0506 9 NotAdmin
+    V0507 1 NameTaken
+    V0508 9 NeedsSignatures
+    V0509 2 EmptyLetter
+    V0601 4 Locked
+    V0602 4 NotJoined
+    V0603 2 AlreadyJoined
+    V0604 1 StoreDamaged
+    V0605 1 StoreNewer
+    V0606 1 StoreBusy
+    V0607 1 HomeOpen
+    V0608 2 Settings
+    V0609 1 DiskFull
+    ");
 }
 
 #[test]
@@ -127,7 +216,11 @@ fn every_code_is_well_formed_and_explained_once() {
         assert!(code.remedy().ends_with('.'), "{number}");
         assert_eq!(number.to_lowercase().parse(), Ok(*code));
         // V04 is trust: always the alarm, never a warning. The alarm is never anything else.
-        assert_eq!(number.starts_with("V04"), code.exit() == Exit::Alarm, "{number}");
+        assert_eq!(
+            number.starts_with("V04"),
+            code.exit() == Exit::Alarm,
+            "{number}"
+        );
     }
-    assert_eq!("V9999".parse::<Code>(), Err(codes::UnknownCode));
+    assert_eq!("V9999".parse::<Code>(), Err(UnknownCode));
 }
