@@ -9,7 +9,7 @@ use clap::{
 use url::Url;
 use valise_proto::id::Name;
 
-use crate::config::{Color, Flags, Format};
+use crate::config::{Color, Flags, Format, KeySource};
 
 pub use which::{NoLetter, Which};
 
@@ -19,7 +19,7 @@ pub mod ui;
 mod which;
 
 /// Longest that `unlock --for` takes: a working day.
-const UNLOCK_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+const UNLOCK_MAX: Duration = Duration::from_hours(12);
 
 /// Write and read letters that nobody on the way may open
 #[derive(Clone, Debug, Parser)]
@@ -44,26 +44,26 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// Keep everything in this folder instead of the XDG ones
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, display_order = 900, value_name = "FOLDER")]
     pub home: Option<PathBuf>,
     /// Answer as: human, plain (for scripts) or json
-    #[arg(short, long, global = true, value_name = "FORMAT", hide_possible_values = true,
+    #[arg(short, long, global = true, display_order = 901, value_name = "FORMAT", hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["human", "plain", "json"])
             .try_map(|text| text.parse::<Format>()))]
     pub output: Option<Format>,
     /// Use this security key instead of the one plugged in
-    #[arg(long, global = true, value_name = "NAME")]
-    pub key: Option<String>,
+    #[arg(long, global = true, display_order = 902, value_name = "NAME")]
+    pub key: Option<KeySource>,
     /// Colour the answer: auto, always or never
-    #[arg(long, global = true, value_name = "WHEN", hide_possible_values = true,
+    #[arg(long, global = true, display_order = 903, value_name = "WHEN", hide_possible_values = true,
         value_parser = PossibleValuesParser::new(["auto", "always", "never"])
             .try_map(|text| text.parse::<Color>()))]
     pub color: Option<Color>,
     /// Never ask, fail instead
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 904)]
     pub no_input: bool,
     /// Say what is going on
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 905)]
     pub verbose: bool,
 }
 
@@ -457,7 +457,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| (Duration::from_secs(60)..=UNLOCK_MAX).contains(duration))
+        .filter(|duration| (Duration::from_mins(1)..=UNLOCK_MAX).contains(duration))
         .ok_or("it takes 1m to 12h")
 }
 

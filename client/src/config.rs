@@ -5,12 +5,13 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use etcetera::BaseStrategy as _;
+use etcetera::BaseStrategy;
 use jiff::tz::TimeZone;
 use rustix::process::getuid;
 use serde::Deserialize;
@@ -100,14 +101,14 @@ pub struct Flags {
     /// `--no-input`.
     pub no_input: bool,
     /// `--key`.
-    pub key: Option<String>,
+    pub key: Option<KeySource>,
 }
 
 /// What we take from the environment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Environment {
     /// The `VALISE_*` variables that have a value.
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, OsString>,
     /// `$XDG_DATA_HOME`, usually `~/.local/share`.
     pub data: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`, usually `~/.config`.
@@ -120,15 +121,15 @@ impl Environment {
     /// This process's environment.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, value)| name.starts_with("VALISE_") && !value.is_empty())
             .collect();
         let xdg = etcetera::base_strategy::Xdg::new().ok();
         Self {
             variables,
-            data: xdg.as_ref().map(|xdg| xdg.data_dir()),
-            config: xdg.as_ref().map(|xdg| xdg.config_dir()),
-            runtime: xdg.as_ref().and_then(|xdg| xdg.runtime_dir()),
+            data: xdg.as_ref().map(BaseStrategy::data_dir),
+            config: xdg.as_ref().map(BaseStrategy::config_dir),
+            runtime: xdg.as_ref().and_then(BaseStrategy::runtime_dir),
         }
     }
 }
@@ -316,10 +317,7 @@ impl Config {
                 .map(|switch| switch.0),
             key: pick.optional(
                 "key",
-                flags
-                    .key
-                    .as_deref()
-                    .map(|key| (KeySource(key.to_owned()), "--key")),
+                flags.key.clone().map(|key| (key, "--key")),
                 "VALISE_KEY",
                 profile.key.as_deref(),
             )?,
@@ -513,8 +511,8 @@ impl Picker<'_> {
         }
         let variable_value = self.environment.variables.get(variable);
         let given = variable_value
-            .map(|value| (value.as_str(), Origin::Environment(variable)))
-            .or(file.map(|value| (value, Origin::File)));
+            .map(|value| (value.to_string_lossy(), Origin::Environment(variable)))
+            .or(file.map(|value| (value.into(), Origin::File)));
         let Some((text, origin)) = given else {
             return Ok(Setting {
                 value: None,
@@ -523,7 +521,7 @@ impl Picker<'_> {
         };
         let value = text.parse().map_err(|Takes(takes)| Error::Value {
             setting,
-            value: text.to_owned(),
+            value: text.into_owned(),
             origin,
             takes,
         })?;

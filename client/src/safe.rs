@@ -16,7 +16,10 @@
 //! | more than eight marks over one letter, or one over nothing | removed: they paint over the neighbours |
 //! | line and paragraph separators, CR LF | a newline |
 
-use std::{fmt, num::NonZeroUsize};
+use std::{
+    fmt::{self, Write as _},
+    num::NonZeroUsize,
+};
 
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -80,7 +83,7 @@ impl Safe {
                 out.push(character);
             } else {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    write!(out, "\\u{unit:04x}").unwrap_or_default();
                 }
             }
         }
@@ -271,12 +274,11 @@ fn sanitise(text: &str, newline: &str, tab: char) -> String {
                 previous = None;
                 continue;
             }
-            Fate::Drop => continue,
             Fate::Tab => tab,
             Fate::Mark => MARK,
             Fate::Join if joins(previous, next) => character,
             Fate::Select if selects(previous) => character,
-            Fate::Join | Fate::Select => continue,
+            Fate::Drop | Fate::Join | Fate::Select => continue,
             Fate::Keep => character,
         };
         if is_visible(kept) || fate(kept) == Fate::Tab {

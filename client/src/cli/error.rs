@@ -158,12 +158,21 @@ impl From<config::Error> for CommandError {
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let line = Safe::line(first);
         match &error {
-            config::Error::File { .. } | config::Error::Value { .. } => {
-                let refusal = Self::new(Code::Settings, line).hint("valise config show --origin");
+            config::Error::File { .. } => {
+                let refusal = Self::new(Code::Settings, line).hint("correct it, or take it out");
                 if rest.is_empty() {
                     refusal
                 } else {
                     refusal.fact("where", Safe::block(rest))
+                }
+            }
+            config::Error::Value { origin, .. } => {
+                let refusal = Self::new(Code::Settings, line);
+                match origin {
+                    config::Origin::Environment(name) => {
+                        refusal.hint(Safe::line(&format!("unset {name}")))
+                    }
+                    _ => refusal.hint("correct it, or take it out"),
                 }
             }
             config::Error::Io { .. } => Self::new(Code::Failed, line),

@@ -150,7 +150,7 @@ fn global_flags_go_before_or_after_the_verb() {
                 format: Some(Format::Plain),
                 color: Some(Color::Never),
                 no_input: true,
-                key: Some("usb".into()),
+                key: Some("usb".parse().unwrap()),
             }
         );
         assert!(global.verbose);
@@ -159,7 +159,7 @@ fn global_flags_go_before_or_after_the_verb() {
 
 #[test]
 fn short_forms() {
-    assert!(matches!(parse("valise").unwrap().command, None));
+    assert!(parse("valise").unwrap().command.is_none());
     assert!(matches!(
         parse("valise ls").unwrap().command,
         Some(Command::List(_))
@@ -171,7 +171,7 @@ fn short_forms() {
     let Some(Command::Unlock(unlock)) = parse("valise unlock --for 90m").unwrap().command else {
         panic!("not unlock");
     };
-    assert_eq!(unlock.idle, Some(Duration::from_secs(5400)));
+    assert_eq!(unlock.idle, Some(Duration::from_mins(90)));
 }
 
 #[test]

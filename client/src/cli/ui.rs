@@ -80,33 +80,31 @@ enum Answers {
     Lines(Box<dyn BufRead + Send>),
 }
 
+/// One of the two streams that we write to.
+struct Output {
+    to: Box<dyn Write + Send>,
+    is_terminal: bool,
+    colour: bool,
+}
+
 /// What is connected to the process.
 struct Streams {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    out: Output,
+    err: Output,
+    answers: Answers,
     /// Columns of the terminal that stdout is.
     columns: Option<NonZeroUsize>,
-    out_is_terminal: bool,
-    err_is_terminal: bool,
-    out_colour: bool,
-    err_colour: bool,
-    answers: Answers,
 }
 
 /// The terminal, or whatever stands in its place.
 pub struct Ui {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    out: Output,
+    err: Output,
     answers: Answers,
     clock: Box<dyn Clock>,
     look: Look,
-    no_input: bool,
-    yes: bool,
-    verbose: bool,
-    /// Whether stderr can show a line that changes.
-    progress: bool,
+    choices: Choices,
     progress_shown: bool,
-    err_colour: bool,
 }
 
 /// How the answer looks.
@@ -121,55 +119,55 @@ struct Look {
 impl Ui {
     /// The terminal of this process.
     pub fn of_process(choices: Choices) -> Self {
-        let (out, err) = (io::stdout(), io::stderr());
         let colour = |auto: anstream::ColorChoice| match choices.color {
             Color::Always => true,
             Color::Auto => auto != anstream::ColorChoice::Never,
             Color::Never => false,
         };
-        let err_is_terminal = err.is_terminal();
+        let (out, err) = (io::stdout(), io::stderr());
+        let columns = terminal_size::terminal_size_of(&out);
+        let answers = if io::stdin().is_terminal() && err.is_terminal() {
+            Answers::Terminal
+        } else {
+            Answers::Nobody
+        };
         let streams = Streams {
-            columns: terminal_size::terminal_size_of(&out)
-                .and_then(|(width, _)| NonZeroUsize::new(width.0.into())),
-            out_is_terminal: out.is_terminal(),
-            err_is_terminal,
-            out_colour: colour(anstream::AutoStream::choice(&out)),
-            err_colour: colour(anstream::AutoStream::choice(&err)),
-            answers: if io::stdin().is_terminal() && err_is_terminal {
-                Answers::Terminal
-            } else {
-                Answers::Nobody
+            out: Output {
+                is_terminal: out.is_terminal(),
+                colour: colour(anstream::AutoStream::choice(&out)),
+                to: Box::new(out),
             },
-            out: Box::new(out),
-            err: Box::new(err),
+            err: Output {
+                is_terminal: err.is_terminal(),
+                colour: colour(anstream::AutoStream::choice(&err)),
+                to: Box::new(err),
+            },
+            answers,
+            columns: columns.and_then(|(width, _)| NonZeroUsize::new(width.0.into())),
         };
         Self::new(streams, choices, Box::new(clock::System))
     }
 
     fn new(streams: Streams, choices: Choices, clock: Box<dyn Clock>) -> Self {
-        let format = choices.format.unwrap_or(if streams.out_is_terminal {
+        let format = choices.format.unwrap_or(if streams.out.is_terminal {
             Format::Human
         } else {
             Format::Plain
         });
         Self {
+            look: Look {
+                format,
+                colour: streams.out.colour && format == Format::Human,
+                columns: streams.columns,
+                zone: choices.zone.clone().unwrap_or_else(TimeZone::system),
+                now_ms: clock.now_ms(),
+            },
             out: streams.out,
             err: streams.err,
             answers: streams.answers,
-            look: Look {
-                format,
-                colour: streams.out_colour && format == Format::Human,
-                columns: streams.columns,
-                zone: choices.zone.unwrap_or_else(TimeZone::system),
-                now_ms: clock.now_ms(),
-            },
             clock,
-            no_input: choices.no_input,
-            yes: choices.yes,
-            verbose: choices.verbose,
-            progress: streams.err_is_terminal && format == Format::Human,
+            choices,
             progress_shown: false,
-            err_colour: streams.err_colour,
         }
     }
 
@@ -180,7 +178,7 @@ impl Ui {
 
     /// Whether a question can be asked. Where not, prompts refuse.
     pub fn is_interactive(&self) -> bool {
-        !self.no_input && !matches!(self.answers, Answers::Nobody)
+        !self.choices.no_input && !matches!(self.answers, Answers::Nobody)
     }
 
     /// A time as people read it: `Tue 17 Nov 12:06` in their zone, with the year if it is not this
@@ -234,7 +232,7 @@ impl Ui {
 
     /// Says something on stderr if `-v` was given.
     pub fn verbose(&mut self, text: impl Into<Safe>) {
-        if self.verbose {
+        if self.choices.verbose {
             self.note(text);
         }
     }
@@ -242,7 +240,7 @@ impl Ui {
     /// Shows what is going on, on a line that the next output erases. Only for people at a
     /// terminal.
     pub fn progress(&mut self, text: impl Into<Safe>) {
-        if self.progress {
+        if self.err.is_terminal && self.look.format == Format::Human {
             let line = text.into().to_line();
             let line = match self.look.columns.and_then(|columns| {
                 // The last column stays free: some terminals wrap when it is written.
@@ -263,7 +261,7 @@ impl Ui {
 
     /// Shows a refusal on stderr and says how to exit.
     pub fn error(&mut self, error: &CommandError) -> Exit {
-        let text = error.render(self.look.format, self.err_colour);
+        let text = error.render(self.look.format, self.err.colour);
         self.tell(&text);
         error.exit()
     }
@@ -298,7 +296,7 @@ impl Ui {
     /// Errors: [`Code::Cancelled`] unless the answer is yes; [`Code::Unasked`] where nobody can be
     /// asked.
     pub fn confirm(&mut self, question: impl Into<Safe>) -> Result<(), CommandError> {
-        if self.yes {
+        if self.choices.yes {
             return Ok(());
         }
         let question = Safe::line(&format!("{} [y/N]", question.into()));
@@ -318,7 +316,7 @@ impl Ui {
         question: impl Into<Safe>,
         name: impl Into<Safe>,
     ) -> Result<(), CommandError> {
-        if self.yes {
+        if self.choices.yes {
             return Ok(());
         }
         let name = name.into().to_line();
@@ -396,7 +394,7 @@ impl Ui {
     }
 
     fn unasked(&self, error: Safe) -> CommandError {
-        let why = if self.no_input {
+        let why = if self.choices.no_input {
             "input was switched off with --no-input"
         } else {
             "stdin and stderr are not both terminals"
@@ -409,8 +407,8 @@ impl Ui {
     /// Writes to stdout.
     fn answer(&mut self, text: &str) -> Result<(), CommandError> {
         self.tell("");
-        self.out.write_all(text.as_bytes())?;
-        Ok(self.out.flush()?)
+        self.out.to.write_all(text.as_bytes())?;
+        Ok(self.out.to.flush()?)
     }
 
     /// Writes to stderr, after the progress line is gone. If stderr is gone there is nobody to tell.
@@ -418,8 +416,9 @@ impl Ui {
         let erase = if self.progress_shown { ERASE_LINE } else { "" };
         self.progress_shown = false;
         self.err
+            .to
             .write_all(format!("{erase}{text}").as_bytes())
-            .and_then(|()| self.err.flush())
+            .and_then(|()| self.err.to.flush())
             .unwrap_or_default();
     }
 }

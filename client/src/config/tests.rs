@@ -25,7 +25,7 @@ impl Machine {
     fn set(&mut self, name: &str, value: &str) {
         self.environment
             .variables
-            .insert(name.to_owned(), value.to_owned());
+            .insert(name.to_owned(), value.into());
     }
 
     fn write(&self, text: &str) {

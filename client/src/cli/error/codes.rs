@@ -84,8 +84,8 @@ codes! {
         "The server and this program speak different versions."
         "Install the version of valise that your organisation recommends."
     Offline "V0207" Offline
-        "This needs the network, and you asked to stay off it."
-        "Run it again without --offline."
+        "This needs the network, which the command was told not to use."
+        "Run it again where it may use the network."
     Clock "V0208" Failed
         "This computer's clock and the server's differ too much for either to tell fresh from old."
         "Set this computer's time automatically. If it is right, tell whoever runs your server."
@@ -203,7 +203,7 @@ codes! {
         "Take their access away: `chmod 700` on the folder that the error names."
     Settings "V0608" Usage
         "A setting has a value that it does not take."
-        "Run `valise config show --origin` to see where each value comes from."
+        "The error says where the value comes from: correct it there, or take it out."
     DiskFull "V0609" Failed
         "There is no room left on this machine's disk."
         "Make room and run the command again. Nothing is lost."

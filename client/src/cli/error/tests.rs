@@ -112,6 +112,33 @@ fn an_open_home_says_what_to_type() {
     ");
 }
 
+#[test]
+fn a_wrong_setting_says_where_it_comes_from() {
+    let variables = [("VALISE_FORMAT".to_owned(), "xml\x1b[2J".into())];
+    let environment = config::Environment {
+        variables: variables.into(),
+        data: Some("/home/lea/.local/share".into()),
+        config: Some("/nonexistent".into()),
+        runtime: None,
+    };
+    let error = config::Config::load(&config::Flags::default(), &environment).unwrap_err();
+    let error = CommandError::from(error);
+    insta::assert_snapshot!(error.render(Format::Human, false), @r#"
+    error[V0608]: format cannot be "xml\u{1b}[2J" (from environment VALISE_FORMAT); it takes human, plain or json
+      try   unset VALISE_FORMAT        more: valise help V0608
+    "#);
+    let error = CommandError::from(config::Error::File {
+        path: "/etc/config.toml".into(),
+        reason: "line 1\n1 | x\n  | ^".to_owned(),
+    });
+    insta::assert_snapshot!(error.render(Format::Human, false), @r"
+    error[V0608]: /etc/config.toml is not a valid configuration: line 1
+      where   1 | x
+                | ^
+      try     correct it, or take it out        more: valise help V0608
+    ");
+}
+
 /// Scripts depend on these: a change here is a change of the contract.
 #[test]
 fn exit_codes_are_frozen() {

@@ -9,7 +9,7 @@ use super::{Look, to_json};
 use crate::{cli::error::CommandError, config::Format, safe::Safe};
 
 /// Between two columns.
-const GAP: usize = 2;
+const GAP: &str = "  ";
 
 /// The narrowest that a truncated column gets.
 const FLEXIBLE_MIN: usize = 8;
@@ -217,7 +217,7 @@ impl Table {
                 } else {
                     ("", &*padding)
                 };
-                text.push_str(&format!("{before}{cell}{after}{:GAP$}", ""));
+                text.extend([before, cell.as_str(), after, GAP]);
             }
             out.push_str(&look.paint(style, text.trim_end()));
             out.push('\n');
@@ -233,7 +233,7 @@ impl Table {
                 cells.map(Safe::width).max().unwrap_or(0)
             })
             .collect();
-        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
         let excess = room.map_or(0, |room| total.saturating_sub(room.get()));
         if let Some((_, width)) = self
             .columns
@@ -279,7 +279,7 @@ impl Record {
                         _ => cell.show(look),
                     };
                     for line in value.as_str().split('\n') {
-                        let gap = widest - head.len() + GAP;
+                        let gap = widest - head.len() + GAP.len();
                         let label = look.paint(Style::new().dimmed(), &head);
                         let text = format!("{label}{:gap$}{line}", "");
                         out.push_str(text.trim_end());
@@ -290,7 +290,8 @@ impl Record {
             }
             Format::Plain => {
                 for (name, cell) in &self.fields {
-                    out.push_str(&format!("{name}\t{}\n", cell.show(look).to_line()));
+                    let value = cell.show(look).to_line();
+                    out.extend([name, "\t", value.as_str(), "\n"]);
                 }
             }
             Format::Json => {

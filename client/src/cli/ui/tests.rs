@@ -39,24 +39,22 @@ struct Screen {
 }
 
 impl Screen {
-    fn new(choices: Choices, typed: Option<&'static str>, columns: Option<usize>) -> Self {
+    fn new(mut choices: Choices, typed: Option<&'static str>, columns: Option<usize>) -> Self {
         let (out, err) = (Tape::default(), Tape::default());
+        let output = |tape: &Tape| Output {
+            to: Box::new(tape.clone()),
+            is_terminal: columns.is_some(),
+            colour: choices.color == Color::Always,
+        };
         let streams = Streams {
-            out: Box::new(out.clone()),
-            err: Box::new(err.clone()),
-            columns: columns.and_then(NonZeroUsize::new),
-            out_is_terminal: columns.is_some(),
-            err_is_terminal: columns.is_some(),
-            out_colour: choices.color == Color::Always,
-            err_colour: choices.color == Color::Always,
+            out: output(&out),
+            err: output(&err),
             answers: typed.map_or(Answers::Nobody, |typed| {
                 Answers::Lines(Box::new(typed.as_bytes()))
             }),
+            columns: columns.and_then(NonZeroUsize::new),
         };
-        let choices = Choices {
-            zone: Some(TimeZone::get("Europe/Paris").unwrap()),
-            ..choices
-        };
+        choices.zone = Some(TimeZone::get("Europe/Paris").unwrap());
         let clock = Box::new(clock::Manual::new(NOW_MS));
         let ui = Ui::new(streams, choices, clock);
         Self { ui, out, err }
@@ -373,10 +371,10 @@ fn a_pin_is_read_whole_and_not_echoed() {
 #[test]
 fn a_reader_that_went_away_ends_us_quietly() {
     let mut screen = Screen::format(Format::Plain);
-    screen.ui.out = Box::new(Closed);
+    screen.ui.out.to = Box::new(Closed);
     let error = screen.ui.table(&inbox()).unwrap_err();
     assert_eq!(screen.ui.error(&error), Exit::PipeClosed);
     assert_eq!(screen.err(), "");
-    screen.ui.err = Box::new(Closed);
+    screen.ui.err.to = Box::new(Closed);
     screen.ui.note("nobody hears this");
 }
