@@ -149,8 +149,8 @@ mod tests {
     fn the_padded_bytes_and_the_hash_are_frozen() {
         let letter = letter("See you at nine.".to_owned());
         assert_eq!(letter.to_padded().len(), 256);
-        insta::assert_snapshot!(HEXLOWER.encode(&sha256(&[&letter.to_padded()])), @"");
-        insta::assert_snapshot!(HEXLOWER.encode(&letter.hash().0), @"");
+        insta::assert_snapshot!(HEXLOWER.encode(&sha256(&[&letter.to_padded()])), @"ce525b92fbeaa7df6ab9bf1416395966f14b825b1ca2837509ee214b1b12d546");
+        insta::assert_snapshot!(HEXLOWER.encode(&letter.hash().0), @"556d615d268a6bf6cf561e8a4411d0bde869406f557fd086f958693034f5cde0");
     }
 
     #[test]
