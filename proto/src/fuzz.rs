@@ -2,6 +2,10 @@
 //!
 //! Behind the feature `testing`. `tests/fuzz/` lends them to cargo-fuzz; the tests below replay its
 //! corpus on the stable compiler.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a fuzz target's panic is its finding"
+)]
 
 pub mod seed;
 
@@ -20,6 +24,7 @@ use crate::{
 };
 
 /// Every target and its name.
+#[expect(clippy::type_complexity, reason = "a plain table of two columns")]
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("api", api),
     ("authenticated_data", authenticated_data),

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// Every encoding of a point of order 1, 2, 4 or 8, the ones that are not canonical too
-    /// (Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs", 2020, table 6c), with both signs.
+    /// (Chalkias, Garillot, Nikolaenko, "Taming the many `EdDSA`s", 2020, table 6c), with both signs.
     fn small_order() -> Vec<[u8; 32]> {
         let order_8 = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a";
         let order_8_negated = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
@@ -187,13 +187,13 @@ mod tests {
         assert_eq!(record.fingerprint(org, &name), words);
         assert_ne!(record.fingerprint(OrgId([2; 32]), &name), words);
         assert_ne!(record.fingerprint(org, &"alicia".parse().unwrap()), words);
-        for change in [
+        let changes: [&dyn Fn(&mut KeyRecord); 4] = [
             &|record: &mut KeyRecord| record.model[0] ^= 1,
             &|record: &mut KeyRecord| record.statement.public_key[64] ^= 1,
             &|record: &mut KeyRecord| record.login.public_key[64] ^= 1,
             &|record: &mut KeyRecord| record.vault[1215] ^= 1,
-        ] as [&dyn Fn(&mut KeyRecord); 4]
-        {
+        ];
+        for change in changes {
             let mut other = record.clone();
             change(&mut other);
             assert_ne!(other.fingerprint(org, &name), words);

@@ -1,6 +1,5 @@
 //! Fixed values of every type, as the fuzzers' first inputs. No key is real, no signature verifies.
 #![expect(
-    clippy::missing_panics_doc,
     clippy::unwrap_used,
     reason = "tests' own values: a failure here is the test's failure"
 )]

@@ -11,6 +11,7 @@ fn no_authority(kind: &'static str, account: &str) -> Refusal {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of twelve cases")]
 fn d13_twelve_mis_authorised_entries_are_refused() {
     let mut office = Office::new();
     let carol = office.second_admin();

@@ -176,33 +176,33 @@ fn l07_every_part_of_a_new_key_is_new_and_sound() {
     };
     let (refusal, id) = try_key(spoilt(&|record| *record = own.clone()));
     assert_eq!(refusal, Refusal::KeyTaken(id));
-    for change in [
+    let changes: [&dyn Fn(&mut KeyRecord); 5] = [
         &|record: &mut KeyRecord| record.statement.id = bob.statement.id.clone(),
         &|record: &mut KeyRecord| record.login.id = bob.login.id.clone(),
         &|record: &mut KeyRecord| record.login.id = bob.statement.id.clone(),
         &|record: &mut KeyRecord| record.login.id = record.statement.id.clone(),
         &|record: &mut KeyRecord| record.login.id = vec![].try_into().unwrap(),
-    ] as [&dyn Fn(&mut KeyRecord); 5]
-    {
+    ];
+    for change in changes {
         let (refusal, id) = try_key(spoilt(change));
         assert_eq!(refusal, Refusal::CredentialId(id));
     }
-    for change in [
+    let changes: [&dyn Fn(&mut KeyRecord); 3] = [
         &|record: &mut KeyRecord| record.statement.public_key = bob.statement.public_key,
         &|record: &mut KeyRecord| record.login.public_key = bob.statement.public_key,
         &|record: &mut KeyRecord| record.login.public_key = record.statement.public_key,
-    ] as [&dyn Fn(&mut KeyRecord); 3]
-    {
+    ];
+    for change in changes {
         let (refusal, id) = try_key(spoilt(change));
         assert_eq!(refusal, Refusal::PublicKeyTaken(id));
     }
-    for change in [
+    let changes: [&dyn Fn(&mut KeyRecord); 4] = [
         &|record: &mut KeyRecord| record.statement.public_key[64] ^= 1,
         &|record: &mut KeyRecord| record.login.public_key[1] ^= 1,
         &|record: &mut KeyRecord| record.login.public_key[0] = 2,
         &|record: &mut KeyRecord| record.statement.public_key = [0; 65],
-    ] as [&dyn Fn(&mut KeyRecord); 4]
-    {
+    ];
+    for change in changes {
         let (refusal, id) = try_key(spoilt(change));
         assert_eq!(refusal, Refusal::PublicKey(id));
     }

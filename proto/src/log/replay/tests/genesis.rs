@@ -12,6 +12,7 @@ fn found(statement: Statement, signers: &[&SoftStatementKey]) -> Result<Director
 }
 
 #[test]
+#[expect(clippy::type_complexity, reason = "a plain list of changes")]
 fn genesis_keeps_its_rules() {
     let (a, b) = (key(), key());
     let both = [&a, &b];
@@ -33,12 +34,12 @@ fn genesis_keeps_its_rules() {
             version: 2
         }
     );
-    for change in [
+    let changes: [&dyn Fn(&mut Statement, &mut Genesis); 3] = [
         &|statement: &mut Statement, _: &mut Genesis| statement.seen.size = 1,
         &|statement: &mut Statement, _: &mut Genesis| statement.seen.root.0[0] = 1,
         &|statement: &mut Statement, _: &mut Genesis| statement.sequence = 1,
-    ] as [&dyn Fn(&mut Statement, &mut Genesis); 3]
-    {
+    ];
+    for change in changes {
         assert_eq!(spoilt(change), Refusal::GenesisSawSomething);
     }
     assert_eq!(spoilt(&|_, g| g.founders.clear()), Refusal::FounderCount(0));
