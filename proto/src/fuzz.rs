@@ -46,7 +46,7 @@ fn round_trip<T: DeserializeBytes + Serialize + Limited>(bytes: &[u8]) {
     }
 }
 
-/// The bodies of the API, in the order of the first byte of an input of [`api`].
+/// The bodies of the API, in the order of the first byte of an input of [`api()`].
 const BODIES: &[fn(&[u8])] = &[
     round_trip::<api::Problem>,
     round_trip::<enrolment::Challenge>,

@@ -286,7 +286,7 @@ fn text_bytes<const MAX: usize>(text: &str) -> Bytes<MAX> {
     text.as_bytes().to_vec().try_into().unwrap()
 }
 
-/// Every body of the API, in the order of [`super::api`].
+/// Every body of the API, in the order of [`super::api()`].
 fn bodies() -> Vec<(u8, &'static str, Vec<u8>)> {
     let bodies = [
         ("problem", encode(&problem())),
