@@ -70,7 +70,7 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     temporary.push(name);
     temporary.push(".new");
     let temporary = folder.join(temporary);
-    let _ = fs::remove_file(&temporary);
+    drop(fs::remove_file(&temporary));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -22,13 +22,6 @@ pub(crate) struct Drift {
     pub(crate) surplus: Vec<DeviceId>,
 }
 
-impl Drift {
-    /// Whether the group is as it should be.
-    pub(crate) fn is_none(&self) -> bool {
-        self.missing.is_empty() && self.surplus.is_empty()
-    }
-}
-
 /// Who `member` is, checked against the directory and the conversation.
 pub(super) fn identity(
     directory: &Directory,
