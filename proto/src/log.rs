@@ -14,7 +14,10 @@ pub mod replay;
 
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-use crate::id::Hash;
+use crate::{
+    codec::{Bytes, Limited},
+    id::Hash,
+};
 
 /// Size and root of a log: all that two people need to compare.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
@@ -23,4 +26,16 @@ pub struct Head {
     pub size: u64,
     /// RFC 9162 §2.1.1 tree hash over the entries' canonical bytes.
     pub root: Hash,
+}
+
+/// The file `genesis.valise` of a founding: the log's first entries, the genesis entry first, then
+/// the `account.add` that gives each founding key its name.
+#[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+pub struct GenesisFile {
+    /// Canonical entries.
+    pub entries: Vec<Bytes<16384>>,
+}
+
+impl Limited for GenesisFile {
+    const MAX: usize = 64 * 1024;
 }
