@@ -18,7 +18,7 @@ pub struct Card {
     pub org: OrgId,
     /// The organisation's tag; a client checks it against the genesis entry.
     pub tag: OrgTag,
-    /// SHA-256 of the server's TLS SubjectPublicKeyInfo (RFC 7469 §2.4).
+    /// SHA-256 of the server's TLS `SubjectPublicKeyInfo` (RFC 7469 §2.4).
     pub tls: Hash,
     /// The server's log key, which signs checkpoints.
     pub log: Ed25519Key,

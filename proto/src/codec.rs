@@ -43,6 +43,9 @@ where
 }
 
 /// Writes `value`. Every type of this crate is far smaller than the 2^30 bytes that a length holds.
+///
+/// # Panics
+/// Never for a type of this crate: memory does not fail, and no length is too large.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     #[expect(
         clippy::expect_used,

@@ -14,3 +14,6 @@ pub mod letter;
 pub mod log;
 pub mod request;
 pub mod statement;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -26,7 +26,7 @@ pub struct Commit {
     pub group: GroupId,
     /// The epoch that this commit ends.
     pub epoch: u64,
-    /// MLS PrivateMessage; empty when it creates the group (nobody else is there to read it).
+    /// MLS `PrivateMessage`; empty when it creates the group (nobody else is there to read it).
     pub message: Bytes<MESSAGE_MAX>,
     /// Devices that are members from the next epoch on: at most 1,000.
     pub added: Vec<DeviceId>,
@@ -49,7 +49,7 @@ pub struct Letter {
     pub group: GroupId,
     /// The epoch it is encrypted in.
     pub epoch: u64,
-    /// MLS PrivateMessage.
+    /// MLS `PrivateMessage`.
     pub message: Bytes<MESSAGE_MAX>,
 }
 
@@ -109,7 +109,7 @@ pub struct Message {
     pub sequence: u64,
     /// The write's id: how a device knows its own.
     pub id: SubmissionId,
-    /// MLS PrivateMessage; empty for the device that sent it, which has it already.
+    /// MLS `PrivateMessage`; empty for the device that sent it, which has it already.
     pub message: Bytes<MESSAGE_MAX>,
 }
 
