@@ -38,7 +38,7 @@ create table credential_counter (
     counter bigint not null
 );
 
--- Challenges of enrolments, and the asks that answered them. status: 0 no ask yet, 1 waiting, 2 refused.
+-- Challenges of enrolments, and the asks that answered them. status: 0 no ask yet, 1 waiting, 2 refused, 3 in the log.
 create table enrolment (
     enrolment_id blob not null primary key,
     challenge blob not null,

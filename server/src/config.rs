@@ -153,13 +153,14 @@ impl Config {
         Ok(table
             .into_iter()
             .map(|(key, value)| {
-                let origin = sources
-                    .find_metadata(&key)
-                    .map_or("default", |found| match &found.source {
-                        Some(figment::Source::File(_)) => FILE,
-                        _ if found.name.contains("environment") => "environment",
-                        _ => "default",
-                    });
+                let origin =
+                    sources
+                        .find_metadata(&key)
+                        .map_or("default", |found| match &found.source {
+                            Some(figment::Source::File(_)) => FILE,
+                            _ if found.name.contains("environment") => "environment",
+                            _ => "default",
+                        });
                 let value = match key.as_str() {
                     "database" => "\"…\"".to_owned(),
                     _ => value.to_string(),

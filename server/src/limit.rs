@@ -81,11 +81,11 @@ impl Connections {
         let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = open.values().sum();
-        let each = open.entry(address).or_insert(0);
-        if all >= self.all_max || *each >= self.each_max {
+        let each = open.get(&address).copied().unwrap_or(0);
+        if all >= self.all_max || each >= self.each_max {
             return None;
         }
-        *each += 1;
+        open.insert(address, each + 1);
         Some(Place {
             address,
             open: Arc::clone(&self.open),

@@ -99,18 +99,24 @@ impl Store {
             .collect()
     }
 
-    /// One message's ciphertext; `None` when it was deleted meanwhile.
-    pub async fn message_body(
+    /// The ciphertext of a group's messages from `first` to `last`, by number.
+    pub async fn message_bodies(
         &self,
         group: GroupId,
-        sequence: u64,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query("select body from message where group_id = $1 and sequence = $2")
-            .bind(&group.0[..])
-            .bind(stored(sequence))
-            .fetch_optional(&self.reads)
-            .await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let rows = sqlx::query(
+            "select sequence, body from message where group_id = $1 and sequence >= $2 and sequence <= $3",
+        )
+        .bind(&group.0[..])
+        .bind(stored(first))
+        .bind(stored(last))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((number(row, 0, "sequence")?, row.try_get(1)?)))
+            .collect()
     }
 
     /// The mailbox of `device`, oldest first.

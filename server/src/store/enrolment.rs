@@ -14,6 +14,8 @@ pub enum EnrolmentStatus {
     Asked,
     /// An admin refused it.
     Refused,
+    /// The key is in the log.
+    Settled,
 }
 
 /// One enrolment.
@@ -50,6 +52,7 @@ impl EnrolmentRow {
             0 => EnrolmentStatus::Challenged,
             1 => EnrolmentStatus::Asked,
             2 => EnrolmentStatus::Refused,
+            3 => EnrolmentStatus::Settled,
             _ => return Err(StoreError::Corrupt("status")),
         };
         let ask: Option<Vec<u8>> = row.try_get(5)?;
@@ -160,6 +163,15 @@ impl Write {
         .execute(&mut *self.0)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Records that the key of an ask is in the log.
+    pub async fn settle_enrolment(&mut self, id: EnrolmentId) -> Result<(), StoreError> {
+        sqlx::query("update enrolment set status = 3 where enrolment_id = $1 and status = 1")
+            .bind(&id.0[..])
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
     }
 
     /// Forgets challenges made before `challenged_ms` and asks made before `asked_ms`.

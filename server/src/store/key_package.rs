@@ -86,11 +86,7 @@ impl Write {
         Ok(Some((package, last_resort)))
     }
 
-    async fn delete_key_package(
-        &mut self,
-        device: DeviceId,
-        hash: Hash,
-    ) -> Result<(), StoreError> {
+    async fn delete_key_package(&mut self, device: DeviceId, hash: Hash) -> Result<(), StoreError> {
         sqlx::query("delete from key_package where device_id = $1 and package_hash = $2")
             .bind(&device.0[..])
             .bind(&hash.0[..])

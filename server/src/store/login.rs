@@ -21,12 +21,13 @@ impl Write {
 
     /// Takes a challenge: true once, for one caller, before it expires.
     pub async fn take_nonce(&mut self, nonce: [u8; 32], now_ms: u64) -> Result<bool, StoreError> {
-        let row =
-            sqlx::query("delete from login_nonce where nonce = $1 and expires_at_ms > $2 returning nonce")
-                .bind(&nonce[..])
-                .bind(stored(now_ms))
-                .fetch_optional(&mut *self.0)
-                .await?;
+        let row = sqlx::query(
+            "delete from login_nonce where nonce = $1 and expires_at_ms > $2 returning nonce",
+        )
+        .bind(&nonce[..])
+        .bind(stored(now_ms))
+        .fetch_optional(&mut *self.0)
+        .await?;
         Ok(row.is_some())
     }
 

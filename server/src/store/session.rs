@@ -38,7 +38,9 @@ impl Store {
                 Ok(SessionRow {
                     id: id(row, 0, "session_id")?,
                     device: id(row, 1, "device_id")?,
-                    account: account.parse().map_err(|_| StoreError::Corrupt("account"))?,
+                    account: account
+                        .parse()
+                        .map_err(|_| StoreError::Corrupt("account"))?,
                     key: id(row, 3, "key_id")?,
                     created_at_ms: number(row, 4, "created_at_ms")?,
                     used_at_ms: number(row, 5, "used_at_ms")?,
