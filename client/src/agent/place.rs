@@ -37,6 +37,8 @@ const BACKLOG: i32 = 16;
 pub(super) struct Place {
     folder: OwnedFd,
     name: OsString,
+    /// Who we are, and the only one to talk with.
+    owner: Uid,
 }
 
 impl Place {
@@ -49,12 +51,14 @@ impl Place {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = open(folder, flags, Mode::empty()).map_err(failed)?;
         let stat = fstat(&opened).map_err(failed)?;
-        if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o077 != 0 {
+        let owner = geteuid();
+        if stat.st_uid != owner.as_raw() || stat.st_mode & 0o077 != 0 {
             return Err(AgentError::Folder(folder.to_owned()));
         }
         Ok(Self {
             folder: opened,
             name,
+            owner,
         })
     }
 
@@ -75,7 +79,7 @@ impl Place {
         let stream = UnixStream::from(socket);
         let agent =
             peer(&stream).map_err(|error| AgentError::Io("cannot see who listens", error))?;
-        if agent != geteuid() {
+        if agent != self.owner {
             return Err(AgentError::Stranger(agent.as_raw()));
         }
         Ok(Some(stream))
@@ -134,6 +138,11 @@ impl Door {
     pub(super) fn stands(&self) -> bool {
         self.place.identity() == Ok(self.identity)
     }
+
+    /// Whether the socket's owner knocks.
+    pub(super) fn lets_in(&self, stream: &UnixStream) -> io::Result<bool> {
+        Ok(peer(stream)? == self.place.owner)
+    }
 }
 
 impl Drop for Door {
@@ -146,10 +155,36 @@ impl Drop for Door {
 }
 
 /// Who is at the other end, as the kernel knows it (unix(7), `SO_PEERCRED`).
-pub(super) fn peer(stream: &UnixStream) -> io::Result<Uid> {
+fn peer(stream: &UnixStream) -> io::Result<Uid> {
     Ok(socket_peercred(stream)?.uid)
 }
 
 fn new_socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn neither_side_talks_to_another_user() {
+        let folder = TempDir::new().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        let us = geteuid();
+        let other = Uid::from_raw(us.as_raw() + 1);
+        let mut door = Place::of(&home).unwrap().listen().unwrap();
+        let mut place = Place::of(&home).unwrap();
+
+        let stream = place.connect().unwrap().unwrap();
+        assert!(door.lets_in(&stream).unwrap());
+        door.place.owner = other;
+        assert!(!door.lets_in(&stream).unwrap());
+
+        place.owner = other;
+        let refused = place.connect().unwrap_err();
+        assert!(matches!(refused, AgentError::Stranger(uid) if uid == us.as_raw()));
+    }
 }

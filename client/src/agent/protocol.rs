@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn answers_have_one_length_each() {
         let status = AgentStatus {
-            idle: Duration::from_millis(900_000),
+            idle: Duration::from_mins(15),
             left: Duration::from_millis(1),
         };
         let answers = [Answer::Key(key()), Answer::Status(status), Answer::Stopped];
@@ -187,7 +187,7 @@ mod tests {
     fn a_setup_has_one_length() {
         let setup = Setup {
             key: key(),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             longest: Duration::MAX,
         };
         let bytes = setup.to_bytes();

@@ -12,12 +12,11 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::geteuid,
 };
 
 use super::{
     AgentError, AgentStatus,
-    place::{Door, Place, peer},
+    place::{Door, Place},
     protocol::{Answer, Request, Setup, in_ms},
 };
 use crate::{clock::Clock, home::Home};
@@ -127,7 +126,7 @@ impl Agent {
                     };
                 }
             };
-            if peer(&stream)? != geteuid() {
+            if !self.door.lets_in(&stream)? {
                 continue;
             }
             // No answer is longer than a socket's buffer: nothing ever waits for a peer.
