@@ -1,14 +1,23 @@
 //! Asking to be enrolled.
 
 use data_encoding::BASE64URL_NOPAD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
+};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
 use valise_proto::{
     api::{
         self, ErrorCode,
         enrolment::{Ask, Challenge, Pending, Registration, Status},
     },
-    codec::encode,
+    codec::{Bytes, encode},
     id::EnrolmentId,
     key::{Credential, SOFT_KEY_MODEL},
+    log::entry::{AttestationAuthority, Policy},
     statement::sha256,
     testing,
 };
@@ -16,17 +25,15 @@ use valise_proto::{
 use super::support::{Answer, Person, Request, TestServer, URL};
 use crate::clock::Clock;
 
-/// A registration without attestation, as a key makes it for `party`.
-fn registration(
-    party: &str,
-    credential: &Credential,
-    model: [u8; 16],
-    challenge: [u8; 32],
-    flags: u8,
-) -> Registration {
+/// The JSON that a key signs in a registration.
+fn client_data(challenge: [u8; 32]) -> Vec<u8> {
     let challenge = BASE64URL_NOPAD.encode(&challenge);
-    let client_data =
-        format!(r#"{{"type":"webauthn.create","challenge":"{challenge}","origin":"{URL}"}}"#);
+    format!(r#"{{"type":"webauthn.create","challenge":"{challenge}","origin":"{URL}"}}"#)
+        .into_bytes()
+}
+
+/// Authenticator data with a new credential (WebAuthn §6.5.1).
+fn authenticator_data(party: &str, credential: &Credential, model: [u8; 16], flags: u8) -> Vec<u8> {
     let id = credential.id.as_slice();
     let mut data = sha256(&[party.as_bytes()]).to_vec();
     data.push(flags);
@@ -39,13 +46,100 @@ fn registration(
     data.extend(&credential.public_key[1..33]);
     data.extend([0x22, 0x58, 0x20]);
     data.extend(&credential.public_key[33..]);
-    let mut object = vec![0xa3];
-    object.extend(b"\x63fmt\x64none\x67attStmt\xa0\x68authData\x58");
+    data
+}
+
+/// CBOR {fmt, attStmt, authData}.
+fn attestation_object(format: &[u8], statement: &[u8], data: &[u8]) -> Bytes<8192> {
+    let mut object = b"\xa3\x63fmt".to_vec();
+    object.push(0x60 + u8::try_from(format.len()).unwrap());
+    object.extend(format);
+    object.extend(b"\x67attStmt");
+    object.extend(statement);
+    object.extend(b"\x68authData\x58");
     object.push(u8::try_from(data.len()).unwrap());
     object.extend(data);
+    object.try_into().unwrap()
+}
+
+/// A registration without attestation, as a key makes it for `party`.
+fn registration(
+    party: &str,
+    credential: &Credential,
+    model: [u8; 16],
+    challenge: [u8; 32],
+    flags: u8,
+) -> Registration {
+    let data = authenticator_data(party, credential, model, flags);
     Registration {
-        attestation_object: object.try_into().unwrap(),
-        client_data: client_data.into_bytes().try_into().unwrap(),
+        attestation_object: attestation_object(b"none", b"\xa0", &data),
+        client_data: client_data(challenge).try_into().unwrap(),
+    }
+}
+
+/// A maker of keys: its authority, and a batch of keys that it attests.
+struct Maker {
+    authority: Vec<u8>,
+    batch: Vec<u8>,
+    signer: EcdsaKeyPair,
+}
+
+impl Maker {
+    fn new() -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Maker");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let authority = params.self_signed(&key).unwrap().der().to_vec();
+        let issuer = Issuer::new(params, key);
+        let batch_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // WebAuthn §8.2.1
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CountryName, "FR");
+        name.push(DnType::OrganizationName, "Maker");
+        name.push(DnType::OrganizationalUnitName, "Authenticator Attestation");
+        name.push(DnType::CommonName, "Batch");
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.use_authority_key_identifier_extension = true;
+        let batch = params
+            .signed_by(&batch_key, &issuer)
+            .unwrap()
+            .der()
+            .to_vec();
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let pkcs8 = batch_key.serialize_der();
+        let signer = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &SystemRandom::new()).unwrap();
+        Self {
+            authority,
+            batch,
+            signer,
+        }
+    }
+
+    /// A registration with packed attestation (WebAuthn §8.2).
+    fn attest(
+        &self,
+        party: &str,
+        credential: &Credential,
+        model: [u8; 16],
+        challenge: [u8; 32],
+    ) -> Registration {
+        let data = authenticator_data(party, credential, model, FLAGS);
+        let client_data = client_data(challenge);
+        let signed = [&data[..], &sha256(&[&client_data])].concat();
+        let signature = self.signer.sign(&SystemRandom::new(), &signed).unwrap();
+        let mut statement = b"\xa3\x63alg\x26\x63sig\x58".to_vec();
+        statement.push(u8::try_from(signature.as_ref().len()).unwrap());
+        statement.extend(signature.as_ref());
+        statement.extend(b"\x63x5c\x81\x59");
+        statement.extend(u16::try_from(self.batch.len()).unwrap().to_be_bytes());
+        statement.extend(&self.batch);
+        Registration {
+            attestation_object: attestation_object(b"packed", &statement, &data),
+            client_data: client_data.try_into().unwrap(),
+        }
     }
 }
 
@@ -166,6 +260,7 @@ async fn d18_a_taken_name_is_asked_for_as_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn l05_l10_only_a_sound_registration_is_taken() {
     let (server, _) = TestServer::start().await;
     let party = format!("valise:{}", server.card.tag);
@@ -268,13 +363,12 @@ async fn l05_l10_only_a_sound_registration_is_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l17_one_address_asks_so_often_and_no_more() {
-    let (server, _) =
-        TestServer::start_with(valise_proto::log::entry::Policy::default(), |config| {
-            config.enrolments_per_ip_hour = 5;
-            config.enrolments_pending_max = 2;
-            config.logins_per_ip_minute = 3;
-        })
-        .await;
+    let (server, _) = TestServer::start_with(Policy::default(), |config| {
+        config.enrolments_per_ip_hour = 5;
+        config.enrolments_pending_max = 2;
+        config.logins_per_ip_minute = 3;
+    })
+    .await;
     let mut given = Vec::new();
     for _ in 0..5 {
         given.push(challenge(&server).await);
@@ -295,4 +389,65 @@ async fn l17_one_address_asks_so_often_and_no_more() {
     for expected in [200, 200, 200, 429] {
         assert_eq!(server.anybody("POST", api::LOGIN).await.status, expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l10_an_attested_key_is_of_an_allowed_model_by_an_allowed_maker() {
+    let (maker, forger) = (Maker::new(), Maker::new());
+    let model = testing::HARD_KEY_MODEL;
+    let policy = Policy {
+        attestation: vec![AttestationAuthority {
+            certificate: maker.authority.clone().try_into().unwrap(),
+            models: vec![model],
+        }],
+        ..Policy::default()
+    };
+    let (server, _) = TestServer::start_with(policy, |_| {}).await;
+    let party = format!("valise:{}", server.card.tag);
+    let attested = |person: &Person, by: &Maker, challenge| Ask {
+        statement: by.attest(
+            &party,
+            &person.key.record.statement,
+            person.key.record.model,
+            challenge,
+        ),
+        login: by.attest(
+            "localhost",
+            &person.key.record.login,
+            person.key.record.model,
+            challenge,
+        ),
+        ..ask(&server, person, challenge)
+    };
+    let bob = Person::new("bob");
+    let given = challenge(&server).await;
+    let good = attested(&bob, &maker, given.challenge);
+    let mut other_model = Person::new("bob");
+    other_model.key.record.model = [9; 16];
+    for (case, refused) in [
+        ("no attestation", ask(&server, &bob, given.challenge)),
+        ("another maker", attested(&bob, &forger, given.challenge)),
+        (
+            "another model",
+            Ask {
+                device: bob.device.id(),
+                ..attested(&other_model, &maker, given.challenge)
+            },
+        ),
+        (
+            "half attested",
+            Ask {
+                login: ask(&server, &bob, given.challenge).login,
+                ..good.clone()
+            },
+        ),
+    ] {
+        let answer = put(&server, &bob, given.id, &refused).await;
+        assert_eq!(
+            answer.problem().map(|p| p.0),
+            Some(ErrorCode::Refused),
+            "{case}"
+        );
+    }
+    put(&server, &bob, given.id, &good).await.done();
 }

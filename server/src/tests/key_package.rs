@@ -6,6 +6,7 @@ use valise_proto::{
         key_package::{Claim, Claimed, Publish},
     },
     codec::Bytes,
+    log::entry::Policy,
     testing,
 };
 
@@ -64,7 +65,7 @@ async fn g11_a_package_is_given_once_and_the_last_resort_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g11_nobody_drains_a_colleague() {
-    let (mut server, alice) = TestServer::start_with(Default::default(), |config| {
+    let (mut server, alice) = TestServer::start_with(Policy::default(), |config| {
         config.claims_per_target_hour = 3;
         config.key_packages_per_device_max = 4;
     })

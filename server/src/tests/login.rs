@@ -9,6 +9,8 @@ use valise_proto::{
 
 use super::support::{Answer, Assertion, Person, TestServer, p256};
 
+type Spoil<'a> = Box<dyn Fn(&mut Assertion) + 'a>;
+
 async fn finish(server: &TestServer, person: &Person, finish: &api::login::Finish) -> Answer {
     server
         .as_device(person, "POST", api::SESSION, Some(finish))
@@ -16,10 +18,10 @@ async fn finish(server: &TestServer, person: &Person, finish: &api::login::Finis
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn l04_l05_l06_l09_l12_only_the_real_assertion_logs_in() {
     let (mut server, alice) = TestServer::start().await;
     let bob = server.hire(&alice, "bob").await;
-    type Spoil<'a> = Box<dyn Fn(&mut Assertion) + 'a>;
     let challenged = |data: &mut Assertion, from: &str, to: &str| {
         assert!(data.client_data.contains(from));
         data.client_data = data.client_data.replace(from, to);
@@ -181,10 +183,11 @@ async fn e12_who_is_suspended_or_revoked_neither_stays_nor_comes_back() {
         .get(&bob, api::SYNC)
         .await
         .refused(ErrorCode::Revoked);
-    let again = Assertion::of(&bob, server.nonce().await, 1_000).sign(&bob.login);
+    let again = Assertion::of(&bob, server.nonce().await, 10).sign(&bob.login);
     finish(&server, &bob, &again)
         .await
         .refused(ErrorCode::Revoked);
+    server.clock.advance(20_000);
     bob.device = SoftDevice::generate();
     server.log_in(&mut bob).await;
     server.certify(&bob).await;

@@ -8,12 +8,13 @@ use valise_proto::{
 use super::support::{Request, TestServer};
 use crate::clock::Clock;
 
+type Change = fn(&mut Request);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l13_a_replayed_or_changed_request_is_refused() {
     let (mut server, alice) = TestServer::start().await;
     let bob = server.hire(&alice, "bob").await;
     let good = server.signed(&alice, "GET", "/v1/log?from=0&old=0", Vec::new());
-    type Change = fn(&mut Request);
     let changes: [(&str, Change); 10] = [
         ("method", |r| r.method = "POST".into()),
         ("path", |r| r.target = "/v1/sync?from=0&old=0".into()),
@@ -21,19 +22,19 @@ async fn l13_a_replayed_or_changed_request_is_refused() {
         ("body", |r| r.body = b"x".to_vec()),
         ("session", |r| r.headers[1].1 = "-".into()),
         ("doubled session", |r| {
-            r.headers.push((SESSION.into(), r.headers[1].1.clone()))
+            r.headers.push((SESSION.into(), r.headers[1].1.clone()));
         }),
         ("doubled signature", |r| {
-            r.headers.push((SIGNATURE.into(), r.headers[3].1.clone()))
+            r.headers.push((SIGNATURE.into(), r.headers[3].1.clone()));
         }),
         ("no signature", |r| drop(r.headers.remove(3))),
         ("no digest", |r| drop(r.headers.remove(0))),
         ("unsigned", |r| r.headers.clear()),
     ];
     for (case, change) in changes {
-        let mut changed = good.clone();
-        change(&mut changed);
-        let answer = server.send(&changed).await;
+        let mut spoilt = good.clone();
+        change(&mut spoilt);
+        let answer = server.send(&spoilt).await;
         let code = answer.problem().map(|problem| problem.0);
         // A body where none is read is refused before anything else.
         let expected = if case == "body" {

@@ -7,6 +7,7 @@ use valise_proto::{
     api::{self, delivery::Letter},
     codec::encode,
     id::{GroupId, SubmissionId},
+    log::entry::Policy,
     testing::random,
 };
 
@@ -21,7 +22,7 @@ const SECONDS: u64 = 5;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, not a check"]
 async fn letters_a_second() {
-    let (server, alice) = TestServer::start_with(Default::default(), |config| {
+    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
         config.letters_per_device_minute = u32::MAX;
     })
     .await;

@@ -173,7 +173,7 @@ impl Request {
             self.body.len()
         );
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         [head.as_bytes(), b"\r\n", &self.body].concat()
     }
