@@ -76,7 +76,7 @@ async fn acks(server: &TestServer, person: &Person, welcomes: u64, sequence: u64
 }
 
 async fn count(server: &TestServer, statement: &'static str) -> i64 {
-    let url = format!("sqlite://{}", server.database().display());
+    let url = server.config.database_url();
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     let row = sqlx::query(statement)
         .fetch_one(&mut database)

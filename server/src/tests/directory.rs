@@ -99,7 +99,7 @@ async fn d15_racing_entries_about_one_name_have_one_winner() {
 }
 
 async fn edit(server: &TestServer, statement: &'static str) {
-    let url = format!("sqlite://{}", server.database().display());
+    let url = server.config.database_url();
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     let done = sqlx::query(statement).execute(&mut database).await.unwrap();
     assert_eq!(done.rows_affected(), 1);

@@ -235,7 +235,8 @@ impl Connection {
 
 /// A running server, and what the organisation knows of itself.
 pub(crate) struct TestServer {
-    pub(crate) data: TempDir,
+    /// The data folder: deleted with this.
+    _data: TempDir,
     pub(crate) config: Config,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) card: Card,
@@ -276,7 +277,7 @@ impl TestServer {
         let mut config = Config::load(data.path()).unwrap();
         change(&mut config);
         let mut server = Self {
-            data,
+            _data: data,
             config,
             clock: Arc::new(ManualClock::new(START_MS)),
             card,
@@ -309,10 +310,6 @@ impl TestServer {
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         self.running.take().unwrap().await.unwrap().unwrap();
-    }
-
-    pub(crate) fn database(&self) -> std::path::PathBuf {
-        self.data.path().join("valise.db")
     }
 
     pub(crate) async fn tls(&self) -> TlsStream<TcpStream> {
