@@ -1,1 +1,19 @@
-//! placeholder
+//! Everything a person touches: the command line, the agent, the encrypted store, MLS.
+
+pub mod account;
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod home;
+pub mod key;
+pub mod mail;
+pub mod mls;
+pub mod safe;
+pub mod session;
+pub mod store;
+pub mod sync;
+pub mod trust;
+pub mod vault;
+pub mod weaken;
+pub mod words;

@@ -74,3 +74,83 @@ pub struct AuthenticatedData {
 impl Limited for AuthenticatedData {
     const MAX: usize = 41;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decode;
+
+    const ORG: OrgId = OrgId([1; 32]);
+
+    fn conversation(creator: &str, accounts: &[&str]) -> Conversation {
+        Conversation {
+            nonce: [9; 16],
+            creator: creator.parse().unwrap(),
+            accounts: accounts.iter().map(|name| name.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn g04_a_group_id_is_the_hash_of_all_that_a_conversation_is() {
+        let good = conversation("alice", &["alice", "bob"]);
+        let id = good.group_id(ORG).unwrap();
+        let mut another = good.clone();
+        another.nonce[0] ^= 1;
+        assert_ne!(another.group_id(ORG), Some(id));
+        for (creator, accounts) in [
+            ("bob", &["alice", "bob"][..]),
+            ("alice", &["alice", "bob", "carol"]),
+            ("alice", &["alice"]),
+        ] {
+            let other = conversation(creator, accounts).group_id(ORG);
+            assert!(other.is_some_and(|other| other != id), "{accounts:?}");
+        }
+        assert_ne!(good.group_id(OrgId([2; 32])), Some(id));
+    }
+
+    #[test]
+    fn g04_a_conversation_that_breaks_its_rules_has_no_id() {
+        for (creator, accounts) in [
+            ("alice", &["bob", "alice"][..]),
+            ("alice", &["alice", "alice", "bob"]),
+            ("carol", &["alice", "bob"]),
+            ("alice", &[]),
+        ] {
+            let broken = conversation(creator, accounts);
+            assert_eq!(broken.group_id(ORG), None, "{creator} {accounts:?}");
+        }
+        let crowd: Vec<String> = (0..1001).map(|number| format!("a{number:04}")).collect();
+        let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+        assert!(
+            conversation("a0000", &crowd[..1000])
+                .group_id(ORG)
+                .is_some()
+        );
+        assert_eq!(conversation("a0000", &crowd).group_id(ORG), None);
+    }
+
+    #[test]
+    fn the_largest_of_each_fits_its_limit() {
+        let long = |number: usize| format!("a{number:031}");
+        let crowd: Vec<String> = (0..1000).map(long).collect();
+        let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+        let largest = conversation(&long(0), &crowd);
+        assert_eq!(decode(&encode(&largest)), Ok(largest));
+        let leaf = LeafIdentity {
+            account: long(0).parse().unwrap(),
+            device: DeviceId([1; 32]),
+            index: u64::MAX,
+            certificate: Hash([2; 32]),
+        };
+        assert_eq!(decode(&encode(&leaf)), Ok(leaf));
+        let data = AuthenticatedData {
+            version: 1,
+            head: Head {
+                size: u64::MAX,
+                root: Hash([3; 32]),
+            },
+        };
+        assert_eq!(encode(&data).len(), AuthenticatedData::MAX);
+        assert_eq!(decode(&encode(&data)), Ok(data));
+    }
+}

@@ -113,3 +113,90 @@ impl TryFrom<[u8; 32]> for Ed25519Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every encoding of a point of order 1, 2, 4 or 8, the ones that are not canonical too
+    /// (Chalkias, Garillot, Nikolaenko, "Taming the many `EdDSA`s", 2020, table 6c), with both signs.
+    fn small_order() -> Vec<[u8; 32]> {
+        let order_8 = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a";
+        let order_8_negated = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+        let mut field = [0xff; 32];
+        field[31] = 0x7f;
+        // y = p - 1, p and p + 1, where p = 2^255 - 19.
+        let near_p = [0xec, 0xed, 0xee].map(|low| {
+            let mut y = field;
+            y[0] = low;
+            y
+        });
+        let mut one = [0; 32];
+        one[0] = 1;
+        let hex = |text: &str| -> [u8; 32] {
+            let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+            bytes.try_into().unwrap()
+        };
+        let mut all = vec![[0; 32], one, hex(order_8), hex(order_8_negated)];
+        all.extend(near_p);
+        let negated = all.clone().into_iter().map(|mut key| {
+            key[31] ^= 0x80;
+            key
+        });
+        all.extend(negated);
+        all
+    }
+
+    #[test]
+    fn l11_small_order_ed25519_keys_are_refused() {
+        assert_eq!(small_order().len(), 14);
+        for bytes in small_order() {
+            assert_eq!(Ed25519Key::try_from(bytes), Err(PeerWeakKey), "{bytes:?}");
+            // A second opinion, where it reads them at all.
+            if let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
+                assert!(key.is_weak(), "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn l11_a_key_off_the_curve_not_canonical_or_with_torsion_is_refused() {
+        let good = crate::testing::SoftDevice::from_seed([1; 32]).id().0;
+        assert!(Ed25519Key::try_from(good).is_ok());
+        assert_eq!(Ed25519Key::try_from([0xff; 32]), Err(PeerWeakKey));
+        let point = CompressedEdwardsY(good).decompress().unwrap();
+        for torsion in &curve25519_dalek::constants::EIGHT_TORSION[1..] {
+            let mixed = (point + torsion).compress().0;
+            assert_eq!(Ed25519Key::try_from(mixed), Err(PeerWeakKey));
+        }
+        // Half of all strings are no point; each one that is read is of full order.
+        let read = (0..=u8::MAX).filter(|first| {
+            let mut bytes = good;
+            bytes[0] = *first;
+            Ed25519Key::try_from(bytes).is_ok()
+        });
+        assert!((1..100).contains(&read.count()));
+    }
+
+    #[test]
+    fn e05_the_fingerprint_covers_name_organisation_and_every_part_of_the_key() {
+        let tag = crate::id::OrgTag([7; 16]);
+        let record = crate::testing::SoftStatementKey::generate(tag).record;
+        let (org, name) = (OrgId([1; 32]), "alice".parse().unwrap());
+        let words = record.fingerprint(org, &name);
+        assert_eq!(record.fingerprint(org, &name), words);
+        assert_ne!(record.fingerprint(OrgId([2; 32]), &name), words);
+        assert_ne!(record.fingerprint(org, &"alicia".parse().unwrap()), words);
+        let changes: [&dyn Fn(&mut KeyRecord); 4] = [
+            &|record: &mut KeyRecord| record.model[0] ^= 1,
+            &|record: &mut KeyRecord| record.statement.public_key[64] ^= 1,
+            &|record: &mut KeyRecord| record.login.public_key[64] ^= 1,
+            &|record: &mut KeyRecord| record.vault[1215] ^= 1,
+        ];
+        for change in changes {
+            let mut other = record.clone();
+            change(&mut other);
+            assert_ne!(other.fingerprint(org, &name), words);
+        }
+    }
+}

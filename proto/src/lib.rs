@@ -16,4 +16,6 @@ pub mod request;
 pub mod statement;
 
 #[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -258,6 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn the_signature_base_is_frozen() {
+        let request = SignedRequest {
+            method: "POST",
+            authority: "mail.example",
+            path: "/v1/log",
+            query: "from=1&old=0",
+            body: digest(b"body"),
+            session: Some(SessionId([1; 16])),
+            parameters: parameters(),
+        };
+        let base = String::from_utf8(request.signature_base()).unwrap();
+        insta::assert_snapshot!(base, @r#"
+        "@method": POST
+        "@authority": mail.example
+        "@path": /v1/log
+        "@query": ?from=1&old=0
+        "content-digest": sha-256=:Iw2DWNyOiJC0xY3utikS7i8gNXrpKlzIYbmOaP4xrLU=:
+        "valise-session": aeaqcaibaeaqcaibaeaqcaibae
+        "@signature-params": ("@method" "@authority" "@path" "@query" "content-digest" "valise-session");created=1700000000;nonce="CQkJCQkJCQkJCQkJCQkJCQ==";alg="ed25519";keyid="ambqgaydambqgaydambqgaydambqgaydambqgaydambqgaydambq";tag="valise-v1"
+        "#);
+    }
+
+    #[test]
     fn a_signature_header_has_one_spelling() {
         let header = signature(&[7; 64]);
         assert_eq!(parse_signature(&header), Ok([7; 64]));

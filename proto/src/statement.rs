@@ -94,3 +94,158 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.copy_from_slice(context.finish().as_ref());
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::{
+        codec::encode,
+        testing::{self, SoftStatementKey},
+    };
+
+    const TAG: OrgTag = OrgTag([7; 16]);
+    const ORG: OrgId = OrgId([1; 32]);
+    const STATEMENT: &[u8] = b"this device, this name, this organisation";
+
+    fn hash() -> [u8; 32] {
+        client_data_hash(label::ENTRY, ORG, STATEMENT)
+    }
+
+    #[test]
+    fn the_client_data_hash_is_frozen() {
+        assert_eq!(relying_party(TAG), "valise:a4dqobyha4dqobyha4dqobyha4");
+        insta::assert_snapshot!(HEXLOWER.encode(&hash()), @"16931f33db16645f2df68452e021ebb03f6a3fdd44aa8c03f00540bfc529cf4f");
+    }
+
+    #[test]
+    fn s_assertion_every_flipped_bit_and_truncation_is_refused() {
+        let key = SoftStatementKey::generate(TAG);
+        let public_key = &key.record.statement.public_key;
+        let good = key.sign(&hash());
+        assert_eq!(good.verify(public_key, TAG, &hash()), Ok(()));
+        for bit in 0..AUTHENTICATOR_DATA_LEN * 8 {
+            let mut forged = good.clone();
+            forged.authenticator_data[bit / 8] ^= 1 << (bit % 8);
+            assert!(forged.verify(public_key, TAG, &hash()).is_err(), "{bit}");
+        }
+        let der = good.signature.as_slice();
+        for bit in 0..der.len() * 8 {
+            let mut der = der.to_vec();
+            der[bit / 8] ^= 1 << (bit % 8);
+            let mut forged = good.clone();
+            forged.signature = der.try_into().unwrap();
+            assert!(forged.verify(public_key, TAG, &hash()).is_err(), "{bit}");
+        }
+        for bit in 0..STATEMENT.len() * 8 {
+            let mut statement = STATEMENT.to_vec();
+            statement[bit / 8] ^= 1 << (bit % 8);
+            let hash = client_data_hash(label::ENTRY, ORG, &statement);
+            assert!(good.verify(public_key, TAG, &hash).is_err(), "{bit}");
+        }
+        for end in 0..der.len() {
+            let mut forged = good.clone();
+            forged.signature = der[..end].to_vec().try_into().unwrap();
+            assert!(forged.verify(public_key, TAG, &hash()).is_err(), "{end}");
+        }
+        for end in 0..STATEMENT.len() {
+            let hash = client_data_hash(label::ENTRY, ORG, &STATEMENT[..end]);
+            assert!(good.verify(public_key, TAG, &hash).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn s_assertion_ten_thousand_random_changes_are_refused() {
+        let key = SoftStatementKey::generate(TAG);
+        let public_key = &key.record.statement.public_key;
+        let good = key.sign(&hash());
+        let bytes = encode(&good);
+        // Everything after the key id, which is not this check's to judge.
+        let signed = 32 * 8..bytes.len() * 8;
+        for round in 0..10_000_u64 {
+            let seed = sha256(&[&round.to_be_bytes()]);
+            let flips = 1 + usize::from(seed[0] % 4);
+            let mut forged = bytes.clone();
+            for flip in seed[1..].chunks_exact(2).take(flips) {
+                let bit = usize::from(u16::from_be_bytes([flip[0], flip[1]]));
+                let bit = signed.start + bit % signed.len();
+                forged[bit / 8] ^= 1 << (bit % 8);
+            }
+            let parsed: Result<(StatementSignature, _), _> =
+                tls_codec::DeserializeBytes::tls_deserialize_bytes(&forged);
+            let accepted = forged != bytes
+                && parsed.is_ok_and(|(signature, rest)| {
+                    rest.is_empty() && signature.verify(public_key, TAG, &hash()).is_ok()
+                });
+            assert!(!accepted, "round {round}");
+        }
+    }
+
+    #[test]
+    fn l05_l10_only_touch_and_pin_on_a_hardware_key() {
+        let key = SoftStatementKey::generate(TAG);
+        let public_key = &key.record.statement.public_key;
+        for flags in 0..=u8::MAX {
+            let mut data = testing::authenticator_data(&relying_party(TAG));
+            data[32] = flags;
+            let verdict = key.sign_as(&data, &hash()).verify(public_key, TAG, &hash());
+            if flags == FLAGS {
+                assert_eq!(verdict, Ok(()));
+            } else {
+                assert_eq!(verdict, Err(PeerSignature::Flags(flags)));
+            }
+        }
+    }
+
+    #[test]
+    fn d17_every_use_of_a_key_is_its_own() {
+        let key = SoftStatementKey::generate(TAG);
+        let public_key = &key.record.statement.public_key;
+        let other = SoftStatementKey::generate(TAG);
+        let uses: Vec<[u8; 32]> = [label::ENTRY, label::UNLOCK, label::CREATE]
+            .into_iter()
+            .flat_map(|label| [ORG, OrgId([2; 32])].map(|org| (label, org)))
+            .map(|(label, org)| client_data_hash(label, org, STATEMENT))
+            .collect();
+        for (made_for, hash) in uses.iter().enumerate() {
+            let signature = key.sign(hash);
+            for (used_for, hash) in uses.iter().enumerate() {
+                let verdict = signature.verify(public_key, TAG, hash);
+                assert_eq!(verdict.is_ok(), made_for == used_for);
+            }
+            let another = &other.record.statement.public_key;
+            assert!(signature.verify(another, TAG, hash).is_err());
+            assert_eq!(
+                signature.verify(public_key, OrgTag([8; 16]), hash),
+                Err(PeerSignature::AnotherRelyingParty)
+            );
+            // A login's relying party is a host name.
+            let login = testing::authenticator_data("mail.campagne.example");
+            assert_eq!(
+                key.sign_as(&login, hash).verify(public_key, TAG, hash),
+                Err(PeerSignature::AnotherRelyingParty)
+            );
+        }
+    }
+
+    #[test]
+    fn d17_no_two_labels_begin_alike() {
+        let labels = [
+            label::STATEMENT,
+            label::DEVICE_CONSENT,
+            label::LOGIN,
+            label::WORDS,
+            label::CONVERSATION,
+            label::LETTER,
+            label::VAULT_SALT,
+            label::VAULT_SEED,
+            label::VAULT_SEAL,
+        ];
+        for (index, one) in labels.iter().enumerate() {
+            for other in &labels[index + 1..] {
+                assert!(!one.starts_with(other) && !other.starts_with(one));
+            }
+        }
+    }
+}

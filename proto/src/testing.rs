@@ -2,6 +2,7 @@
 //!
 //! Behind the feature `testing`. A test takes a valid entry from here and spoils it.
 #![expect(
+    clippy::missing_panics_doc,
     clippy::unwrap_used,
     reason = "tests' own values: a failure here is the test's failure"
 )]

@@ -134,3 +134,48 @@ pub struct Cursor {
     /// The message's sequence.
     pub sequence: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::codec::{decode, encode};
+
+    proptest! {
+        #[test]
+        fn a_commit_and_its_delivery_read_back(
+            id: [u8; 16],
+            group: [u8; 32],
+            epoch: u64,
+            message in vec(any::<u8>(), 0..300),
+            added in vec(any::<[u8; 32]>(), 0..5),
+            removed in vec(any::<[u8; 32]>(), 0..5),
+        ) {
+            let (id, group) = (SubmissionId(id), GroupId(group));
+            let message: Bytes<MESSAGE_MAX> = message.try_into().unwrap();
+            let commit = Commit {
+                id,
+                group,
+                epoch,
+                message: message.clone(),
+                added: added.into_iter().map(DeviceId).collect(),
+                removed: removed.into_iter().map(DeviceId).collect(),
+                welcome: message.clone(),
+            };
+            prop_assert_eq!(decode(&encode(&commit)), Ok(commit));
+            let letter = Letter { id, group, epoch, message: message.clone() };
+            prop_assert_eq!(decode(&encode(&letter)), Ok(letter));
+            let page = Page {
+                log_size: epoch,
+                welcomes: vec![Welcome { number: 1, group, sequence: epoch, message: message.clone() }],
+                messages: vec![Message { group, sequence: epoch, id, message }],
+                more: 0,
+                key_packages: 7,
+            };
+            prop_assert_eq!(decode(&encode(&page)), Ok(page));
+            let ack = Ack { welcomes: epoch, groups: vec![Cursor { group, sequence: epoch }] };
+            prop_assert_eq!(decode(&encode(&ack)), Ok(ack));
+        }
+    }
+}

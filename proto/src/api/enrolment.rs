@@ -86,3 +86,37 @@ pub struct PendingAsk {
     /// The ask, with its attestations.
     pub ask: Ask,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        codec::{decode, encode},
+        fuzz::seed,
+    };
+
+    proptest! {
+        #[test]
+        fn an_ask_reads_back(
+            name in "[a-z][a-z0-9]{0,31}",
+            device: [u8; 32],
+            object in vec(any::<u8>(), 0..=8192),
+            data in vec(any::<u8>(), 0..=1024),
+        ) {
+            let registration = Registration {
+                attestation_object: object.try_into().unwrap(),
+                client_data: data.try_into().unwrap(),
+            };
+            let ask = Ask {
+                name: name.parse().unwrap(),
+                device: DeviceId(device),
+                key: seed::key(1),
+                statement: registration.clone(),
+                login: registration,
+            };
+            prop_assert_eq!(decode(&encode(&ask)), Ok(ask));
+        }
+    }
+}

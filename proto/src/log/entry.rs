@@ -64,7 +64,8 @@ pub enum Fact {
     /// gives a name to.
     #[tls_codec(discriminant = 1)]
     AccountAdd(AccountAdd),
-    /// Another key for the same person. Signed by one of the account's keys or by an admin.
+    /// Another key for the same person. Signed by the account's own keys, never by an admin: who
+    /// adds a key to an account speaks for that account from then on.
     #[tls_codec(discriminant = 2)]
     KeyAdd(KeyAdd),
     /// A device certificate. Signed by one of the account's own keys, and by nobody else.
@@ -239,5 +240,46 @@ impl Entry {
     /// Key ids of the signers, in order.
     pub fn signers(&self) -> impl Iterator<Item = KeyId> + '_ {
         self.signatures.iter().map(|signature| signature.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::{codec::decode, fuzz::seed, statement::sha256};
+
+    #[test]
+    fn the_bytes_of_genesis_and_its_statement_are_frozen() {
+        let genesis = seed::entry(seed::facts().swap_remove(0));
+        let zero = OrgId([0; 32]);
+        insta::assert_snapshot!(HEXLOWER.encode(&sha256(&[&encode(&genesis)])), @"1bcf230c37aa57081ae54e8a8519b62d59b4c48b6b4ca360e7247f94531f15d0");
+        insta::assert_snapshot!(
+            HEXLOWER.encode(&genesis.statement.client_data_hash(zero)), @"4f51b19d30c66651455fb3c3e6db57fea9775e0de513617144523eccb459daea"
+        );
+    }
+
+    #[test]
+    fn every_fact_reads_back_and_names_its_subject() {
+        for fact in seed::facts() {
+            let entry = seed::entry(fact);
+            assert_eq!(decode(&encode(&entry)), Ok(entry.clone()));
+            let genesis = entry.statement.fact.kind() == "genesis";
+            assert_eq!(entry.statement.fact.subject().is_none(), genesis);
+        }
+    }
+
+    #[test]
+    fn facts_of_later_versions_do_not_decode() {
+        let entry = encode(&seed::entry(seed::facts().swap_remove(6)));
+        // version, seen, sequence and time come before the fact's code.
+        let at = 1 + 40 + 8 + 8;
+        assert_eq!(entry[at], 6);
+        for code in 7..=u8::MAX {
+            let mut entry = entry.clone();
+            entry[at] = code;
+            assert!(decode::<Entry>(&entry).is_err(), "code {code}");
+        }
     }
 }

@@ -1,7 +1,14 @@
 //! When a fact is true, and when it is refused.
 
+mod authority;
+mod fact;
+mod genesis;
+mod speed;
+mod tampering;
+
 use super::*;
 use crate::{
+    codec::{Limited, encode},
     id::OrgTag,
     testing::{self, SoftDevice, SoftStatementKey},
 };
@@ -43,10 +50,38 @@ impl Office {
         office
     }
 
+    /// Appends an entry that must be right.
     fn add(&mut self, entry: impl FnOnce(&Self) -> Vec<u8>) {
         let entry = entry(self);
         self.directory.apply(&entry).unwrap();
         self.log.push(entry);
+    }
+
+    /// Offers an entry that must be wrong, and must leave no trace.
+    fn refusal(&mut self, entry: &[u8]) -> Refusal {
+        let before = format!("{:?}", self.directory);
+        let refusal = self.directory.apply(entry).unwrap_err();
+        assert_eq!(format!("{:?}", self.directory), before, "{refusal}");
+        refusal
+    }
+
+    /// The fact of an entry so far.
+    fn fact(&self, index: usize) -> Fact {
+        decode::<Entry>(&self.log[index]).unwrap().statement.fact
+    }
+
+    /// Enrols another person.
+    fn enrol(&mut self, account: &str) -> SoftStatementKey {
+        let key = key();
+        self.add(|o| testing::account_add(&o.directory, &name(account), &key, &[&o.alice]));
+        key
+    }
+
+    /// Enrols carol and makes her the second admin.
+    fn second_admin(&mut self) -> SoftStatementKey {
+        let carol = self.enrol("carol");
+        self.add(|o| testing::admin_add(&o.directory, &name("carol"), &[&o.alice]));
+        carol
     }
 }
 
@@ -68,4 +103,36 @@ fn an_office_is_founded_and_replays_to_the_same() {
     assert_eq!(again.key_by_login(login).unwrap().0, office.bob.id());
     let statement = office.bob.record.statement.id.as_slice();
     assert_eq!(again.key_by_login(statement), None);
+}
+
+#[test]
+fn refusals_say_who_and_what() {
+    let mut office = Office::new();
+    let mut texts = Vec::new();
+    let alice = name("alice");
+    let by_bob = testing::account_suspend(&office.directory, &alice, &[&office.bob]);
+    let last = testing::account_suspend(&office.directory, &alice, &[&office.alice]);
+    let again = testing::next(&office.directory, office.fact(2), &[&office.alice]);
+    for entry in [
+        by_bob,
+        last,
+        again,
+        office.log[2].clone(),
+        office.log[0].clone(),
+        vec![],
+    ] {
+        texts.push(office.refusal(&entry).to_string());
+    }
+    office.second_admin();
+    let one = testing::admin_add(&office.directory, &name("bob"), &[&office.alice]);
+    texts.push(office.refusal(&one).to_string());
+    insta::assert_snapshot!(texts.join("\n"), @r"
+    bob may not sign this account.suspend
+    alice is the last admin and cannot be suspended
+    the name bob was used before
+    account.add for bob has sequence 0: the next is 2
+    a second genesis entry
+    malformed Entry
+    admin.add needs the signatures of 2 admins, and has 1
+    ");
 }

@@ -1,0 +1,126 @@
+//! What admins do: see who asks, enrol, suspend, revoke, appoint.
+
+use reqwest::Method;
+use valise_proto::{
+    api::{ENROLMENTS, enrolment},
+    id::{DeviceId, EnrolmentId, Name},
+    key::KeyRecord,
+    log::entry::{AccountAdd, AccountSuspend, AdminAdd, DeviceRevoke, Fact},
+};
+
+use crate::session::{Error, Keyring, Session};
+
+/// Somebody who asks to be enrolled.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Names the ask.
+    pub id: EnrolmentId,
+    /// The name asked for.
+    pub name: Name,
+    /// When the server got it: milliseconds.
+    pub asked_at_ms: u64,
+    /// The key.
+    pub key: KeyRecord,
+    /// What both sides' six words say. Computed here from the key, never taken from the server.
+    pub fingerprint: [u8; 10],
+}
+
+/// Everybody who asks, oldest first.
+pub async fn enrolment_requests(session: &Session) -> Result<Vec<Request>, Error> {
+    let pending: enrolment::Pending = session.request(Method::GET, ENROLMENTS, Vec::new()).await?;
+    let org = session.directory()?.org();
+    let requests = pending.asks.into_iter().map(|pending| Request {
+        id: pending.id,
+        fingerprint: pending.ask.key.fingerprint(org, &pending.ask.name),
+        name: pending.ask.name,
+        asked_at_ms: pending.asked_at_ms,
+        key: pending.ask.key,
+    });
+    Ok(requests.collect())
+}
+
+impl Session {
+    /// Whether this account is an admin.
+    pub fn is_admin(&self) -> bool {
+        let account = self
+            .directory()
+            .ok()
+            .and_then(|directory| directory.account(&self.me.account));
+        account.is_some_and(|account| account.admin_since.is_some())
+    }
+
+    /// Signs that this key is this person's. The words must have been compared before.
+    pub async fn enrol(
+        &mut self,
+        request: &Request,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<(), Error> {
+        let add = AccountAdd {
+            account: request.name.clone(),
+            key: request.key.clone(),
+        };
+        let purpose = format!("enrol {}", request.name);
+        self.administer(Fact::AccountAdd(add), &purpose, keyring)
+            .await
+    }
+
+    /// Ends an account's access.
+    pub async fn suspend(&mut self, name: &Name, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        self.known(name)?;
+        let fact = Fact::AccountSuspend(AccountSuspend {
+            account: name.clone(),
+        });
+        self.administer(fact, &format!("suspend {name}"), keyring)
+            .await
+    }
+
+    /// Makes somebody an admin, while one signature is enough.
+    pub async fn appoint(&mut self, name: &Name, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        self.known(name)?;
+        let fact = Fact::AdminAdd(AdminAdd {
+            account: name.clone(),
+        });
+        self.administer(fact, &format!("make {name} an admin"), keyring)
+            .await
+    }
+
+    /// Revokes a device: one's own, or as an admin anybody's.
+    pub async fn revoke(
+        &mut self,
+        name: &Name,
+        device: DeviceId,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<(), Error> {
+        self.known(name)?;
+        let fact = Fact::DeviceRevoke(DeviceRevoke {
+            account: name.clone(),
+            device,
+        });
+        self.read_log().await?;
+        self.declare(keyring, fact, &format!("revoke a device of {name}"))
+            .await
+    }
+
+    async fn administer(
+        &mut self,
+        fact: Fact,
+        purpose: &str,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<(), Error> {
+        self.read_log().await?;
+        if !self.is_admin() {
+            return Err(Error::NotAdmin(self.me.account.clone()));
+        }
+        self.declare(keyring, fact, purpose).await
+    }
+
+    fn known(&self, name: &Name) -> Result<(), Error> {
+        let known = self.directory()?.account(name).is_some();
+        let name = name.to_string();
+        if known {
+            Ok(())
+        } else {
+            Err(Error::UnknownRecipient { name, near: None })
+        }
+    }
+}

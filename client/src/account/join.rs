@@ -1,0 +1,353 @@
+//! Joining an organisation: the founder, a newcomer, or another machine of somebody who is in.
+
+use std::{path::Path, sync::Arc};
+
+use reqwest::Method;
+use valise_proto::{
+    api::{ENROLMENTS, ErrorCode, GENESIS, enrolment},
+    card::Card,
+    codec::{self, Text, encode},
+    id::{DeviceId, EnrolmentId, Name, OrgId},
+    key::{Ed25519Key, KeyRecord},
+    log::{
+        GenesisFile,
+        entry::{DeviceCertificate, Fact},
+    },
+    statement::sha256,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    credentials::{make_key, random},
+    login::login,
+};
+use crate::{
+    api::{Api, Caller},
+    clock::Clock,
+    home::{Home, HomeError},
+    key::KeyError,
+    mls::provider::DeviceSigner,
+    session::{Error, Keyring, Session},
+    store::{Setting, Store, StoreError, StoreKey},
+    trust::{Alarm, Ledger},
+    vault::{self, Vault},
+};
+
+/// How far joining has come.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Joined {
+    /// Done: this device is certified.
+    Done(Session),
+    /// An admin has to compare the words and enrol the key.
+    Waiting {
+        /// Ask again with it, see [`resume`].
+        session: Session,
+        /// Fingerprint of the key under the name, see [`KeyRecord::fingerprint`].
+        fingerprint: [u8; 10],
+    },
+}
+
+/// Begins or goes on joining with `card`.
+pub async fn join(
+    home: &Home,
+    card: &Card,
+    name: Option<&Name>,
+    device_label: &str,
+    keyring: &mut Keyring<'_>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Joined, Error> {
+    if home.store().exists() {
+        let key = Session::unlock(home, keyring)?;
+        let mut session = Session::open(home, &key, Arc::clone(clock))?;
+        session.adopt(card)?;
+        return resume(session, device_label, keyring).await;
+    }
+    let name = name.ok_or(Error::NameNeeded)?;
+    let api = Api::new(card.clone(), Arc::clone(clock))?;
+    // Before any key is touched: the pinned server answers, and its genesis is the card's (D11).
+    let genesis = api
+        .raw(Caller::Anybody, Method::GET, GENESIS, Vec::new())
+        .await?;
+    Ledger::begin(card.clone(), &genesis)?;
+    let newcomer = Newcomer {
+        home,
+        card,
+        name,
+        clock,
+    };
+    if let Some(session) = newcomer.known_key(&api, keyring).await? {
+        return resume(session, device_label, keyring).await;
+    }
+    let session = newcomer.ask(&api, keyring).await?;
+    resume(session, device_label, keyring).await
+}
+
+/// Asks how far the enrolment is, and completes it when it can be.
+pub async fn resume(
+    mut session: Session,
+    device_label: &str,
+    keyring: &mut Keyring<'_>,
+) -> Result<Joined, Error> {
+    if let Some(status) = session.enrolment_status().await? {
+        match status {
+            enrolment::Status::Enrolled => {}
+            enrolment::Status::Refused => return Err(Error::EnrolmentRefused),
+            enrolment::Status::Waiting => {
+                let card = session.api()?.card();
+                let fingerprint = session.me.record.fingerprint(card.org, &session.me.account);
+                return Ok(Joined::Waiting {
+                    session,
+                    fingerprint,
+                });
+            }
+        }
+    }
+    session.certify(device_label, keyring).await?;
+    Ok(Joined::Done(session))
+}
+
+struct Newcomer<'a> {
+    home: &'a Home,
+    card: &'a Card,
+    name: &'a Name,
+    clock: &'a Arc<dyn Clock>,
+}
+
+impl Newcomer<'_> {
+    /// Another machine of somebody whose key is enrolled already: nothing to ask for.
+    async fn known_key(
+        &self,
+        api: &Api,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<Option<Session>, Error> {
+        let tag = self.card.tag;
+        let touched = keyring.with(|key, prompt| {
+            Ok(vault::touch(
+                key,
+                prompt,
+                tag,
+                &[],
+                "see whether it is known",
+            )?)
+        });
+        let (assertion, vault_key) = match touched {
+            Err(Error::Key(KeyError::NotThisKey)) => return Ok(None),
+            other => other?,
+        };
+        let seed = Zeroizing::new(random::<32>()?);
+        let signer = DeviceSigner::from_seed(&*seed)
+            .map_err(|_| Error::Wrong("the device key cannot be made"))?;
+        let login = match login(api, &signer, self.name, &[], keyring).await {
+            // Credentials of an earlier try that no admin ever enrolled.
+            Err(Error::Key(KeyError::NotThisKey)) => return Ok(None),
+            Err(Error::Api(error))
+                if matches!(
+                    error.code(),
+                    Some(ErrorCode::Unauthenticated | ErrorCode::Forbidden)
+                ) =>
+            {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let ledger = read_whole_log(api, &signer, login.id, self.card).await?;
+        let directory = ledger.directory();
+        let keys = directory
+            .account(self.name)
+            .map(|account| account.keys.as_slice());
+        let record = keys.unwrap_or_default().iter().find_map(|id| {
+            let record = &directory.key(*id)?.record;
+            let same = record.statement.id.as_slice() == assertion.credential_id
+                && record.vault == vault_key.public;
+            same.then(|| record.clone())
+        });
+        let Some(record) = record else {
+            return Err(Alarm::SwappedKey {
+                account: self.name.clone(),
+            }
+            .into());
+        };
+        let session = self.settle(&record, &seed, |work| {
+            work.set(Setting::Session, &encode(&login))
+        })?;
+        Ok(Some(session))
+    }
+
+    /// A newcomer: makes the credentials and asks to be enrolled.
+    async fn ask(&self, api: &Api, keyring: &mut Keyring<'_>) -> Result<Session, Error> {
+        let challenge: enrolment::Challenge = api
+            .call(Caller::Anybody, Method::POST, ENROLMENTS, Vec::new())
+            .await?;
+        let (url, tag) = (&self.card.url, self.card.tag);
+        let key = keyring
+            .with(|key, prompt| make_key(key, prompt, url, tag, self.name, challenge.challenge))?;
+        let seed = Zeroizing::new(random::<32>()?);
+        let signer = DeviceSigner::from_seed(&*seed)
+            .map_err(|_| Error::Wrong("the device key cannot be made"))?;
+        let device = DeviceId::try_from(signer.public_key())
+            .map_err(|_| Error::Wrong("the device key cannot be made"))?;
+        let ask = enrolment::Ask {
+            name: self.name.clone(),
+            device,
+            key: key.record.clone(),
+            statement: key.statement,
+            login: key.login,
+        };
+        self.settle(&key.record, &seed, |work| {
+            work.set(Setting::Enrolment, challenge.id.as_ref())?;
+            work.set(Setting::Ask, &encode(&ask))
+        })
+    }
+
+    /// Makes the store: from here on, the same command goes on where it stopped.
+    fn settle(
+        &self,
+        record: &KeyRecord,
+        seed: &[u8; 32],
+        more: impl FnOnce(&crate::store::Work<'_>) -> Result<(), StoreError>,
+    ) -> Result<Session, Error> {
+        let (vault, store_key): (Vault, StoreKey) = Vault::seal(self.card.tag, &[record])?;
+        let path = self.home.vault();
+        self.home
+            .write(&path, &vault.to_bytes())
+            .map_err(|error| HomeError::Io(path.clone(), error))?;
+        let mut store = Store::create(&self.home.store(), &store_key)?;
+        let work = store.begin()?;
+        work.set(Setting::Account, self.name.as_str().as_bytes())?;
+        work.set(Setting::Card, self.card.to_string().as_bytes())?;
+        work.set(Setting::DeviceSeed, seed)?;
+        work.set(Setting::KeyRecord, &encode(record))?;
+        more(&work)?;
+        work.commit()?;
+        Session::with_store(store, Arc::clone(self.clock))
+    }
+}
+
+async fn read_whole_log(
+    api: &Api,
+    signer: &DeviceSigner,
+    session: valise_proto::id::SessionId,
+    card: &Card,
+) -> Result<Ledger, Error> {
+    let genesis = api
+        .raw(Caller::Anybody, Method::GET, GENESIS, Vec::new())
+        .await?;
+    let mut ledger = Ledger::begin(card.clone(), &genesis)?;
+    loop {
+        let page = crate::sync::log_page(api, Caller::Session(signer, session), &ledger).await?;
+        if !ledger.advance(page)?.more {
+            return Ok(ledger);
+        }
+    }
+}
+
+impl Session {
+    /// Takes the card on: the founder's must be his own organisation's, and nobody's card changes.
+    fn adopt(&mut self, card: &Card) -> Result<(), Error> {
+        if let Some(api) = &self.api {
+            let (expected, seen) = (api.card().org, card.org);
+            return if api.card() == card {
+                Ok(())
+            } else {
+                Err(Alarm::WrongGenesis { expected, seen }.into())
+            };
+        }
+        let file = self.store.read().setting(Setting::Genesis)?;
+        let file: GenesisFile = codec::decode(&file.unwrap_or_default())
+            .map_err(|_| StoreError::Damaged("the founding"))?;
+        let genesis = file
+            .entries
+            .first()
+            .ok_or(StoreError::Damaged("the founding"))?;
+        let own = OrgId(sha256(&[genesis.as_slice()]));
+        if own != card.org {
+            return Err(Alarm::WrongGenesis {
+                expected: own,
+                seen: card.org,
+            }
+            .into());
+        }
+        Ledger::begin(card.clone(), genesis.as_slice())?;
+        let work = self.store.begin()?;
+        work.set(Setting::Card, card.to_string().as_bytes())?;
+        work.commit()?;
+        self.api = Some(Api::new(card.clone(), Arc::clone(&self.clock))?);
+        Ok(())
+    }
+
+    /// How far the ask is; `None` when there is nothing to ask for.
+    async fn enrolment_status(&mut self) -> Result<Option<enrolment::Status>, Error> {
+        let read = self.store.read();
+        let Some(id) = read.setting(Setting::Enrolment)? else {
+            return Ok(None);
+        };
+        let id = EnrolmentId::try_from(&*id).map_err(|_| StoreError::Damaged("the enrolment"))?;
+        let path = format!("{ENROLMENTS}/{id}");
+        let caller = Caller::Device(&self.me.signer);
+        let api = self.api()?;
+        // The server may not have got it yet, and asking twice is asking once.
+        if let Some(ask) = read.setting(Setting::Ask)? {
+            api.raw(caller, Method::PUT, &path, ask).await?;
+            let work = self.store.begin()?;
+            work.unset(Setting::Ask)?;
+            work.commit()?;
+        }
+        let caller = Caller::Device(&self.me.signer);
+        let status = self
+            .api()?
+            .call(caller, Method::GET, &path, Vec::new())
+            .await?;
+        Ok(Some(status))
+    }
+
+    /// The last step: log in, read the log, see that it binds this name to this key, and certify
+    /// this device by a touch.
+    async fn certify(&mut self, label: &str, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        if self.login_session()?.is_none() {
+            self.login(keyring).await?;
+        }
+        self.read_log().await?;
+        let directory = self.directory()?;
+        let account = directory.account(&self.me.account);
+        if !account.is_some_and(|account| account.keys.contains(&self.me.record.id())) {
+            let alarm = Alarm::SwappedKey {
+                account: self.me.account.clone(),
+            };
+            self.record_alarm(&alarm)?;
+            return Err(alarm.into());
+        }
+        if directory.device(self.me.device).is_none() {
+            let consent =
+                DeviceCertificate::consent_bytes(directory.org(), &self.me.account, self.me.device);
+            let consent = self.me.signer.sign_bytes(&consent);
+            Ed25519Key::try_from(self.me.device.0)
+                .map_err(|_| Error::Wrong("the device key is damaged"))?;
+            let certificate = DeviceCertificate {
+                account: self.me.account.clone(),
+                device: self.me.device,
+                label: Text::truncated(label),
+                consent: consent
+                    .try_into()
+                    .map_err(|_| Error::Wrong("the device key is damaged"))?,
+            };
+            let purpose = "certify this computer";
+            self.declare(keyring, Fact::DeviceAdd(certificate), purpose)
+                .await?;
+        }
+        self.replenish(0).await?;
+        let work = self.store.begin()?;
+        work.unset(Setting::Enrolment)?;
+        Ok(work.commit()?)
+    }
+}
+
+/// A name for this computer.
+pub fn default_device_label(hostname: &Path) -> String {
+    let name = std::fs::read_to_string(hostname).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "computer".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

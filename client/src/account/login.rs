@@ -1,0 +1,95 @@
+//! Logging in: one touch of L, bound to this device.
+
+use reqwest::Method;
+use valise_proto::{
+    api::{LOGIN, SESSION, login},
+    card::Card,
+    codec::encode,
+    id::{DeviceId, Name},
+    statement::sha256,
+};
+
+use super::credentials::client_data;
+use crate::{
+    api::{Api, Caller},
+    key::{AssertionRequest, KeyError},
+    mls::provider::DeviceSigner,
+    session::{Error, Keyring, Session},
+    store::Setting,
+};
+
+/// Logs `account` in on the device of `signer`. `credential` empty: any L that the key has for
+/// this server.
+///
+/// The connection is made first, so that a server which is not the pinned one gets no touch (L01).
+/// Relying party and origin come from the card, never from an answer.
+pub(super) async fn login(
+    api: &Api,
+    signer: &DeviceSigner,
+    account: &Name,
+    credential: &[Vec<u8>],
+    keyring: &mut Keyring<'_>,
+) -> Result<login::Session, Error> {
+    let challenge: login::Challenge = api
+        .call(Caller::Anybody, Method::POST, LOGIN, Vec::new())
+        .await?;
+    let Card { url, .. } = api.card();
+    let device = DeviceId::try_from(signer.public_key())
+        .map_err(|_| Error::Wrong("the device key is damaged"))?;
+    let challenge_hash = login::challenge(challenge.nonce, device, account);
+    let client_data = client_data("webauthn.get", &challenge_hash, url);
+    let request = AssertionRequest {
+        rp_id: url.host(),
+        client_data_hash: sha256(&[&client_data]),
+        allow: credential,
+        salt: None,
+        purpose: "log in",
+    };
+    let assertion = keyring.with(|key, prompt| Ok(key.assert(&request, prompt)?))?;
+    let unexpected = |what: &'static str| KeyError::Protocol(what.to_owned());
+    let finish = login::Finish {
+        nonce: challenge.nonce,
+        account: account.clone(),
+        credential_id: assertion
+            .credential_id
+            .try_into()
+            .map_err(|_| unexpected("a longer credential id"))?,
+        authenticator_data: assertion
+            .authenticator_data
+            .try_into()
+            .map_err(|_| unexpected("longer authenticator data"))?,
+        client_data: client_data
+            .try_into()
+            .map_err(|_| unexpected("longer client data"))?,
+        signature: assertion
+            .signature
+            .try_into()
+            .map_err(|_| unexpected("a longer signature"))?,
+    };
+    Ok(api
+        .call(
+            Caller::Device(signer),
+            Method::POST,
+            SESSION,
+            encode(&finish),
+        )
+        .await?)
+}
+
+impl Session {
+    /// Logs in, by one touch.
+    pub async fn login(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        let credential = [self.me.record.login.id.as_slice().to_vec()];
+        let session = login(
+            self.api()?,
+            &self.me.signer,
+            &self.me.account,
+            &credential,
+            keyring,
+        )
+        .await?;
+        let work = self.store.begin()?;
+        work.set(Setting::Session, &encode(&session))?;
+        Ok(work.commit()?)
+    }
+}

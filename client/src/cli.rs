@@ -1,0 +1,465 @@
+//! The command line: every verb, flag and help text. What a verb does is in `cli/<verb>.rs`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
+use url::Url;
+use valise_proto::id::Name;
+
+use crate::config::{Color, Flags, Format, KeySource};
+
+pub use which::{NoLetter, Which};
+
+pub mod error;
+pub mod help;
+pub mod ui;
+mod which;
+
+/// Longest that `unlock --for` takes: a working day.
+const UNLOCK_MAX: Duration = Duration::from_hours(12);
+
+/// Write and read letters that nobody on the way may open
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "valise",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    help_template = "{about}\n{usage-heading} {usage}\n\n{all-args}{after-help}",
+    after_help = "Start with valise join CARD. See also valise help exit-codes."
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; nothing shows the next step.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// Keep everything in this folder instead of the XDG ones
+    #[arg(long, global = true, display_order = 900, value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+    /// Answer as: human, plain (for scripts) or json
+    #[arg(short, long, global = true, display_order = 901, value_name = "FORMAT", hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["human", "plain", "json"])
+            .try_map(|text| text.parse::<Format>()))]
+    pub output: Option<Format>,
+    /// Use this security key instead of the one plugged in
+    #[arg(long, global = true, display_order = 902, value_name = "NAME")]
+    pub key: Option<KeySource>,
+    /// Colour the answer: auto, always or never
+    #[arg(long, global = true, display_order = 903, value_name = "WHEN", hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(["auto", "always", "never"])
+            .try_map(|text| text.parse::<Color>()))]
+    pub color: Option<Color>,
+    /// Never ask, fail instead
+    #[arg(long, global = true, display_order = 904)]
+    pub no_input: bool,
+    /// Say what is going on
+    #[arg(short, long, global = true, display_order = 905)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// The flags that the configuration weighs against environment and file.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            home: self.home.clone(),
+            format: self.output,
+            color: self.color,
+            no_input: self.no_input,
+            key: self.key.clone(),
+        }
+    }
+}
+
+/// The verbs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Found an organisation, as its first admin
+    Found(Found),
+    /// Join an organisation with the card that an admin gave you
+    Join(Join),
+    /// Decide who belongs, signed by your admin key
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Unlock your letters with a touch of your key
+    Unlock(Unlock),
+    /// Lock your letters now
+    #[command(after_help = "Example:\n  valise lock")]
+    Lock,
+    /// Fetch new letters and send waiting ones
+    Sync(Sync),
+    /// Send a letter; its text comes from -m or stdin
+    Send(Send),
+    /// List letters, newest first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Fetch, then list unread and recent letters
+    #[command(visible_alias = "in", after_help = "Example:\n  valise inbox")]
+    Inbox,
+    /// Read a letter
+    Read(Read),
+    /// Read all letters of a thread
+    Thread(Thread),
+    /// Answer a letter; the text comes from -m or stdin
+    Reply(Reply),
+    /// See or send letters that wait for the server
+    Outbox(Outbox),
+    /// Show every person and device that can read a letter
+    Who(Who),
+    /// Show what is locked, waiting, fresh or wrong
+    #[command(after_help = "Examples:\n  valise status\n  valise status -o json")]
+    Status,
+    /// Show who you are here: name, device, keys
+    #[command(after_help = "Example:\n  valise whoami")]
+    Whoami,
+    /// Look at the organisation's directory log
+    #[command(subcommand)]
+    Log(Log),
+    /// Check this machine, its key, clock and server
+    #[command(after_help = "Example:\n  valise doctor")]
+    Doctor,
+    /// Show settings and where they come from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Manage your own devices
+    #[command(subcommand)]
+    Device(Device),
+    /// Show what happened to people, devices and keys
+    #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
+    Events,
+    /// Find letters that hold all these words
+    Search(Search),
+    /// Explain a command, the exit codes or an error's code
+    Help(Help),
+}
+
+/// `valise found`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Makes your credentials and writes the signed genesis entry to a file. Take it to the server \
+        and run `valised init --genesis FILE` there; then join with the card that it makes.\n\n\
+        Example:\n  valise found --org Campagne --url https://mail.campagne.example --as lea"
+)]
+pub struct Found {
+    /// The organisation's name
+    #[arg(long, value_name = "NAME")]
+    pub org: String,
+    /// Where the server will be
+    #[arg(long)]
+    pub url: Url,
+    /// Your own name in it
+    #[arg(long = "as", value_name = "NAME", value_parser = name)]
+    pub name: Name,
+    /// Write the genesis entry to this file
+    #[arg(long, value_name = "FILE", default_value = "genesis.valise")]
+    pub out: PathBuf,
+}
+
+/// `valise join`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Asks for your key's PIN and touch, then shows six words. Read them to an admin, face to \
+        face or by voice. Run it again after the admin has enrolled you.\n\n\
+        Examples:\n  valise join card.valise --as lea\n  valise join card.valise"
+)]
+pub struct Join {
+    /// The organisation card: a file
+    pub card: PathBuf,
+    /// The name to ask for
+    #[arg(long = "as", value_name = "NAME", value_parser = name)]
+    pub name: Option<Name>,
+}
+
+/// `valise admin`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Admin {
+    /// List who asks to be enrolled
+    #[command(after_help = "Example:\n  valise admin requests")]
+    Requests,
+    /// Enrol a person after comparing six words
+    Enrol(Enrol),
+    /// Revoke a lost or stolen device
+    RevokeDevice(AdminRevokeDevice),
+    /// Suspend a person: no letters in or out
+    Suspend(Suspend),
+    /// Manage who is an admin
+    #[command(subcommand)]
+    Role(Role),
+}
+
+/// `valise admin enrol`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Compare them by voice or face to face, never in a message. --yes says that you did.\n\n\
+        Examples:\n  valise admin enrol karim\n  valise admin enrol karim --yes"
+)]
+pub struct Enrol {
+    /// Who
+    #[arg(value_parser = name)]
+    pub name: Name,
+    /// The words are the same: do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise admin revoke-device`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise admin revoke-device karim k3x7q2mp")]
+pub struct AdminRevokeDevice {
+    /// Whose device
+    #[arg(value_parser = name)]
+    pub account: Name,
+    /// Its id, or the beginning of it
+    pub device: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise admin suspend`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise admin suspend karim")]
+pub struct Suspend {
+    /// Who
+    #[arg(value_parser = name)]
+    pub name: Name,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise admin role`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Role {
+    /// Make a person an admin
+    Grant(Grant),
+}
+
+/// `valise admin role grant`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise admin role grant karim")]
+pub struct Grant {
+    /// Who
+    #[arg(value_parser = name)]
+    pub name: Name,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise unlock`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise unlock\n  valise unlock --for 8h")]
+pub struct Unlock {
+    /// Lock again after this long without use, at most 12h
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub idle: Option<Duration>,
+}
+
+/// `valise sync`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise sync\n  valise sync --wait 30")]
+pub struct Sync {
+    /// Wait so many seconds for something new
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub wait: Option<u32>,
+}
+
+/// `valise send`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Who is named can read it, and nobody else. Text given with -m stays in your shell's \
+        history.\n\n\
+        Examples:\n  valise send lea karim -s 'Point presse' < note.md\n  \
+        valise send lea -c karim -s 'Bus' -m 'It leaves at 7.'"
+)]
+pub struct Send {
+    /// To whom
+    #[arg(required = true, value_name = "PEOPLE", value_parser = name)]
+    pub to: Vec<Name>,
+    /// Copy to this person too
+    #[arg(short, long, value_name = "NAME", value_parser = name)]
+    pub cc: Vec<Name>,
+    /// What it is about
+    #[arg(short, long)]
+    pub subject: String,
+    /// The text; without it, stdin
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Do not ask before a wide letter
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise list`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise list --unread\n  valise list --from lea --limit 5")]
+pub struct List {
+    /// Only unread ones
+    #[arg(long)]
+    pub unread: bool,
+    /// Only from this person
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub from: Option<Name>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+}
+
+/// `valise read`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise read 12\n  valise read @unread")]
+pub struct Read {
+    /// Its number, its id, @last or @unread
+    #[arg(value_name = "N")]
+    pub letter: Which,
+}
+
+/// `valise thread`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise thread 12")]
+pub struct Thread {
+    /// Any letter of it: number, id, @last or @unread
+    #[arg(value_name = "N")]
+    pub letter: Which,
+}
+
+/// `valise reply`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise reply 12 -m 'I will be there.'\n  \
+    valise reply @last --all < answer.md")]
+pub struct Reply {
+    /// The letter to answer: number, id, @last or @unread
+    #[arg(value_name = "N")]
+    pub letter: Which,
+    /// Answer everybody who can read it
+    #[arg(long)]
+    pub all: bool,
+    /// The text; without it, stdin
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Do not ask before a wide letter
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise outbox`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    subcommand_required = false,
+    after_help = "Examples:\n  valise outbox\n  valise outbox retry"
+)]
+pub struct Outbox {
+    /// What to do; nothing lists.
+    #[command(subcommand)]
+    pub act: Option<OutboxAct>,
+}
+
+/// What to do with the outbox.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum OutboxAct {
+    /// List letters that wait for the server
+    #[command(after_help = "Example:\n  valise outbox list")]
+    List,
+    /// Try to send them now
+    #[command(after_help = "Example:\n  valise outbox retry")]
+    Retry,
+}
+
+/// `valise who`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise who 12")]
+pub struct Who {
+    /// The letter: number, id, @last or @unread
+    #[arg(value_name = "N")]
+    pub letter: Which,
+}
+
+/// `valise log`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum Log {
+    /// Show the log's newest head, to compare with a colleague
+    #[command(after_help = "Example:\n  valise log head")]
+    Head,
+}
+
+/// `valise config`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting
+    #[command(after_help = "Example:\n  valise config show --origin")]
+    Show {
+        /// Also say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Show where the files are
+    #[command(after_help = "Example:\n  valise config path")]
+    Path,
+}
+
+/// `valise device`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Device {
+    /// List your devices
+    #[command(after_help = "Example:\n  valise device list")]
+    List,
+    /// Revoke one of your devices
+    Revoke(DeviceRevoke),
+}
+
+/// `valise device revoke`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise device revoke k3x7q2mp")]
+pub struct DeviceRevoke {
+    /// Its id, or the beginning of it
+    #[arg(value_name = "ID")]
+    pub device: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise search`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  valise search budget\n  valise search 'point presse' bus")]
+pub struct Search {
+    /// Words, or phrases in quotes
+    #[arg(required = true)]
+    pub query: Vec<String>,
+}
+
+/// `valise help`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  valise help send\n  valise help exit-codes\n  valise help V0406"
+)]
+pub struct Help {
+    /// A command, exit-codes, errors, or a code such as V0406
+    pub topic: Vec<String>,
+}
+
+fn name(text: &str) -> Result<Name, &'static str> {
+    text.parse()
+        .map_err(|_| "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter")
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| (Duration::from_mins(1)..=UNLOCK_MAX).contains(duration))
+        .ok_or("it takes 1m to 12h")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Where one account lives on this machine.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// A folder that only its owner can open: 0700.
+#[derive(Clone, Debug)]
+pub struct Home(PathBuf);
+
+/// The folder is not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Others may look into it.
+    #[error("others can look into {0}")]
+    Open(PathBuf),
+    /// It cannot be made or read.
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+}
+
+impl Home {
+    /// Opens the folder, making it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        let failed = |error| HomeError::Io(path.to_owned(), error);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
+        let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(HomeError::Open(path.to_owned()));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The encrypted store.
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+
+    /// The store key, sealed to the person's hardware keys.
+    pub fn vault(&self) -> PathBuf {
+        self.0.join("vault")
+    }
+
+    /// The agent's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("agent.sock")
+    }
+
+    /// Writes a file so that it is there whole or not at all, for its owner only.
+    pub fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        write_new(path, content, 0o600)
+    }
+}
+
+/// Writes `content` under another name, makes it durable, and gives it its name.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(".new");
+    let temporary = folder.join(temporary);
+    drop(fs::remove_file(&temporary));
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,224 @@
+//! Writing a letter. It is in the store before anything else happens to it.
+
+use valise_proto::{
+    id::{Hash, LetterId, Name, SubmissionId, ThreadId},
+    letter::{Format, Letter},
+};
+
+use crate::{
+    account::random,
+    session::{Error, Session},
+    store::{LetterRow, NewLetter},
+    sync::Report,
+};
+
+/// A letter to be written.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// To: names as typed.
+    pub to: Vec<String>,
+    /// Cc: names as typed.
+    pub cc: Vec<String>,
+    /// One line.
+    pub subject: String,
+    /// The text.
+    pub body: String,
+    /// The letter that it answers.
+    pub in_reply_to: Option<u64>,
+}
+
+impl Draft {
+    /// A reply: to the writer, or with `all` to everybody, in the same thread.
+    pub fn reply(letter: &LetterRow, own: &Name, all: bool, body: String) -> Self {
+        let subject = if letter.subject.to_lowercase().starts_with("re:") {
+            letter.subject.clone()
+        } else {
+            format!("Re: {}", letter.subject)
+        };
+        // An answer to one's own letter goes on to the people it went to.
+        let mine = letter.sender == *own;
+        let mut to: Vec<String> = if mine {
+            Vec::new()
+        } else {
+            vec![letter.sender.to_string()]
+        };
+        let mut cc = Vec::new();
+        if all || mine {
+            let others = |names: &[Name]| -> Vec<String> {
+                let others = names
+                    .iter()
+                    .filter(|name| *name != own && **name != letter.sender);
+                others.map(ToString::to_string).collect()
+            };
+            to.extend(others(&letter.to));
+            cc.extend(others(&letter.cc));
+        }
+        if to.is_empty() {
+            to.push(own.to_string());
+        }
+        Self {
+            to,
+            cc,
+            subject,
+            body,
+            in_reply_to: Some(letter.number),
+        }
+    }
+}
+
+impl Session {
+    /// Puts a letter into the outbox and returns its number. From here on it is not lost.
+    pub fn write(&mut self, draft: Draft) -> Result<u64, Error> {
+        let to = self.people(&draft.to)?;
+        let cc: Vec<_> = self
+            .people(&draft.cc)?
+            .into_iter()
+            .filter(|n| !to.contains(n))
+            .collect();
+        if to.is_empty() {
+            return Err(Error::Wrong("a letter needs somebody to go to"));
+        }
+        if draft.subject.contains(['\n', '\r']) {
+            return Err(Error::Wrong("a subject is one line"));
+        }
+        let answered = match draft.in_reply_to {
+            None => None,
+            Some(number) => {
+                let letter = self.store.read().letter(number)?;
+                Some(letter.ok_or(Error::NoSuchLetter(number))?)
+            }
+        };
+        let letter = Letter {
+            id: LetterId(random()?),
+            sequence: 0,
+            previous: Hash([0; 32]),
+            thread: match &answered {
+                Some(letter) => letter.thread,
+                None => ThreadId(random()?),
+            },
+            in_reply_to: answered.map(|letter| letter.id),
+            date: self.clock.now_ms(),
+            subject: draft
+                .subject
+                .try_into()
+                .map_err(|_| Error::Wrong("a subject has at most 998 bytes"))?,
+            to,
+            cc,
+            format: Format::Plain,
+            body: draft
+                .body
+                .try_into()
+                .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
+            attachments: Vec::new(),
+        };
+        let limit = self.directory()?.policy().letter_bytes_max;
+        let size = letter.to_padded().len();
+        if size > usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Err(Error::TooLarge { size, limit });
+        }
+        let submission = SubmissionId(random()?);
+        let new = NewLetter {
+            letter: &letter,
+            group: None,
+            sender: &self.me.account,
+            device: self.me.device,
+            here_ms: self.clock.now_ms(),
+            outgoing: true,
+            unread: false,
+            remark: "",
+        };
+        let work = self.store.begin()?;
+        let number = work
+            .add_letter(&new)?
+            .ok_or(Error::Wrong("two letters with one id"))?;
+        work.add_to_outbox(number, submission)?;
+        work.commit()?;
+        Ok(number)
+    }
+
+    /// Sends a letter that [`Session::write`] put into the outbox, after those before it.
+    pub async fn send(&mut self, number: u64) -> Result<Report, Error> {
+        let mut report = Report::default();
+        let waiting = self.store.read().outbox()?;
+        for row in waiting.iter().filter(|row| row.number <= number) {
+            self.deliver_letter(row.number, &mut report).await?;
+            report.sent += 1;
+        }
+        Ok(report)
+    }
+
+    /// Whether every one of `names` is somebody; reads the log when somebody is new.
+    pub async fn look_up(&mut self, names: &[String]) -> Result<(), Error> {
+        if self.people(names).is_err() {
+            self.read_log().await?;
+        }
+        self.people(names).map(|_| ())
+    }
+
+    /// The people of these names, each once, in the order typed.
+    fn people(&self, names: &[String]) -> Result<Vec<Name>, Error> {
+        let directory = self.directory()?;
+        let mut people = Vec::new();
+        for typed in names {
+            let name: Option<Name> = typed.trim().parse().ok();
+            let account = name.as_ref().and_then(|name| directory.account(name));
+            match (name, account) {
+                (Some(name), Some(account)) if account.suspended.is_none() => {
+                    if !people.contains(&name) {
+                        people.push(name);
+                    }
+                }
+                _ => {
+                    let near = nearest(typed, directory.accounts().map(|(name, _)| name));
+                    return Err(Error::UnknownRecipient {
+                        name: typed.clone(),
+                        near,
+                    });
+                }
+            }
+        }
+        Ok(people)
+    }
+}
+
+/// The name with the fewest letters changed from what was typed, if that is fewer than three.
+fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n Name>) -> Option<Name> {
+    let typed = typed.trim().to_lowercase();
+    let near = names
+        .map(|name| (distance(&typed, name.as_str()), name))
+        .min();
+    near.filter(|(distance, _)| *distance < 3)
+        .map(|(_, name)| name.clone())
+}
+
+/// Levenshtein distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, r) in right.iter().enumerate() {
+            let get =
+                |row: &Vec<usize>, index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+            let replaced = get(&row, j) + usize::from(l != *r);
+            next.push(replaced.min(get(&row, j + 1) + 1).min(get(&next, j) + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_finds_its_neighbour() {
+        let names: Vec<Name> = ["alice", "bob", "carol"]
+            .map(|name| name.parse().unwrap())
+            .into();
+        assert_eq!(nearest("allice", names.iter()), names.first().cloned());
+        assert_eq!(nearest("Bob", names.iter()), names.get(1).cloned());
+        assert_eq!(nearest("zebra", names.iter()), None);
+    }
+}

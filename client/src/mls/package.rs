@@ -1,0 +1,68 @@
+//! Key packages (RFC 9420 §10): ours for the server to hand out, and others' before we use them.
+
+use openmls::prelude::{KeyPackage, KeyPackageIn, ProtocolVersion};
+use openmls_traits::OpenMlsProvider as _;
+use tls_codec::{DeserializeBytes as _, Serialize as _};
+use valise_proto::{conversation::Conversation, id::DeviceId, log::replay::Directory};
+
+use super::{
+    Me, MlsError, capabilities, library,
+    members::identity,
+    peer,
+    provider::{Provider, SUITE},
+};
+use crate::{trust::Alarm, weaken::checked};
+
+/// Makes `count` packages; their private halves are in the store when its transaction commits.
+pub(crate) fn make_packages(
+    provider: &Provider<'_>,
+    me: &Me<'_>,
+    count: usize,
+    last_resort: bool,
+) -> Result<Vec<Vec<u8>>, MlsError> {
+    let mut packages = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut builder = KeyPackage::builder().leaf_node_capabilities(capabilities());
+        if last_resort {
+            builder = builder.mark_as_last_resort();
+        }
+        let bundle = builder
+            .build(SUITE, provider, me.signer, me.credential_with_key())
+            .map_err(library)?;
+        packages.push(
+            bundle
+                .key_package()
+                .tls_serialize_detached()
+                .map_err(library)?,
+        );
+    }
+    Ok(packages)
+}
+
+/// The package that the server gave for `device`: refused unless its leaf is that certified
+/// device (D03), of an account of this conversation, in the organisation's suite (G15).
+pub(crate) fn checked_package(
+    provider: &Provider<'_>,
+    directory: &Directory,
+    record: &Conversation,
+    device: DeviceId,
+    bytes: &[u8],
+) -> Result<KeyPackage, MlsError> {
+    let package = KeyPackageIn::tls_deserialize_exact_bytes(bytes)
+        .map_err(peer)?
+        .validate(provider.crypto(), ProtocolVersion::Mls10)
+        .map_err(peer)?;
+    if package.ciphersuite() != SUITE {
+        return Err(peer("a key package of another ciphersuite"));
+    }
+    let leaf = package.leaf_node();
+    let key = leaf.signature_key().as_slice();
+    let identity = identity(directory, record, leaf.credential(), key)?;
+    if (identity.device != device || key != device.as_ref()) && checked("D03") && checked("D02") {
+        return Err(Alarm::SwappedKey {
+            account: identity.account,
+        }
+        .into());
+    }
+    Ok(package)
+}

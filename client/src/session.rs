@@ -1,0 +1,330 @@
+//! An unlocked account: what the commands, the TUI and the tests share.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use valise_proto::{
+    api::{ErrorCode, login},
+    card::Card,
+    codec::{self, decode},
+    id::{DeviceId, Name},
+    key::KeyRecord,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{Api, ApiError, Caller},
+    clock::Clock,
+    home::{Home, HomeError},
+    key::{Key, KeyError, Prompt, Source},
+    mls::{MlsError, provider::DeviceSigner},
+    store::{EventRow, Setting, Store, StoreError, StoreKey},
+    trust::{Alarm, Ledger, own_credential},
+    vault::{Vault, VaultError},
+};
+
+/// Everything that can go wrong with an account, by who has to act.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody lies: nothing was sent.
+    #[error(transparent)]
+    Alarm(#[from] Alarm),
+    /// The server refused or cannot be reached.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The request to be enrolled was refused, or is too old.
+    #[error("the request to be enrolled was refused, or is older than 24 hours")]
+    EnrolmentRefused,
+    /// The folder is not fit.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// This folder belongs to an account already.
+    #[error("this folder holds an account already")]
+    HomeTaken,
+    /// The hardware key refused.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A login is needed: a touch.
+    #[error("the session has ended")]
+    LoginNeeded,
+    /// A group failed.
+    #[error(transparent)]
+    Mls(MlsError),
+    /// A new account needs a name.
+    #[error("which name do you ask for?")]
+    NameNeeded,
+    /// The recipient has no device that could receive.
+    #[error("{0} has not set up a device yet")]
+    NoDevice(Name),
+    /// There is no such letter.
+    #[error("there is no letter {0}")]
+    NoSuchLetter(u64),
+    /// Nobody of that name asks to be enrolled.
+    #[error("nobody named {0} asks to be enrolled")]
+    NoSuchRequest(Name),
+    /// This account may not do that.
+    #[error("{0} is not an admin")]
+    NotAdmin(Name),
+    /// There is no account here yet.
+    #[error("there is no account in this folder yet")]
+    NotJoined,
+    /// The account waits for an admin.
+    #[error("this account is not enrolled yet")]
+    NotEnrolled,
+    /// This device was revoked, or its account suspended.
+    #[error("this device was revoked, or its account suspended")]
+    Revoked,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The letter is larger than the organisation allows.
+    #[error("the letter has {size} bytes, and the organisation allows {limit}")]
+    TooLarge {
+        /// Bytes, padded.
+        size: usize,
+        /// Bytes, by policy.
+        limit: u32,
+    },
+    /// There is nobody of that name.
+    #[error("there is nobody named {name}")]
+    UnknownRecipient {
+        /// As typed.
+        name: String,
+        /// The nearest name that exists.
+        near: Option<Name>,
+    },
+    /// The vault does not open.
+    #[error(transparent)]
+    Vault(VaultError),
+    /// A subject, a text or a list of people that is not one.
+    #[error("{0}")]
+    Wrong(&'static str),
+}
+
+impl From<MlsError> for Error {
+    fn from(error: MlsError) -> Self {
+        match error {
+            MlsError::Alarm(alarm) => Self::Alarm(alarm),
+            MlsError::Store(error) => Self::Store(error),
+            other => Self::Mls(other),
+        }
+    }
+}
+
+impl From<VaultError> for Error {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Key(error) => Self::Key(error),
+            other => Self::Vault(other),
+        }
+    }
+}
+
+/// Where this command's hardware key is, and how to ask the person for it.
+pub struct Keyring<'p> {
+    /// USB, or a software key.
+    pub source: Source,
+    /// The person.
+    pub prompt: &'p mut dyn Prompt,
+}
+
+impl Keyring<'_> {
+    /// Runs one ceremony.
+    pub(crate) fn with<T>(
+        &mut self,
+        run: impl FnOnce(&mut dyn Key, &mut dyn Prompt) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut key = crate::key::open(&self.source)?;
+        run(&mut *key, self.prompt)
+    }
+}
+
+/// Who this device is.
+pub(crate) struct Identity {
+    pub(crate) account: Name,
+    pub(crate) signer: DeviceSigner,
+    pub(crate) device: DeviceId,
+    pub(crate) record: KeyRecord,
+}
+
+/// An unlocked account on this device.
+pub struct Session {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) me: Identity,
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) api: Option<Api>,
+    pub(crate) pulled_at_ms: u64,
+}
+
+impl Session {
+    /// The store key, by a touch.
+    pub fn unlock(home: &Home, keyring: &mut Keyring<'_>) -> Result<StoreKey, Error> {
+        let vault = std::fs::read(home.vault()).map_err(|_| Error::NotJoined)?;
+        let vault = Vault::from_bytes(&vault)?;
+        keyring.with(|key, prompt| Ok(vault.open(key, prompt)?))
+    }
+
+    /// Opens the account in `home`.
+    pub fn open(home: &Home, key: &StoreKey, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        if !home.store().exists() {
+            return Err(Error::NotJoined);
+        }
+        let store = Store::open(&home.store(), key)?;
+        Self::with_store(store, clock)
+    }
+
+    pub(crate) fn with_store(store: Store, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let read = store.read();
+        let setting = |name| -> Result<Vec<u8>, StoreError> {
+            read.setting(name)?
+                .ok_or(StoreError::Damaged("a setting is missing"))
+        };
+        let account = String::from_utf8(setting(Setting::Account)?)
+            .ok()
+            .and_then(|name| name.parse().ok())
+            .ok_or(StoreError::Damaged("the account's name"))?;
+        let seed = Zeroizing::new(setting(Setting::DeviceSeed)?);
+        let signer =
+            DeviceSigner::from_seed(&seed).map_err(|_| StoreError::Damaged("the device key"))?;
+        let device = DeviceId::try_from(signer.public_key())
+            .map_err(|_| StoreError::Damaged("the device key"))?;
+        let record = decode(&setting(Setting::KeyRecord)?)
+            .map_err(|_| StoreError::Damaged("the key record"))?;
+        let card = read.setting(Setting::Card)?;
+        let entries = if card.is_some() {
+            read.log_entries()?
+        } else {
+            Vec::new()
+        };
+        let me = Identity {
+            account,
+            signer,
+            device,
+            record,
+        };
+        let mut session = Self {
+            store,
+            clock,
+            me,
+            ledger: None,
+            api: None,
+            pulled_at_ms: 0,
+        };
+        if let Some(card) = card {
+            let card: Card = String::from_utf8(card)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or(StoreError::Damaged("the card"))?;
+            session.ledger = Ledger::restore(card.clone(), &entries)?;
+            session.api = Some(Api::new(card, Arc::clone(&session.clock))?);
+        }
+        Ok(session)
+    }
+
+    /// This account's name.
+    pub fn account(&self) -> &Name {
+        &self.me.account
+    }
+
+    /// This device.
+    pub fn device(&self) -> DeviceId {
+        self.me.device
+    }
+
+    /// The directory as this device has verified it; `None` before the first look at the log.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Everything that went wrong or changed.
+    pub fn events(&self) -> Result<Vec<EventRow>, Error> {
+        Ok(self.store.read().events()?)
+    }
+
+    /// Marks a letter as read.
+    pub fn mark_read(&mut self, number: u64) -> Result<(), Error> {
+        let work = self.store.begin()?;
+        work.mark_read(number)?;
+        Ok(work.commit()?)
+    }
+
+    pub(crate) fn directory(&self) -> Result<&valise_proto::log::replay::Directory, Error> {
+        Ok(self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory())
+    }
+
+    pub(crate) fn api(&self) -> Result<&Api, Error> {
+        self.api.as_ref().ok_or(Error::NotJoined)
+    }
+
+    /// What this device's leaves carry.
+    pub(crate) fn leaf_credential(&self) -> Result<Vec<u8>, Error> {
+        let directory = self.directory()?;
+        own_credential(directory, self.me.device).ok_or_else(|| {
+            if directory.device(self.me.device).is_some() {
+                Error::Revoked
+            } else {
+                Error::NotEnrolled
+            }
+        })
+    }
+
+    /// The session with the server, if it has not run out by this device's clock.
+    pub fn login_session(&self) -> Result<Option<login::Session>, Error> {
+        let Some(bytes) = self.store.read().setting(Setting::Session)? else {
+            return Ok(None);
+        };
+        let session: login::Session =
+            decode(&bytes).map_err(|_| StoreError::Damaged("the session"))?;
+        Ok((session.ends_at_ms > self.clock.now_ms()).then_some(session))
+    }
+
+    pub(crate) fn caller(&self) -> Result<Caller<'_>, Error> {
+        let session = self.login_session()?.ok_or(Error::LoginNeeded)?;
+        Ok(Caller::Session(&self.me.signer, session.id))
+    }
+
+    /// A request in this account's session. The server's word that the session has ended becomes
+    /// [`Error::LoginNeeded`].
+    pub(crate) async fn request<T>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Error>
+    where
+        T: tls_codec::DeserializeBytes + tls_codec::Serialize + codec::Limited,
+    {
+        let answer = self.request_raw(method, path, body).await?;
+        decode(&answer).map_err(|_| ApiError::PeerMalformed.into())
+    }
+
+    /// The same, for answers that are bytes or nothing.
+    pub(crate) async fn request_raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, Error> {
+        let answer = self.api()?.raw(self.caller()?, method, path, body).await;
+        answer.map_err(|error| match error.code() {
+            Some(ErrorCode::Unauthenticated) => Error::LoginNeeded,
+            Some(ErrorCode::Revoked) => Error::Revoked,
+            _ => Error::Api(error),
+        })
+    }
+
+    /// Records that somebody lies.
+    pub(crate) fn record_alarm(&mut self, alarm: &Alarm) -> Result<(), Error> {
+        let now = self.clock.now_ms();
+        let work = self.store.begin()?;
+        work.add_event(now, alarm.kind(), true, &alarm.to_string())?;
+        Ok(work.commit()?)
+    }
+}

@@ -1,0 +1,195 @@
+//! The encrypted local store: the only room that speaks SQL.
+//!
+//! SQLCipher encrypts every page, the full-text index and the write-ahead log included. MLS state,
+//! letters and the outbox change in one `begin immediate` transaction, so that no crash can tear a
+//! ratchet from the letter that it opened.
+
+mod conversation;
+mod event;
+mod letter;
+mod log;
+mod outbox;
+mod setting;
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use zeroize::Zeroizing;
+
+pub use conversation::{ConversationRow, ConversationState, Sender};
+pub use event::EventRow;
+pub use letter::{Filter, LetterRow, NewLetter};
+pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
+pub use setting::Setting;
+
+use crate::mls::provider::{MigrationFailed, Provider, migrate};
+
+/// The schema's version: written in the file, refused when newer.
+const VERSION: u32 = 1;
+
+/// Why the store cannot be used. Nothing of its content is in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The key does not open it, or the file is damaged.
+    #[error("the store does not open with this key, or is damaged")]
+    NotOpened,
+    /// There is a store already.
+    #[error("there is a store already")]
+    Exists,
+    /// Written by a newer valise.
+    #[error(
+        "the store was written by a newer valise (format {found}; this one reads up to {VERSION})"
+    )]
+    Newer {
+        /// The format's number.
+        found: u32,
+    },
+    /// A row breaks the store's own rules.
+    #[error("the store is damaged: {0}")]
+    Damaged(&'static str),
+    /// SQLite failed: disk full, I/O error, a lock held too long.
+    #[error("the store failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The MLS tables could not be made.
+    #[error(transparent)]
+    Mls(#[from] MigrationFailed),
+}
+
+/// The open store.
+pub struct Store {
+    connection: Connection,
+}
+
+/// One transaction. Dropped without [`Work::commit`], nothing has happened.
+pub struct Work<'s> {
+    transaction: Transaction<'s>,
+}
+
+/// The 256-bit raw key of the store.
+pub type StoreKey = Zeroizing<[u8; 32]>;
+
+impl Store {
+    /// Makes a new store, open under `key`.
+    pub fn create(path: &Path, key: &StoreKey) -> Result<Self, StoreError> {
+        if path.exists() {
+            return Err(StoreError::Exists);
+        }
+        Self::open_with(
+            path,
+            key,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )
+    }
+
+    /// Opens a store that exists.
+    pub fn open(path: &Path, key: &StoreKey) -> Result<Self, StoreError> {
+        Self::open_with(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    fn open_with(path: &Path, key: &StoreKey, flags: OpenFlags) -> Result<Self, StoreError> {
+        let connection =
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&**key));
+        let pragma = Zeroizing::new(format!("pragma key = \"x'{}'\"", *hex));
+        connection.execute_batch(&pragma)?;
+        // The first read is where a wrong key shows.
+        let version: u32 = connection
+            .query_row("select user_version from pragma_user_version", (), |row| {
+                row.get(0)
+            })
+            .map_err(|_| StoreError::NotOpened)?;
+        connection.execute_batch(
+            "pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
+             pragma foreign_keys = on; pragma temp_store = memory; pragma busy_timeout = 10000;",
+        )?;
+        let mut store = Self { connection };
+        match version {
+            0 => store.migrate()?,
+            VERSION => {}
+            found => return Err(StoreError::Newer { found }),
+        }
+        Ok(store)
+    }
+
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        migrate(&mut self.connection)?;
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch(include_str!("../../migrations/client/0001_first.sql"))?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Begins a transaction that may write.
+    pub fn begin(&mut self) -> Result<Work<'_>, StoreError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Work { transaction })
+    }
+
+    /// Empties the write-ahead log: old ratchet secrets live there until then.
+    pub fn truncate_log(&self) -> Result<(), StoreError> {
+        self.connection
+            .query_row("pragma wal_checkpoint(truncate)", (), |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Reads outside a transaction.
+    pub fn read(&self) -> Reader<'_> {
+        Reader {
+            connection: &self.connection,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Makes it so, durably.
+    pub fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit()?)
+    }
+
+    /// Reads inside the transaction.
+    pub fn read(&self) -> Reader<'_> {
+        Reader {
+            connection: &self.transaction,
+        }
+    }
+
+    /// A part that can be undone alone.
+    pub fn part<T, E: From<StoreError>>(
+        &self,
+        run: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction
+            .execute_batch("savepoint part")
+            .map_err(StoreError::from)?;
+        let result = run(self);
+        let end = if result.is_ok() {
+            "release part"
+        } else {
+            "rollback to part; release part"
+        };
+        self.transaction
+            .execute_batch(end)
+            .map_err(StoreError::from)?;
+        result
+    }
+
+    /// OpenMLS, in this transaction.
+    pub(crate) fn mls(&self) -> Provider<'_> {
+        Provider::new(&self.transaction)
+    }
+}
+
+/// Questions to the store.
+pub struct Reader<'c> {
+    connection: &'c Connection,
+}
+
+impl Reader<'_> {
+    /// OpenMLS, for reading.
+    pub(crate) fn mls(&self) -> Provider<'_> {
+        Provider::new(self.connection)
+    }
+}

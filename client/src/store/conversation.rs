@@ -1,0 +1,220 @@
+//! Conversations and what each sender has sent in them.
+
+use rusqlite::{OptionalExtension, Row};
+use valise_proto::{
+    codec,
+    conversation::Conversation,
+    id::{DeviceId, GroupId, Hash, Name},
+};
+
+use super::{
+    Reader, StoreError, Work,
+    log::{signed, unsigned},
+};
+
+/// Where a conversation is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConversationState {
+    /// Made here, its first commit not yet accepted.
+    Creating,
+    /// In use.
+    Open,
+    /// Beyond repair, or left: a new letter starts another one.
+    Closed,
+}
+
+impl ConversationState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One conversation.
+#[derive(Clone, Debug)]
+pub struct ConversationRow {
+    /// Its group.
+    pub group: GroupId,
+    /// What it is for.
+    pub record: Conversation,
+    /// Where it is in its life.
+    pub state: ConversationState,
+    /// Last message of the group that is durable here.
+    pub cursor: u64,
+    /// Letters that this device has sent here.
+    pub sent: u64,
+    /// Hash of the last of them.
+    pub sent_hash: Hash,
+}
+
+/// What one device has sent in one conversation, as far as was received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sender {
+    /// Its last letter's sequence.
+    pub sequence: u64,
+    /// And hash.
+    pub hash: Hash,
+}
+
+const COLUMNS: &str = "group_id, record, state, cursor, sent, sent_hash";
+
+fn accounts_text(accounts: &[Name]) -> String {
+    let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
+    names.join(" ")
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreError>> {
+    let (group, record): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+    let state: String = row.get(2)?;
+    let (cursor, sent): (i64, i64) = (row.get(3)?, row.get(4)?);
+    let sent_hash: Vec<u8> = row.get(5)?;
+    Ok((|| {
+        let damaged = StoreError::Damaged("a conversation");
+        Ok(ConversationRow {
+            group: GroupId::try_from(&*group).map_err(|_| StoreError::Damaged("a group id"))?,
+            record: codec::decode(&record).map_err(|_| StoreError::Damaged("a conversation"))?,
+            state: match &*state {
+                "creating" => ConversationState::Creating,
+                "open" => ConversationState::Open,
+                "closed" => ConversationState::Closed,
+                _ => return Err(damaged),
+            },
+            cursor: unsigned(cursor)?,
+            sent: unsigned(sent)?,
+            sent_hash: Hash::try_from(&*sent_hash).map_err(|_| StoreError::Damaged("a hash"))?,
+        })
+    })())
+}
+
+impl Reader<'_> {
+    /// The conversation with this group.
+    pub fn conversation(&self, group: GroupId) -> Result<Option<ConversationRow>, StoreError> {
+        let sql = format!("select {COLUMNS} from conversation where group_id = $1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement
+            .query_row([group.as_ref()], read_row)
+            .optional()?
+            .transpose()
+    }
+
+    /// The conversation of exactly these accounts (sorted) that is not closed: of several, the one
+    /// with the smallest group id, so that everybody settles on the same one.
+    pub fn conversation_of(
+        &self,
+        accounts: &[Name],
+    ) -> Result<Option<ConversationRow>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from conversation where accounts = $1 and state <> 'closed'
+             order by group_id limit 1"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement
+            .query_row([accounts_text(accounts)], read_row)
+            .optional()?
+            .transpose()
+    }
+
+    /// Every conversation that is not closed.
+    pub fn conversations(&self) -> Result<Vec<ConversationRow>, StoreError> {
+        let sql = format!("select {COLUMNS} from conversation where state <> 'closed'");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map((), read_row)?;
+        rows.map(|row| row?).collect()
+    }
+
+    /// What `device` has sent in `group`; `None` before its first letter.
+    pub fn sender(&self, group: GroupId, device: DeviceId) -> Result<Option<Sender>, StoreError> {
+        let sql = "select sequence, hash from sender where group_id = $1 and device = $2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let row: Option<(i64, Vec<u8>)> = statement
+            .query_row((group.as_ref(), device.as_ref()), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((sequence, hash)) = row else {
+            return Ok(None);
+        };
+        let hash = Hash::try_from(&*hash).map_err(|_| StoreError::Damaged("a hash"))?;
+        Ok(Some(Sender {
+            sequence: unsigned(sequence)?,
+            hash,
+        }))
+    }
+}
+
+impl Work<'_> {
+    /// Adds a conversation, or replaces the same one after this device was added again.
+    pub fn put_conversation(
+        &self,
+        group: GroupId,
+        record: &Conversation,
+        state: ConversationState,
+        cursor: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into conversation (group_id, record, accounts, state, cursor, sent_hash)
+                   values ($1, $2, $3, $4, $5, zeroblob(32))
+                   on conflict (group_id) do update
+                   set state = excluded.state, cursor = excluded.cursor";
+        self.transaction.prepare_cached(sql)?.execute((
+            group.as_ref(),
+            codec::encode(record),
+            accounts_text(&record.accounts),
+            state.name(),
+            signed(cursor)?,
+        ))?;
+        Ok(())
+    }
+
+    /// Changes a conversation's state.
+    pub fn set_conversation_state(
+        &self,
+        group: GroupId,
+        state: ConversationState,
+    ) -> Result<(), StoreError> {
+        let sql = "update conversation set state = $2 where group_id = $1";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((group.as_ref(), state.name()))?;
+        Ok(())
+    }
+
+    /// Moves the cursor forward; never back.
+    pub fn advance_cursor(&self, group: GroupId, sequence: u64) -> Result<(), StoreError> {
+        let sql = "update conversation set cursor = max(cursor, $2) where group_id = $1";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((group.as_ref(), signed(sequence)?))?;
+        Ok(())
+    }
+
+    /// Counts one accepted letter of this device.
+    pub fn count_sent(&self, group: GroupId, hash: Hash) -> Result<(), StoreError> {
+        let sql = "update conversation set sent = sent + 1, sent_hash = $2 where group_id = $1";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((group.as_ref(), hash.as_ref()))?;
+        Ok(())
+    }
+
+    /// Remembers a sender's last letter.
+    pub fn put_sender(
+        &self,
+        group: GroupId,
+        device: DeviceId,
+        sender: Sender,
+    ) -> Result<(), StoreError> {
+        let sql = "insert into sender (group_id, device, sequence, hash) values ($1, $2, $3, $4)
+                   on conflict (group_id, device) do update
+                   set sequence = excluded.sequence, hash = excluded.hash";
+        self.transaction.prepare_cached(sql)?.execute((
+            group.as_ref(),
+            device.as_ref(),
+            signed(sender.sequence)?,
+            sender.hash.as_ref(),
+        ))?;
+        Ok(())
+    }
+}

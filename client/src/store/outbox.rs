@@ -1,0 +1,189 @@
+//! What is on its way to the server: letters, and at most one commit a group.
+
+use rusqlite::{OptionalExtension, Row};
+use valise_proto::id::{GroupId, Hash, SubmissionId};
+
+use super::{
+    Reader, StoreError, Work,
+    log::{signed, unsigned},
+};
+
+/// A letter on its way.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// The letter's number.
+    pub number: u64,
+    /// The write's id: the same for every try.
+    pub submission: SubmissionId,
+    /// The ciphertext and where it goes, once it is encrypted.
+    pub encrypted: Option<Encrypted>,
+}
+
+/// A letter encrypted for one epoch of one group.
+#[derive(Clone, Debug)]
+pub struct Encrypted {
+    /// The group.
+    pub group: GroupId,
+    /// The epoch.
+    pub epoch: u64,
+    /// Hash of the letter inside.
+    pub hash: Hash,
+    /// MLS PrivateMessage.
+    pub message: Vec<u8>,
+}
+
+/// A commit on its way.
+#[derive(Clone, Debug)]
+pub struct ProposedCommit {
+    /// The group.
+    pub group: GroupId,
+    /// The write's id.
+    pub submission: SubmissionId,
+    /// The epoch that it ends.
+    pub epoch: u64,
+    /// Canonical `api::delivery::Commit`.
+    pub body: Vec<u8>,
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<OutboxRow, StoreError>> {
+    let (number, submission): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+    let (group, epoch): (Option<Vec<u8>>, Option<i64>) = (row.get(2)?, row.get(3)?);
+    let (hash, message): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
+    Ok((|| {
+        let damaged = |_| StoreError::Damaged("an outbox row");
+        let encrypted = match (group, epoch, hash, message) {
+            (Some(group), Some(epoch), Some(hash), Some(message)) => Some(Encrypted {
+                group: GroupId::try_from(&*group).map_err(damaged)?,
+                epoch: unsigned(epoch)?,
+                hash: Hash::try_from(&*hash).map_err(damaged)?,
+                message,
+            }),
+            _ => None,
+        };
+        Ok(OutboxRow {
+            number: unsigned(number)?,
+            submission: SubmissionId::try_from(&*submission).map_err(damaged)?,
+            encrypted,
+        })
+    })())
+}
+
+impl Reader<'_> {
+    /// Every letter on its way, in the order in which they were written.
+    pub fn outbox(&self) -> Result<Vec<OutboxRow>, StoreError> {
+        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+                   order by number";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map((), read_row)?;
+        rows.map(|row| row?).collect()
+    }
+
+    /// One letter on its way.
+    pub fn outbox_row(&self, number: u64) -> Result<Option<OutboxRow>, StoreError> {
+        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+                   where number = $1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement
+            .query_row([signed(number)?], read_row)
+            .optional()?
+            .transpose()
+    }
+
+    /// The commit on its way in one group.
+    pub fn proposed_commit(&self, group: GroupId) -> Result<Option<ProposedCommit>, StoreError> {
+        Ok(self
+            .proposed_commits()?
+            .into_iter()
+            .find(|commit| commit.group == group))
+    }
+
+    /// Every commit on its way.
+    pub fn proposed_commits(&self) -> Result<Vec<ProposedCommit>, StoreError> {
+        let sql = "select group_id, submission, epoch, body from proposed_commit";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map((), |row| {
+            let (group, submission): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            Ok((group, submission, row.get::<_, i64>(2)?, row.get(3)?))
+        })?;
+        let damaged = |_| StoreError::Damaged("a proposed commit");
+        rows.map(|row| {
+            let (group, submission, epoch, body) = row?;
+            Ok(ProposedCommit {
+                group: GroupId::try_from(&*group).map_err(damaged)?,
+                submission: SubmissionId::try_from(&*submission).map_err(damaged)?,
+                epoch: unsigned(epoch)?,
+                body,
+            })
+        })
+        .collect()
+    }
+}
+
+impl Work<'_> {
+    /// Puts a letter in the outbox.
+    pub fn add_to_outbox(&self, number: u64, submission: SubmissionId) -> Result<(), StoreError> {
+        let sql = "insert into outbox (number, submission) values ($1, $2)";
+        self.transaction
+            .execute(sql, (signed(number)?, submission.as_ref()))?;
+        Ok(())
+    }
+
+    /// Keeps a letter's ciphertext beside the ratchet state that made it.
+    pub fn set_encrypted(&self, number: u64, encrypted: &Encrypted) -> Result<(), StoreError> {
+        let sql = "update outbox set group_id = $2, epoch = $3, hash = $4, message = $5
+                   where number = $1";
+        self.transaction.prepare_cached(sql)?.execute((
+            signed(number)?,
+            encrypted.group.as_ref(),
+            signed(encrypted.epoch)?,
+            encrypted.hash.as_ref(),
+            &encrypted.message,
+        ))?;
+        let sql = "update letter set group_id = $2 where number = $1";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((signed(number)?, encrypted.group.as_ref()))?;
+        Ok(())
+    }
+
+    /// Throws a ciphertext away that came too late for its epoch. The letter stays.
+    pub fn drop_encrypted(&self, number: u64) -> Result<(), StoreError> {
+        let sql = "update outbox set group_id = null, epoch = null, hash = null, message = null
+                   where number = $1";
+        self.transaction.execute(sql, [signed(number)?])?;
+        Ok(())
+    }
+
+    /// The letter has arrived at the server.
+    pub fn remove_from_outbox(&self, number: u64) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("delete from outbox where number = $1")?
+            .execute([signed(number)?])?;
+        Ok(())
+    }
+
+    /// Keeps a commit beside the MLS state that made it.
+    pub fn put_proposed_commit(&self, commit: &ProposedCommit) -> Result<(), StoreError> {
+        let sql = "insert into proposed_commit (group_id, submission, epoch, body)
+                   values ($1, $2, $3, $4)";
+        self.transaction.execute(
+            sql,
+            (
+                commit.group.as_ref(),
+                commit.submission.as_ref(),
+                signed(commit.epoch)?,
+                &commit.body,
+            ),
+        )?;
+        Ok(())
+    }
+
+    /// The commit has won or lost.
+    pub fn remove_proposed_commit(&self, group: GroupId) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "delete from proposed_commit where group_id = $1",
+            [group.as_ref()],
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Single values: who this device is, its session, how far it has read.
+
+use rusqlite::OptionalExtension;
+
+use super::{Reader, StoreError, Work};
+
+/// The name of a single value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Setting {
+    /// This account's name, UTF-8.
+    Account,
+    /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
+    Ask,
+    /// The organisation card, its text.
+    Card,
+    /// Seed of the device's Ed25519 key: 32 bytes.
+    DeviceSeed,
+    /// The enrolment that waits for an admin: id, 16 bytes.
+    Enrolment,
+    /// `proto::log::GenesisFile`, on the machine that founded the organisation.
+    Genesis,
+    /// This person's `KeyRecord`.
+    KeyRecord,
+    /// Number of the last Welcome that is done with: u64.
+    Mailbox,
+    /// The last checkpoint, as the server signed it.
+    Checkpoint,
+    /// The session: `api::login::Session`.
+    Session,
+}
+
+impl Setting {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Ask => "ask",
+            Self::Card => "card",
+            Self::DeviceSeed => "device_seed",
+            Self::Enrolment => "enrolment",
+            Self::Genesis => "genesis",
+            Self::KeyRecord => "key_record",
+            Self::Mailbox => "mailbox",
+            Self::Checkpoint => "checkpoint",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The value, if it is set.
+    pub fn setting(&self, setting: Setting) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "select value from setting where name = $1";
+        Ok(self
+            .connection
+            .query_row(sql, [setting.name()], |row| row.get(0))
+            .optional()?)
+    }
+}
+
+impl Work<'_> {
+    /// Sets the value.
+    pub fn set(&self, setting: Setting, value: &[u8]) -> Result<(), StoreError> {
+        let sql = "insert into setting (name, value) values ($1, $2)
+                   on conflict (name) do update set value = excluded.value";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((setting.name(), value))?;
+        Ok(())
+    }
+
+    /// Forgets the value.
+    pub fn unset(&self, setting: Setting) -> Result<(), StoreError> {
+        self.transaction
+            .execute("delete from setting where name = $1", [setting.name()])?;
+        Ok(())
+    }
+}

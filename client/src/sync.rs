@@ -1,0 +1,206 @@
+//! Keeping up with the server: the log first, then invitations, then messages in their order.
+//!
+//! What a page brings becomes durable here before it is acknowledged there. A message that lies or
+//! does not open changes nothing but the cursor, and leaves an event.
+
+mod incoming;
+mod outgoing;
+
+use reqwest::Method;
+use valise_proto::{
+    api::{
+        ACKS, GENESIS, KEY_PACKAGES, LOG, SYNC, delivery, directory,
+        key_package::{Claimed, Publish},
+    },
+    codec::encode,
+};
+
+use crate::{
+    api::{Api, ApiError, Caller, Push},
+    mls::{Me, make_packages},
+    session::{Error, Session},
+    store::{Setting, Store, Work},
+    trust::{Alarm, Ledger},
+    weaken::checked,
+};
+
+/// Fresh key packages that the server should have of this device.
+const PACKAGES: usize = 20;
+
+/// What a sync brought.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// New letters.
+    pub letters: u64,
+    /// New entries of the directory log.
+    pub entries: u64,
+    /// Letters that left the outbox.
+    pub sent: u64,
+    /// Trust failures on the way; each is an event too.
+    pub alarms: Vec<Alarm>,
+}
+
+/// One page of the log after what `ledger` has.
+pub(crate) async fn log_page(
+    api: &Api,
+    caller: Caller<'_>,
+    ledger: &Ledger,
+) -> Result<directory::Page, ApiError> {
+    let size = ledger.head().size;
+    let path = format!("{LOG}?from={size}&old={size}");
+    api.call(caller, Method::GET, &path, Vec::new()).await
+}
+
+impl Session {
+    /// Reads everything, then sends what waits in the outbox.
+    pub async fn sync(&mut self) -> Result<Report, Error> {
+        let mut report = Report::default();
+        let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
+        self.pull(&mut report).await?;
+        self.deliver(&mut report).await?;
+        report.entries = self.directory()?.head().size.saturating_sub(before);
+        self.store.truncate_log()?;
+        Ok(report)
+    }
+
+    /// Reads everything.
+    pub(crate) async fn pull(&mut self, report: &mut Report) -> Result<(), Error> {
+        self.settle_proposed().await?;
+        loop {
+            let page: delivery::Page = self.request(Method::GET, SYNC, Vec::new()).await?;
+            let more = page.more != 0;
+            let packages = usize::from(page.key_packages);
+            let ack = self.take(page, report).await?;
+            if let Some(ack) = ack {
+                self.request_raw(Method::POST, ACKS, encode(&ack)).await?;
+            }
+            if !more {
+                self.replenish(packages).await?;
+                self.pulled_at_ms = self.clock.now_ms();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Opens the live connection. Each page from it goes to [`Session::receive`].
+    pub async fn watch(&self) -> Result<Push, Error> {
+        Ok(self.api()?.push(self.caller()?).await?)
+    }
+
+    /// Takes a page that was pushed, and says what to acknowledge.
+    pub async fn receive(
+        &mut self,
+        page: delivery::Page,
+        report: &mut Report,
+    ) -> Result<Option<delivery::Ack>, Error> {
+        let ack = self.take(page, report).await?;
+        self.pulled_at_ms = self.clock.now_ms();
+        Ok(ack)
+    }
+
+    /// Reads the log to its end.
+    pub async fn read_log(&mut self) -> Result<(), Error> {
+        let result = self.advance_log().await;
+        if let Err(Error::Alarm(alarm)) = &result {
+            self.record_alarm(alarm)?;
+        }
+        result
+    }
+
+    async fn advance_log(&mut self) -> Result<(), Error> {
+        if self.ledger.is_none() {
+            let api = self.api()?;
+            let genesis = api
+                .raw(Caller::Anybody, Method::GET, GENESIS, Vec::new())
+                .await?;
+            let ledger = Ledger::begin(api.card().clone(), &genesis)?;
+            let work = self.store.begin()?;
+            work.add_log_entry(0, &genesis)?;
+            work.commit()?;
+            self.ledger = Some(ledger);
+        }
+        loop {
+            let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
+            let size = ledger.head().size;
+            let path = format!("{LOG}?from={size}&old={size}");
+            let page: directory::Page = self.request(Method::GET, &path, Vec::new()).await?;
+            let ledger = self.ledger.as_mut().ok_or(Error::NotEnrolled)?;
+            let progress = match ledger.advance(page) {
+                Err(Alarm::LogRollback { shown, .. }) if !checked("D07") => {
+                    *ledger = dangerously_go_back(&self.store, ledger, shown.size)?;
+                    return Ok(());
+                }
+                other => other?,
+            };
+            if !progress.entries.is_empty() {
+                let work = self.store.begin()?;
+                for (position, entry) in (progress.first..).zip(&progress.entries) {
+                    work.add_log_entry(position, entry)?;
+                }
+                work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
+                work.commit()?;
+            }
+            if !progress.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Publishes key packages when the server has few left.
+    pub(crate) async fn replenish(&mut self, left: usize) -> Result<(), Error> {
+        if left >= PACKAGES / 2 {
+            return Ok(());
+        }
+        // Packages that never reached the server leave private halves here that nobody asks for.
+        let (org, credential) = (self.directory()?.org(), self.leaf_credential()?);
+        let me = Me {
+            org,
+            signer: &self.me.signer,
+            credential,
+        };
+        let work = self.store.begin()?;
+        let publish = packages(&work, &me, PACKAGES - left)?;
+        work.commit()?;
+        self.request_raw(Method::POST, KEY_PACKAGES, encode(&publish))
+            .await?;
+        Ok(())
+    }
+
+    /// Claims a key package for each of `devices`.
+    pub(crate) async fn claim(
+        &self,
+        devices: Vec<valise_proto::id::DeviceId>,
+    ) -> Result<Claimed, Error> {
+        if devices.is_empty() {
+            return Ok(Claimed {
+                packages: Vec::new(),
+            });
+        }
+        let claim = valise_proto::api::key_package::Claim { devices };
+        let path = valise_proto::api::KEY_PACKAGE_CLAIMS;
+        self.request(Method::POST, path, encode(&claim)).await
+    }
+}
+
+fn packages(work: &Work<'_>, me: &Me<'_>, count: usize) -> Result<Publish, Error> {
+    let fits = |package: Vec<u8>| {
+        package
+            .try_into()
+            .map_err(|_| Error::Wrong("a key package is too large"))
+    };
+    let once = make_packages(&work.mls(), me, count, false)?;
+    let last_resort = make_packages(&work.mls(), me, 1, true)?
+        .pop()
+        .map(fits)
+        .transpose()?;
+    let once = once.into_iter().map(fits).collect::<Result<_, _>>()?;
+    Ok(Publish { once, last_resort })
+}
+
+/// What a client without the rollback check does: forgets what it had seen.
+fn dangerously_go_back(store: &Store, ledger: &Ledger, size: u64) -> Result<Ledger, Error> {
+    let mut entries = store.read().log_entries()?;
+    entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    let ledger = Ledger::restore(ledger.card().clone(), &entries)?;
+    ledger.ok_or(Error::NotEnrolled)
+}

@@ -1,0 +1,340 @@
+//! What the server brings: Welcomes and messages, each in a transaction of its own.
+
+use valise_proto::{
+    api::delivery::{Ack, Cursor, Message, Page, Welcome},
+    conversation::LeafIdentity,
+    id::{GroupId, Hash, Name},
+    letter::Letter,
+    log::Head,
+};
+
+use super::Report;
+use crate::{
+    mls::{self, MlsError, Received},
+    session::{Error, Session},
+    store::{ConversationRow, ConversationState, NewLetter, Sender, Setting, Work},
+    trust::Alarm,
+    weaken::checked,
+};
+
+/// How often one message may send this device back to the log before the server is lying.
+const TRIES: usize = 2;
+
+impl Session {
+    /// Takes everything in a page. Returns what may be acknowledged, if anything.
+    pub(super) async fn take(
+        &mut self,
+        page: Page,
+        report: &mut Report,
+    ) -> Result<Option<Ack>, Error> {
+        if page.log_size != self.directory()?.head().size {
+            self.read_log().await?;
+        }
+        let mut ack = Ack::default();
+        for welcome in &page.welcomes {
+            self.take_welcome(welcome, report).await?;
+            ack.welcomes = welcome.number;
+        }
+        for message in &page.messages {
+            self.take_message(message, report).await?;
+            let cursor = Cursor {
+                group: message.group,
+                sequence: message.sequence,
+            };
+            ack.groups.retain(|earlier| earlier.group != message.group);
+            ack.groups.push(cursor);
+        }
+        Ok((ack != Ack::default()).then_some(ack))
+    }
+
+    async fn take_welcome(&mut self, welcome: &Welcome, report: &mut Report) -> Result<(), Error> {
+        if welcome.number <= self.mailbox()? {
+            return Ok(());
+        }
+        let mut outcome = self.join(welcome);
+        if let Err(MlsError::Alarm(_)) = outcome {
+            // The inviter may have seen a certificate that this device has not.
+            self.read_log().await?;
+            outcome = self.join(welcome);
+        }
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(MlsError::Store(error)) => return Err(error.into()),
+            Err(error) => self.park(&error, None, report, |work| {
+                work.set(Setting::Mailbox, &welcome.number.to_be_bytes())
+            })?,
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, welcome: &Welcome) -> Result<(), MlsError> {
+        let directory = self.ledger.as_ref().ok_or(MlsError::NoGroup)?.directory();
+        let work = self.store.begin()?;
+        let (group, record, inviter) = mls::join(
+            &work.mls(),
+            directory.org(),
+            directory,
+            &self.me.account,
+            welcome.message.as_slice(),
+        )?;
+        if group != welcome.group {
+            return Err(Alarm::WrongConversation.into());
+        }
+        work.put_conversation(group, &record, ConversationState::Open, welcome.sequence)?;
+        let people: Vec<_> = record.accounts.iter().map(Name::as_str).collect();
+        let detail = format!(
+            "{} began a conversation of {}",
+            inviter.account,
+            people.join(", ")
+        );
+        work.add_event(self.clock.now_ms(), "conversation", false, &detail)?;
+        work.set(Setting::Mailbox, &welcome.number.to_be_bytes())?;
+        Ok(work.commit()?)
+    }
+
+    fn mailbox(&self) -> Result<u64, Error> {
+        let number = self.store.read().setting(Setting::Mailbox)?;
+        let bytes = number.and_then(|bytes| bytes.try_into().ok());
+        Ok(bytes.map_or(0, u64::from_be_bytes))
+    }
+
+    async fn take_message(&mut self, message: &Message, report: &mut Report) -> Result<(), Error> {
+        let row = self.store.read().conversation(message.group)?;
+        // Not invited (yet), or no longer in it: nothing here could open it.
+        let Some(row) = row.filter(|row| row.state != ConversationState::Closed) else {
+            return Ok(());
+        };
+        if message.sequence <= row.cursor {
+            return Ok(());
+        }
+        if message.sequence > row.cursor + 1 {
+            let missing = message.sequence - row.cursor - 1;
+            self.note(
+                "gap",
+                &format!("{missing} messages of a conversation never came"),
+            )?;
+        }
+        for attempt in 1..=TRIES {
+            match self.open_message(&row, message) {
+                Ok(letters) => {
+                    report.letters += letters;
+                    return Ok(());
+                }
+                Err(MlsError::Store(error)) => return Err(error.into()),
+                Err(MlsError::Ahead(head)) if attempt == TRIES => {
+                    return self.hidden(head);
+                }
+                Err(MlsError::Ahead(_)) => self.read_log().await?,
+                Err(MlsError::Alarm(alarm @ Alarm::LogFork { .. })) => {
+                    self.record_alarm(&alarm)?;
+                    return Err(alarm.into());
+                }
+                Err(MlsError::Alarm(_)) if attempt < TRIES => self.read_log().await?,
+                Err(error) => {
+                    let closes = mls::is_commit(message.message.as_slice());
+                    let (group, sequence) = (message.group, message.sequence);
+                    return self.park(&error, closes.then_some(group), report, |work| {
+                        work.advance_cursor(group, sequence)
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open_message(&mut self, row: &ConversationRow, message: &Message) -> Result<u64, MlsError> {
+        let directory = self.ledger.as_ref().ok_or(MlsError::NoGroup)?.directory();
+        let now = self.clock.now_ms();
+        let own = (&self.me.account, self.me.device);
+        let work = self.store.begin()?;
+        let mut letters = 0;
+        if message.message.as_slice().is_empty() {
+            // This device's own write, in its place.
+            if work
+                .read()
+                .proposed_commit(message.group)?
+                .is_some_and(|c| c.submission == message.id)
+            {
+                mls::merge_own(&work.mls(), message.group)?;
+                work.remove_proposed_commit(message.group)?;
+                work.set_conversation_state(message.group, ConversationState::Open)?;
+            }
+        } else {
+            let bytes = message.message.as_slice();
+            match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {
+                Received::Letter {
+                    sender,
+                    letter,
+                    head,
+                } => {
+                    let remark = remark(directory, &sender, head);
+                    let kept = Incoming {
+                        row,
+                        sender: &sender,
+                        letter: &letter,
+                        remark,
+                        now,
+                        own,
+                    };
+                    letters = keep(&work, &kept)?;
+                }
+                Received::Commit { removed, left } => {
+                    // Whoever lost the race proposes again.
+                    work.remove_proposed_commit(message.group)?;
+                    if !removed.is_empty() {
+                        let detail =
+                            "a device was taken out of a conversation although it may read it";
+                        work.add_event(now, "removed-device", false, detail)?;
+                    }
+                    if left {
+                        work.set_conversation_state(message.group, ConversationState::Closed)?;
+                    }
+                }
+            }
+        }
+        work.advance_cursor(message.group, message.sequence)?;
+        work.commit()?;
+        Ok(letters)
+    }
+
+    /// The sender has seen a log that the server hides from this device.
+    fn hidden(&mut self, seen: Head) -> Result<(), Error> {
+        let shown = self.directory()?.head().size;
+        let alarm = Alarm::HiddenLog {
+            seen: seen.size,
+            shown,
+        };
+        self.record_alarm(&alarm)?;
+        Err(alarm.into())
+    }
+
+    /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
+    /// conversation here: the next letter starts another one.
+    fn park(
+        &mut self,
+        error: &MlsError,
+        closes: Option<GroupId>,
+        report: &mut Report,
+        forget: impl FnOnce(&Work<'_>) -> Result<(), crate::store::StoreError>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now_ms();
+        let work = self.store.begin()?;
+        if let MlsError::Alarm(alarm) = error {
+            work.add_event(now, alarm.kind(), true, &alarm.to_string())?;
+            report.alarms.push(alarm.clone());
+        } else {
+            work.add_event(now, "unreadable", false, &error.to_string())?;
+        }
+        if let Some(group) = closes {
+            work.remove_proposed_commit(group)?;
+            work.set_conversation_state(group, ConversationState::Closed)?;
+        }
+        forget(&work)?;
+        Ok(work.commit()?)
+    }
+
+    fn note(&mut self, kind: &str, detail: &str) -> Result<(), Error> {
+        let now = self.clock.now_ms();
+        let work = self.store.begin()?;
+        work.add_event(now, kind, false, detail)?;
+        Ok(work.commit()?)
+    }
+}
+
+/// A letter that opened.
+struct Incoming<'a> {
+    row: &'a ConversationRow,
+    sender: &'a LeafIdentity,
+    letter: &'a Letter,
+    remark: &'static str,
+    now: u64,
+    own: (&'a Name, valise_proto::id::DeviceId),
+}
+
+/// Keeps a letter: once, in its writer's order, with gaps noted. Returns how many were new.
+fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
+    let Incoming {
+        row,
+        sender,
+        letter,
+        remark,
+        now,
+        own,
+    } = incoming;
+    let (group, device) = (row.group, sender.device);
+    let mut people: Vec<&Name> = letter.to.iter().chain(&letter.cc).collect();
+    people.push(&sender.account);
+    people.sort();
+    people.dedup();
+    if !people.iter().copied().eq(&row.record.accounts) && checked("G09") {
+        return Err(Alarm::WrongRecipients {
+            sender: sender.account.clone(),
+        }
+        .into());
+    }
+    let last = work.read().sender(group, device)?;
+    let last = last.unwrap_or(Sender {
+        sequence: 0,
+        hash: Hash([0; 32]),
+    });
+    let account = &sender.account;
+    if letter.sequence <= last.sequence && checked("G08") {
+        let detail = format!("a letter of {account} came a second time and was dropped");
+        work.add_event(*now, "repeated-letter", false, &detail)?;
+        return Ok(0);
+    }
+    if letter.sequence > last.sequence + 1 || letter.previous != last.hash {
+        let detail = format!(
+            "letters of {account} before number {} are missing",
+            letter.sequence
+        );
+        work.add_event(*now, "missing-letter", false, &detail)?;
+    }
+    work.put_sender(
+        group,
+        device,
+        Sender {
+            sequence: letter.sequence,
+            hash: letter.hash(),
+        },
+    )?;
+    let mine = sender.account == *own.0;
+    let new = NewLetter {
+        letter,
+        group: Some(group),
+        sender: account,
+        device,
+        here_ms: *now,
+        outgoing: mine,
+        unread: !mine,
+        remark,
+    };
+    if work.add_letter(&new)?.is_some() {
+        return Ok(1);
+    }
+    if checked("G08") {
+        let detail =
+            format!("{account} sent a letter again that was here already: it is shown once");
+        work.add_event(*now, "repeated-letter", false, &detail)?;
+        return Ok(0);
+    }
+    Ok(u64::from(work.dangerously_add_again(&new)?))
+}
+
+/// What the reader must know: the writer's device was revoked after the letter was written.
+fn remark(
+    directory: &valise_proto::log::replay::Directory,
+    sender: &LeafIdentity,
+    head: Head,
+) -> &'static str {
+    if directory.active_device(sender.device).is_some() {
+        return "";
+    }
+    let revoked = directory
+        .device(sender.device)
+        .and_then(|device| device.revoked);
+    if revoked.is_some_and(|index| head.size > index) {
+        return "written on a device that was revoked before";
+    }
+    "written on a device that has been revoked since"
+}

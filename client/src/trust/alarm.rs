@@ -1,0 +1,115 @@
+//! Trust failures, by name.
+
+use valise_proto::{
+    id::{DeviceId, Hash, Name, OrgId},
+    log::{Head, checkpoint::PeerBadCheckpoint, replay::Refusal},
+};
+
+/// Somebody lies. The variants are the names that `valise events` shows.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// The server's checkpoint is not signed as the card says.
+    #[error("the server's checkpoint is not signed by the log key on the organisation card")]
+    BadCheckpoint(#[from] PeerBadCheckpoint),
+    /// The log holds an entry that its signers had no power to make.
+    #[error("the server's log holds an entry that is not valid: {0}")]
+    ForgedEntry(Refusal),
+    /// A device stands where only certified devices may, and no key ever certified it.
+    #[error("a device claims to be {account}'s, and no security key of {account} certified it")]
+    GhostDevice {
+        /// Whose it claims to be.
+        account: Name,
+        /// Its key.
+        device: DeviceId,
+    },
+    /// The server shows a log that is shorter than what a colleague has seen.
+    #[error(
+        "the server hides part of the log: a colleague has seen {seen} entries, it shows {shown}"
+    )]
+    HiddenLog {
+        /// Entries that the colleague has seen.
+        seen: u64,
+        /// Entries that the server shows.
+        shown: u64,
+    },
+    /// Two people are shown two logs.
+    #[error("the server shows different logs to different people, at {size} entries")]
+    LogFork {
+        /// At which size the roots differ.
+        size: u64,
+        /// The root here.
+        ours: Hash,
+        /// The root there.
+        theirs: Hash,
+    },
+    /// The server's log is shorter than before, or its past has changed.
+    #[error("the server's log went back: it had {} entries and now shows {}", seen.size, shown.size)]
+    LogRollback {
+        /// What this device had verified.
+        seen: Head,
+        /// What the server shows now.
+        shown: Head,
+    },
+    /// A device's certificate is another person's.
+    #[error("a device that belongs to {owner} claims to be {account}'s")]
+    MisboundDevice {
+        /// Whose it claims to be.
+        account: Name,
+        /// Whose it is.
+        owner: Name,
+    },
+    /// A key package or a leaf has a key that is not the certified one.
+    #[error("{account}'s key was swapped: the device's certificate names another one")]
+    SwappedKey {
+        /// Whose device was meant.
+        account: Name,
+    },
+    /// Somebody is in a conversation, or was to be added, who does not belong there.
+    #[error("somebody who does not belong to the conversation was to be added: {account}")]
+    UnauthorisedMember {
+        /// Who.
+        account: Name,
+    },
+    /// The server says that it took an entry, and does not prove it.
+    #[error("the server does not prove that it took the entry")]
+    UnprovenEntry,
+    /// An invitation that is not what its group says it is.
+    #[error("an invitation leads into another conversation than it says")]
+    WrongConversation,
+    /// The server's organisation is not the one on the card.
+    #[error("the server belongs to another organisation than the card")]
+    WrongGenesis {
+        /// The organisation on the card.
+        expected: OrgId,
+        /// The server's.
+        seen: OrgId,
+    },
+    /// A letter whose addressees are not the people of its conversation.
+    #[error("{sender}'s letter names other people than those who got it")]
+    WrongRecipients {
+        /// Who wrote it.
+        sender: Name,
+    },
+}
+
+impl Alarm {
+    /// The event's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadCheckpoint(_) => "bad-checkpoint",
+            Self::ForgedEntry(_) => "forged-entry",
+            Self::GhostDevice { .. } => "ghost-device",
+            Self::HiddenLog { .. } => "hidden-log",
+            Self::LogFork { .. } => "log-fork",
+            Self::LogRollback { .. } => "log-rollback",
+            Self::MisboundDevice { .. } => "misbound-device",
+            Self::SwappedKey { .. } => "swapped-key",
+            Self::UnauthorisedMember { .. } => "unauthorised-member",
+            Self::UnprovenEntry => "unproven-entry",
+            Self::WrongConversation => "wrong-conversation",
+            Self::WrongGenesis { .. } => "wrong-genesis",
+            Self::WrongRecipients { .. } => "wrong-recipients",
+        }
+    }
+}

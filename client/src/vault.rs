@@ -1,0 +1,216 @@
+//! The store key, sealed to the person's hardware keys.
+//!
+//! Each hardware key of a person has an X-Wing key pair V, whose private half is derived from the
+//! key's hmac-secret and exists only while the key is touched. The random store key is sealed to
+//! every V by HPKE (RFC 9180, base mode, the suite of the letters), so that a spare key opens a
+//! store it has never been plugged in for.
+
+use openmls_traits::{crypto::OpenMlsCrypto as _, types::HpkeCiphertext};
+use ring::{
+    hkdf,
+    rand::{SecureRandom as _, SystemRandom},
+};
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
+use valise_proto::{
+    codec::{self, Bytes, Limited, encode},
+    id::{OrgId, OrgTag},
+    key::{KeyRecord, VAULT_PUBLIC_LEN},
+    label,
+    statement::{client_data_hash, relying_party, sha256},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    key::{Assertion, AssertionRequest, Key, KeyError, Prompt},
+    mls::provider::{Crypto, SUITE},
+    store::StoreKey,
+};
+
+/// The vault file: public, in clear. It holds no name and nothing that opens anything.
+#[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+pub struct Vault {
+    version: u8,
+    tag: OrgTag,
+    boxes: Vec<SealedKey>,
+}
+
+impl Limited for Vault {
+    const MAX: usize = 64 * 1024;
+}
+
+/// The store key, sealed to one V.
+#[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+struct SealedKey {
+    /// Credential id of the S whose hmac-secret makes V.
+    credential: Bytes<1023>,
+    /// HPKE encapsulation.
+    encapsulated: Bytes<1120>,
+    /// Store key and tag: 48 bytes.
+    sealed: Bytes<48>,
+}
+
+/// Why the vault does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The file is not a vault, or not of this version.
+    #[error("the vault file is damaged")]
+    Damaged,
+    /// The hardware key refused, or is not there.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key answered, but what it opens is not the store key.
+    #[error("this security key does not open this store")]
+    NotThisKey,
+    /// The machine has no randomness, or a public key in the log is not one.
+    #[error("sealing failed")]
+    Sealing,
+}
+
+/// V: the private seed and the public half.
+pub struct VaultKey {
+    private: openmls_traits::types::HpkePrivateKey,
+    /// The half that the log knows.
+    pub public: [u8; VAULT_PUBLIC_LEN],
+}
+
+impl VaultKey {
+    /// Derives V out of an hmac-secret.
+    pub fn derive(secret: &[u8; 32]) -> Result<Self, VaultError> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"").extract(secret);
+        let mut seed = Zeroizing::new([0; 32]);
+        prk.expand(&[label::VAULT_SEED], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut *seed))
+            .map_err(|_| VaultError::Sealing)?;
+        let pair = Crypto
+            .derive_hpke_keypair(SUITE.hpke_config(), &*seed)
+            .map_err(|_| VaultError::Sealing)?;
+        let public = pair.public.try_into().map_err(|_| VaultError::Sealing)?;
+        Ok(Self {
+            private: pair.private,
+            public,
+        })
+    }
+}
+
+/// The hmac-secret salt: one V per organisation and key.
+pub fn salt(tag: OrgTag) -> [u8; 32] {
+    sha256(&[label::VAULT_SALT, &tag.0])
+}
+
+/// One touch: the assertion of S that evaluates hmac-secret, and V. `allow` empty asks for any
+/// credential that the key has for this organisation.
+pub fn touch(
+    key: &mut dyn Key,
+    prompt: &mut dyn Prompt,
+    tag: OrgTag,
+    allow: &[Vec<u8>],
+    purpose: &str,
+) -> Result<(Assertion, VaultKey), VaultError> {
+    let request = AssertionRequest {
+        rp_id: &relying_party(tag),
+        // Nobody sees this signature: it only carries the hmac-secret.
+        client_data_hash: client_data_hash(label::UNLOCK, OrgId([0; 32]), b""),
+        allow,
+        salt: Some(salt(tag)),
+        purpose,
+    };
+    let mut assertion = key.assert(&request, prompt)?;
+    let secret = assertion
+        .secret
+        .take()
+        .ok_or(KeyError::NotSupported("hmac-secret"))?;
+    let vault_key = VaultKey::derive(&secret)?;
+    Ok((assertion, vault_key))
+}
+
+impl Vault {
+    /// A new store key, sealed to every one of `keys`.
+    pub fn seal(tag: OrgTag, keys: &[&KeyRecord]) -> Result<(Self, StoreKey), VaultError> {
+        let mut store_key = Zeroizing::new([0; 32]);
+        SystemRandom::new()
+            .fill(&mut *store_key)
+            .map_err(|_| VaultError::Sealing)?;
+        let boxes = keys.iter().map(|record| seal_to(tag, record, &store_key));
+        let boxes = boxes.collect::<Result<_, _>>()?;
+        Ok((
+            Self {
+                version: 1,
+                tag,
+                boxes,
+            },
+            store_key,
+        ))
+    }
+
+    /// Reads a vault file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
+        let vault: Self = codec::decode(bytes).map_err(|_| VaultError::Damaged)?;
+        if vault.version == 1 {
+            Ok(vault)
+        } else {
+            Err(VaultError::Damaged)
+        }
+    }
+
+    /// The vault file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Opens the vault by one touch.
+    pub fn open(&self, key: &mut dyn Key, prompt: &mut dyn Prompt) -> Result<StoreKey, VaultError> {
+        let allow: Vec<_> = self
+            .boxes
+            .iter()
+            .map(|sealed| sealed.credential.clone().into_vec())
+            .collect();
+        let (assertion, vault_key) = touch(key, prompt, self.tag, &allow, "open your letters")?;
+        let sealed = self
+            .boxes
+            .iter()
+            .find(|sealed| sealed.credential.as_slice() == assertion.credential_id)
+            .ok_or(VaultError::NotThisKey)?;
+        let ciphertext = HpkeCiphertext {
+            kem_output: sealed.encapsulated.as_slice().into(),
+            ciphertext: sealed.sealed.as_slice().into(),
+        };
+        let opened = Crypto
+            .hpke_open(
+                SUITE.hpke_config(),
+                &ciphertext,
+                &vault_key.private,
+                &info(self.tag),
+                b"",
+            )
+            .map_err(|_| VaultError::NotThisKey)?;
+        let opened = Zeroizing::new(opened);
+        let store_key = opened
+            .as_slice()
+            .try_into()
+            .map_err(|_| VaultError::Damaged)?;
+        Ok(Zeroizing::new(store_key))
+    }
+}
+
+fn seal_to(tag: OrgTag, record: &KeyRecord, store_key: &StoreKey) -> Result<SealedKey, VaultError> {
+    let sealed = Crypto
+        .hpke_seal(
+            SUITE.hpke_config(),
+            &record.vault,
+            &info(tag),
+            b"",
+            &**store_key,
+        )
+        .map_err(|_| VaultError::Sealing)?;
+    let encapsulated = sealed.kem_output.as_slice().to_vec();
+    let ciphertext = sealed.ciphertext.as_slice().to_vec();
+    Ok(SealedKey {
+        credential: record.statement.id.clone(),
+        encapsulated: encapsulated.try_into().map_err(|_| VaultError::Sealing)?,
+        sealed: ciphertext.try_into().map_err(|_| VaultError::Sealing)?,
+    })
+}
+
+fn info(tag: OrgTag) -> Vec<u8> {
+    [label::VAULT_SEAL, &tag.0].concat()
+}
