@@ -2,7 +2,7 @@
 
 use super::{
     desk::Desk,
-    error::{CommandError, Exit},
+    error::{Code, CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Record},
 };
@@ -16,7 +16,9 @@ impl Desk<'_> {
             return Err(refusal(&Error::NotJoined));
         }
         if agent::status(&home).is_none() {
-            return Err(refusal(&Error::LoginNeeded));
+            return Err(
+                CommandError::new(Code::Locked, "your letters are locked").hint("valise unlock")
+            );
         }
         self.status()
     }
