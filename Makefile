@@ -1,0 +1,32 @@
+# The few things one does with this house. `make help` lists them.
+.PHONY: help demo test lint bench fuzz
+
+TIME ?= 60
+toolchain = RUSTUP_TOOLCHAIN=$$(.ci/toolchain)
+targets = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+
+demo: ## an organisation in a minute: two people, a letter, what the server saw, an attack
+	@.ci/install
+	@tests/demo.sh
+
+test: ## everything that must hold: format, lints, dependencies, docs, tests, demo
+	@.ci/install
+	@.ci/check
+
+lint: ## the quick half of make test: format, lints, dependencies, docs
+	@.ci/install
+	@.ci/check lint
+
+bench: ## how long a person waits for each verb, against a real server
+	@.ci/install
+	@tests/bench.sh
+
+fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs cargo-fuzz and a nightly toolchain)
+	@for target in $(targets); do \
+	  printf '\n==== fuzz %s, $(TIME) s\n' $$target; \
+	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target tests/fuzz/corpus/$$target -- \
+	    -max_total_time=$(TIME) -max_len=65536 -print_final_stats=1 || exit 1; \
+	done
