@@ -11,11 +11,26 @@ use valise_proto::id::Name;
 
 use crate::config::{Color, Flags, Format, KeySource};
 
+pub use run::main;
 pub use which::{NoLetter, Which};
 
+mod admin;
+mod desk;
+mod device;
+mod doctor;
 pub mod error;
+mod found;
 pub mod help;
+mod join;
+mod letters;
+mod refusal;
+mod run;
+mod send;
+mod settings;
+mod status;
+mod sync;
 pub mod ui;
+mod unlock;
 mod which;
 
 /// Longest that `unlock --for` takes: a working day.

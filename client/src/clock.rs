@@ -29,6 +29,12 @@ impl Clock for System {
     }
 }
 
+/// Lets `duration` pass, for a person at a terminal to do something elsewhere.
+#[expect(clippy::disallowed_methods, reason = "the one place that waits for people")]
+pub async fn pause(duration: std::time::Duration) {
+    tokio::time::sleep(duration).await;
+}
+
 /// A clock that moves only when it is told to. Tests own time through it.
 #[derive(Debug, Default)]
 pub struct Manual(AtomicU64);

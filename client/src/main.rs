@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! `valise`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    valise_client::cli::main()
+}

@@ -295,9 +295,10 @@ fn sanitise(text: &str, newline: &str, tab: char) -> String {
     out
 }
 
-/// Whether a joiner does honest work here: no script that needs one is ASCII.
+/// Whether a joiner does honest work here: no script that needs one is ASCII. What follows is
+/// visible, so of a run of joiners only the last stays.
 fn joins(previous: Option<char>, next: Option<char>) -> bool {
-    previous.is_some_and(|previous| !previous.is_ascii() && !is_joiner(previous))
+    previous.is_some_and(|previous| !previous.is_ascii())
         && next.is_some_and(|next| !next.is_ascii() && is_visible(next))
 }
 

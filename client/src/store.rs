@@ -55,6 +55,25 @@ pub enum StoreError {
     Mls(#[from] MigrationFailed),
 }
 
+impl StoreError {
+    /// Another process holds the store's lock.
+    pub fn is_busy(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+    }
+
+    /// The disk is full.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+
+    fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+}
+
 /// The open store.
 pub struct Store {
     connection: Connection,

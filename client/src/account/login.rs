@@ -77,6 +77,14 @@ pub(super) async fn login(
 }
 
 impl Session {
+    /// Logs in unless there is a session that has not run out.
+    pub async fn log_in_if_needed(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        if self.login_session()?.is_none() {
+            self.login(keyring).await?;
+        }
+        Ok(())
+    }
+
     /// Logs in, by one touch.
     pub async fn login(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
         let credential = [self.me.record.login.id.as_slice().to_vec()];

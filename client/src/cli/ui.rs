@@ -75,9 +75,9 @@ enum Answers {
     Terminal,
     /// Nobody is there.
     Nobody,
-    /// These lines: what a person would type.
+    /// The test, by the lines of `input`; a PIN too.
     #[cfg(test)]
-    Lines(Box<dyn BufRead + Send>),
+    Script,
 }
 
 /// One of the two streams that we write to.
@@ -91,6 +91,7 @@ struct Output {
 struct Streams {
     out: Output,
     err: Output,
+    input: Box<dyn BufRead + Send>,
     answers: Answers,
     /// Columns of the terminal that stdout is.
     columns: Option<NonZeroUsize>,
@@ -100,6 +101,7 @@ struct Streams {
 pub struct Ui {
     out: Output,
     err: Output,
+    input: Box<dyn BufRead + Send>,
     answers: Answers,
     clock: Box<dyn Clock>,
     look: Look,
@@ -142,6 +144,7 @@ impl Ui {
                 colour: colour(anstream::AutoStream::choice(&err)),
                 to: Box::new(err),
             },
+            input: Box::new(io::BufReader::new(io::stdin())),
             answers,
             columns: columns.and_then(|(width, _)| NonZeroUsize::new(width.0.into())),
         };
@@ -164,6 +167,7 @@ impl Ui {
             },
             out: streams.out,
             err: streams.err,
+            input: streams.input,
             answers: streams.answers,
             clock,
             choices,
@@ -345,13 +349,7 @@ impl Ui {
         }
         self.tell(&format!("{question} "));
         let mut line = String::new();
-        let read = match &mut self.answers {
-            Answers::Terminal => io::stdin().lock().take(ANSWER_MAX).read_line(&mut line),
-            Answers::Nobody => Ok(0),
-            #[cfg(test)]
-            Answers::Lines(lines) => lines.take(ANSWER_MAX).read_line(&mut line),
-        };
-        match read {
+        match (&mut self.input).take(ANSWER_MAX).read_line(&mut line) {
             Ok(0) => {
                 self.tell("\n");
                 Err(cancelled())
@@ -374,15 +372,14 @@ impl Ui {
                 .hint("run valise unlock in a terminal first"));
         }
         self.tell(&format!("{question} "));
-        let read = match &mut self.answers {
+        let read = match self.answers {
             Answers::Terminal => rpassword::read_password(),
             Answers::Nobody => Ok(String::new()),
             #[cfg(test)]
-            Answers::Lines(lines) => {
+            Answers::Script => {
                 let mut line = String::new();
-                lines
-                    .read_line(&mut line)
-                    .map(|_| line.trim_end_matches('\n').to_owned())
+                let read = self.input.read_line(&mut line);
+                read.map(|_| line.trim_end_matches('\n').to_owned())
             }
         };
         match read.map(Zeroizing::new) {
@@ -391,6 +388,40 @@ impl Ui {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(cancelled()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reads all of stdin as text, such as a letter's body: from a pipe, or typed up to Ctrl-D.
+    /// `what` names it, and `flag` is what would have given it. At most `max_bytes`.
+    ///
+    /// Errors: [`Code::TooLarge`]; [`Code::Usage`] if it is not UTF-8; [`Code::Unasked`] at a
+    /// terminal under `--no-input`.
+    pub fn read_text(
+        &mut self,
+        what: &'static str,
+        flag: &'static str,
+        max_bytes: usize,
+    ) -> Result<String, CommandError> {
+        if !matches!(self.answers, Answers::Nobody) {
+            if self.choices.no_input {
+                return Err(self
+                    .unasked(Safe::line(&format!("there is no {what}")))
+                    .hint(Safe::line(&format!("pass {flag}"))));
+            }
+            self.note(Safe::line(&format!("type the {what}, then Ctrl-D")));
+        }
+        let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+        let mut bytes = Vec::new();
+        (&mut self.input)
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        if bytes.len() > max_bytes {
+            let error = format!("the {what} is larger than {max_bytes} bytes");
+            return Err(CommandError::new(Code::TooLarge, Safe::line(&error)));
+        }
+        String::from_utf8(bytes).map_err(|_| {
+            let error = format!("the {what} is not UTF-8 text");
+            CommandError::new(Code::Usage, Safe::line(&error))
+        })
     }
 
     fn unasked(&self, error: Safe) -> CommandError {

@@ -147,6 +147,11 @@ impl Session {
         Ok(report)
     }
 
+    /// Whether every one of `names` is somebody, by the log as it is here.
+    pub fn write_check(&self, names: &[String]) -> Result<(), Error> {
+        self.people(names).map(|_| ())
+    }
+
     /// Whether every one of `names` is somebody; reads the log when somebody is new.
     pub async fn look_up(&mut self, names: &[String]) -> Result<(), Error> {
         if self.people(names).is_err() {

@@ -197,6 +197,14 @@ impl Reader<'_> {
         rows.map(|row| row?).collect()
     }
 
+    /// The unread letter that came first.
+    pub fn oldest_unread(&self) -> Result<Option<LetterRow>, StoreError> {
+        let sql =
+            format!("select {COLUMNS} from letter where unread = 1 order by number limit 1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        statement.query_row((), read_row).optional()?.transpose()
+    }
+
     /// How many letters are unread.
     pub fn unread(&self) -> Result<u64, StoreError> {
         let sql = "select count(*) from letter where unread = 1";

@@ -64,7 +64,8 @@ pub enum Fact {
     /// gives a name to.
     #[tls_codec(discriminant = 1)]
     AccountAdd(AccountAdd),
-    /// Another key for the same person. Signed by one of the account's keys or by an admin.
+    /// Another key for the same person. Signed by the account's own keys, never by an admin: who
+    /// adds a key to an account speaks for that account from then on.
     #[tls_codec(discriminant = 2)]
     KeyAdd(KeyAdd),
     /// A device certificate. Signed by one of the account's own keys, and by nobody else.

@@ -6,7 +6,7 @@
 //! |-----------------|---------------------------------------------------------------------------|
 //! | genesis         | every founding key                                                        |
 //! | account.add     | an admin; or a founding key, alone, for the account that it gets          |
-//! | key.add         | a key of the account, or an admin                                         |
+//! | key.add         | a key of the account, never an admin                                      |
 //! | device.add      | exactly one key of the account                                            |
 //! | device.revoke   | a key of the account, or an admin                                         |
 //! | account.suspend | an admin                                                                  |
@@ -221,18 +221,27 @@ impl Directory {
         &self.tree
     }
 
-    /// How many admins must sign what needs the threshold: one while there is one admin, two as
-    /// soon as there are more. A founding key without a name is an admin's already.
+    /// How many admins must sign what needs the threshold: one while there was only ever one
+    /// admin, two as soon as there were more. A founding key without a name is an admin's already.
+    ///
+    /// Suspended admins count too, so it never falls: one admin may suspend another alone, and
+    /// could otherwise appoint alone right after. Lowering it takes an entry of its own,
+    /// `threshold.set`, in a later version.
     pub fn threshold(&self) -> usize {
         let unnamed = self.keys.values().filter(|key| key.account.is_none());
         (self.admins().count() + unnamed.count()).clamp(1, 2)
     }
 
-    /// The admins that are not suspended.
+    /// Every admin ever appointed, suspended or not.
     fn admins(&self) -> impl Iterator<Item = &Account> {
         self.accounts
             .values()
-            .filter(|account| account.admin_since.is_some() && account.suspended.is_none())
+            .filter(|account| account.admin_since.is_some())
+    }
+
+    /// The admins that are not suspended.
+    fn active_admins(&self) -> impl Iterator<Item = &Account> {
+        self.admins().filter(|account| account.suspended.is_none())
     }
 
     /// A person by name.

@@ -49,9 +49,11 @@ impl Screen {
         let streams = Streams {
             out: output(&out),
             err: output(&err),
-            answers: typed.map_or(Answers::Nobody, |typed| {
-                Answers::Lines(Box::new(typed.as_bytes()))
-            }),
+            input: Box::new(typed.unwrap_or_default().as_bytes()),
+            answers: match typed {
+                Some(_) => Answers::Script,
+                None => Answers::Nobody,
+            },
             columns: columns.and_then(NonZeroUsize::new),
         };
         choices.zone = Some(TimeZone::get("Europe/Paris").unwrap());
@@ -143,7 +145,11 @@ fn a_narrow_terminal_cuts_the_subject_only() {
     for line in text.lines() {
         assert!(Safe::line(line).width() <= 80, "{line}");
     }
-    assert!(show(20).contains("karim"), "what cannot fit still shows");
+    let tiny = show(20);
+    assert!(
+        tiny.contains("karim  Re: bus"),
+        "what cannot fit still shows: {tiny}"
+    );
 }
 
 #[test]
@@ -366,6 +372,37 @@ fn a_pin_is_read_whole_and_not_echoed() {
         Screen::person("\n").ui.pin("PIN:").unwrap_err().code,
         Code::Cancelled
     );
+}
+
+#[test]
+fn a_body_is_read_whole_from_a_pipe_and_bounded() {
+    let read = |bytes: &'static [u8], max| {
+        let mut screen = Screen::format(Format::Plain);
+        screen.ui.input = Box::new(bytes);
+        let text = screen.ui.read_text("letter", "-m", max);
+        assert_eq!(screen.err(), "", "a pipe is not talked to");
+        text.map_err(|error| error.code)
+    };
+    assert_eq!(read(b"one\ntwo\n", 8), Ok("one\ntwo\n".to_owned()));
+    assert_eq!(read(b"one\ntwo\n", 7), Err(Code::TooLarge));
+    assert_eq!(read(b"\xff", 8), Err(Code::Usage));
+    assert_eq!(read(b"", 8), Ok(String::new()));
+}
+
+#[test]
+fn a_body_is_typed_at_a_terminal_unless_input_is_off() {
+    let mut screen = Screen::person("hello\n");
+    assert_eq!(screen.ui.read_text("letter", "-m", 99).unwrap(), "hello\n");
+    assert_eq!(screen.err(), "type the letter, then Ctrl-D\n");
+    let mut screen = Screen::person("hello\n");
+    screen.ui.choices.no_input = true;
+    let error = screen.ui.read_text("letter", "-m", 99).unwrap_err();
+    screen.ui.error(&error);
+    insta::assert_snapshot!(screen.err(), @r"
+    error[V0102]: there is no letter — nothing was done
+      why   input was switched off with --no-input
+      try   pass -m        more: valise help V0102
+    ");
 }
 
 #[test]

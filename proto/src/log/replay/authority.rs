@@ -115,11 +115,14 @@ impl Signer<'_> {
         let (role, appointed) = match fact {
             Fact::KeyAdd(_) | Fact::DeviceAdd(_) | Fact::DeviceRevoke(_) if own => (Role::Own, 0),
             Fact::AccountAdd(_)
-            | Fact::KeyAdd(_)
             | Fact::DeviceRevoke(_)
             | Fact::AccountSuspend(_)
             | Fact::AdminAdd(_) => (Role::Admin, admin.ok_or_else(|| self.no_authority())?),
-            Fact::Genesis(_) | Fact::DeviceAdd(_) => return Err(self.no_authority()),
+            // An admin who adds a key to somebody's account could sign as that person: as the
+            // second admin, for one.
+            Fact::Genesis(_) | Fact::KeyAdd(_) | Fact::DeviceAdd(_) => {
+                return Err(self.no_authority());
+            }
         };
         // The window: all that the authority rests on was in the log that the signer had seen.
         let since = appointed.max(self.key.added).max(self.account.added);

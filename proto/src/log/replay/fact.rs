@@ -83,7 +83,7 @@ impl Directory {
 
     fn check_account_suspend(&self, fact: &AccountSuspend) -> Result<(), Refusal> {
         let account = self.active_account("account.suspend", &fact.account)?;
-        if account.admin_since.is_some() && self.admins().nth(1).is_none() {
+        if account.admin_since.is_some() && self.active_admins().nth(1).is_none() {
             return Err(Refusal::LastAdmin(fact.account.clone()));
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod authority;
 mod fact;
 mod genesis;
+mod speed;
 mod tampering;
 
 use super::*;

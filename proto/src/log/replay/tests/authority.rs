@@ -66,7 +66,7 @@ fn d13_twelve_mis_authorised_entries_are_refused() {
             testing::device_add(directory, &b, &phone, alice),
             no_authority("device.add", "alice"),
         ),
-        // 8 and 9: another's key and another's device, not being an admin.
+        // 8 and 9: a key for another's account, and another's device, not being an admin.
         (
             testing::key_add(directory, &b, &eve, &[&dave]),
             no_authority("key.add", "dave"),
@@ -98,7 +98,7 @@ fn d13_twelve_mis_authorised_entries_are_refused() {
     }
     // The same acts by who may.
     office.add(|o| testing::admin_add(&o.directory, &b, &[&o.alice, &carol]));
-    office.add(|o| testing::key_add(&o.directory, &d, &eve, &[&o.alice]));
+    office.add(|o| testing::key_add(&o.directory, &d, &eve, &[&dave]));
     office.add(|o| testing::device_add(&o.directory, &d, &phone, &eve));
 }
 
@@ -193,6 +193,65 @@ fn e06_two_keys_of_one_admin_are_one_signature() {
 }
 
 #[test]
+fn e06_an_admin_adds_no_key_to_another_account() {
+    let mut office = Office::new();
+    let carol = office.second_admin();
+    let smuggled = key();
+    // Alice alone, and as a helping hand: for the other admin, and for anybody.
+    let mut refused = Vec::new();
+    for (account, own) in [("carol", &carol), ("bob", &office.bob)] {
+        for signers in [&[&office.alice][..], &[&office.alice, own]] {
+            let entry = testing::key_add(&office.directory, &name(account), &smuggled, signers);
+            refused.push(entry);
+        }
+    }
+    for entry in refused {
+        assert_eq!(office.refusal(&entry), no_authority("key.add", "alice"));
+    }
+    // Both admins together cannot do it either.
+    let both = [&office.alice, &carol];
+    let entry = testing::key_add(&office.directory, &name("bob"), &smuggled, &both);
+    let refusal = office.refusal(&entry);
+    assert!(matches!(refusal, Refusal::NoAuthority { .. }), "{refusal}");
+    // So the key that alice holds is never the second admin's.
+    let bob = name("bob");
+    let promote = testing::admin_add(&office.directory, &bob, &[&office.alice, &smuggled]);
+    let unknown = Refusal::UnknownSigner {
+        kind: "admin.add",
+        key: smuggled.id(),
+    };
+    assert_eq!(office.refusal(&promote), unknown);
+    // The same key by its owner's own hand.
+    office.add(|o| testing::key_add(&o.directory, &name("carol"), &smuggled, &[&carol]));
+    office.add(|o| testing::admin_add(&o.directory, &bob, &[&o.alice, &smuggled]));
+}
+
+#[test]
+fn e06_suspending_an_admin_lowers_no_threshold() {
+    let mut office = Office::new();
+    let carol = office.second_admin();
+    let bob = name("bob");
+    // An emergency: one admin may do it.
+    office.add(|o| testing::account_suspend(&o.directory, &name("carol"), &[&o.alice]));
+    assert_eq!(office.directory.threshold(), 2);
+    let alone = testing::admin_add(&office.directory, &bob, &[&office.alice]);
+    let too_few = Refusal::Threshold {
+        kind: "admin.add",
+        needed: 2,
+        found: 1,
+    };
+    assert_eq!(office.refusal(&alone), too_few);
+    // Nor does the suspended admin make up the number.
+    let both = testing::admin_add(&office.directory, &bob, &[&office.alice, &carol]);
+    let suspended = Refusal::SuspendedSigner {
+        kind: "admin.add",
+        account: name("carol"),
+    };
+    assert_eq!(office.refusal(&both), suspended);
+    assert_eq!(office.directory.account(&bob).unwrap().admin_since, None);
+}
+
+#[test]
 fn d12_a_role_is_in_the_log_or_nowhere() {
     let mut office = Office::new();
     let operator = key();
@@ -249,7 +308,7 @@ fn d16_signatures_have_one_order_and_no_doubles() {
 fn a_device_has_exactly_one_signature() {
     let mut office = Office::new();
     let (spare, phone) = (key(), SoftDevice::generate());
-    office.add(|o| testing::key_add(&o.directory, &name("bob"), &spare, &[&o.alice]));
+    office.add(|o| testing::key_add(&o.directory, &name("bob"), &spare, &[&o.bob]));
     let certificate = phone.certificate(office.directory.org(), &name("bob"), "phone");
     let fact = Fact::DeviceAdd(certificate);
     let entry = testing::next(&office.directory, fact, &[&office.bob, &spare]);

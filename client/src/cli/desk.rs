@@ -1,0 +1,155 @@
+//! What every verb needs: the terminal, the settings, the home, the key, and the unlocked account.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{
+    error::{Code, CommandError},
+    refusal::refusal,
+    ui::Ui,
+};
+use crate::{
+    agent,
+    clock::{self, Clock},
+    config::Config,
+    home::Home,
+    key::{KeyError, Prompt, Source},
+    safe::Safe,
+    session::{Error, Keyring, Session},
+    store::LetterRow,
+};
+
+/// One command at work.
+pub(super) struct Desk<'u> {
+    pub(super) ui: &'u mut Ui,
+    pub(super) config: &'u Config,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) runtime: tokio::runtime::Runtime,
+}
+
+impl<'u> Desk<'u> {
+    pub(super) fn new(ui: &'u mut Ui, config: &'u Config) -> Result<Self, CommandError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { ui, config, clock: Arc::new(clock::System), runtime })
+    }
+
+    pub(super) fn home(&self) -> Result<Home, CommandError> {
+        Home::open(self.config.open_home()?).map_err(|error| refusal(&error.into()))
+    }
+
+    pub(super) fn source(&self) -> Result<Source, CommandError> {
+        let Some(source) = &self.config.key.value else { return Ok(Source::Usb) };
+        source.as_str().parse().map_err(|error: crate::key::UnknownSource| {
+            CommandError::new(Code::Settings, Safe::line(&error.to_string()))
+                .hint("plug your security key in, and leave --key and VALISE_KEY out")
+        })
+    }
+
+    /// The unlocked account: through the agent, else by a touch.
+    pub(super) fn session(&mut self) -> Result<Session, CommandError> {
+        let home = self.home()?;
+        if !home.store().exists() {
+            return Err(refusal(&Error::NotJoined));
+        }
+        let key = match agent::store_key(&home) {
+            Some(key) => key,
+            None => self.with_key(|keyring| Session::unlock(&home, keyring))?,
+        };
+        Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))
+    }
+
+    /// Runs something that asks for the hardware key.
+    pub(super) fn with_key<T>(
+        &mut self,
+        run: impl FnOnce(&mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, CommandError> {
+        let source = self.source()?;
+        let mut prompt = Person { ui: self.ui, refused: None };
+        let result = run(&mut Keyring { source, prompt: &mut prompt });
+        said(result, prompt.refused)
+    }
+
+    /// Runs something that asks for the hardware key and needs the server, but no account yet.
+    pub(super) fn with_key_online<T>(
+        &mut self,
+        run: impl AsyncFnOnce(&mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, CommandError> {
+        let source = self.source()?;
+        let mut prompt = Person { ui: self.ui, refused: None };
+        let mut keyring = Keyring { source, prompt: &mut prompt };
+        let result = self.runtime.block_on(run(&mut keyring));
+        said(result, prompt.refused)
+    }
+
+    /// Runs something that needs the server, with the hardware key at hand.
+    pub(super) fn online<T>(
+        &mut self,
+        session: &mut Session,
+        run: impl AsyncFnOnce(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, CommandError> {
+        let source = self.source()?;
+        let mut prompt = Person { ui: self.ui, refused: None };
+        let result = self.runtime.block_on(async {
+            let mut keyring = Keyring { source, prompt: &mut prompt };
+            session.log_in_if_needed(&mut keyring).await?;
+            run(session, &mut keyring).await
+        });
+        said(result, prompt.refused)
+    }
+
+    /// The letter that was typed.
+    pub(super) fn letter(
+        &self,
+        session: &Session,
+        which: super::Which,
+    ) -> Result<LetterRow, CommandError> {
+        use super::Which;
+        let read = session.store().read();
+        let newest = crate::store::Filter { limit: Some(1), ..Default::default() };
+        let found = match which {
+            Which::Id(id) => read.letter_by_id(id),
+            Which::Number(number) => read.letter(number),
+            Which::Last => read.letters(&newest).map(|mut letters| letters.pop()),
+            Which::Unread => read.oldest_unread(),
+        };
+        found.map_err(|error| refusal(&error.into()))?.ok_or_else(|| {
+            CommandError::new(Code::NotFound, "there is no such letter here").hint("valise list")
+        })
+    }
+}
+
+/// What the terminal said is nearer to the cause than what the key made of it.
+fn said<T>(result: Result<T, Error>, refused: Option<CommandError>) -> Result<T, CommandError> {
+    match (result, refused) {
+        (Err(Error::Key(KeyError::Cancelled)), Some(refused)) => Err(refused),
+        (result, _) => result.map_err(|error| refusal(&error)),
+    }
+}
+
+/// The person at the terminal, as the key room sees them.
+struct Person<'u> {
+    ui: &'u mut Ui,
+    refused: Option<CommandError>,
+}
+
+impl Prompt for Person<'_> {
+    fn touch(&mut self, purpose: &str) {
+        self.ui.note(Safe::line(&format!("touch your security key to {purpose}")));
+    }
+
+    fn pin(&mut self, tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
+        let question = match tries_left {
+            None => Safe::from("PIN of your security key:"),
+            Some(left) => Safe::line(&format!("wrong PIN, {left} tries left. PIN:")),
+        };
+        self.ui.pin(question).map_err(|error| {
+            self.refused = Some(error);
+            KeyError::Cancelled
+        })
+    }
+
+    fn insert(&mut self) {
+        self.ui.note("plug your security key in");
+    }
+}

@@ -1,0 +1,203 @@
+//! `valise list`, `inbox`, `search`, `read`, `thread` and `who`.
+
+use serde::Serialize;
+use valise_proto::id::Name;
+
+use super::{
+    List, Which,
+    desk::Desk,
+    error::{Code, CommandError, Exit},
+    refusal::refusal,
+    ui::{Cell, Column, Row, Table},
+};
+use crate::{
+    config::Format,
+    safe::Safe,
+    session::Session,
+    store::{Filter, LetterRow},
+};
+
+/// How many letters `valise inbox` shows.
+const RECENT: u64 = 20;
+
+/// One letter, whole, for programs.
+#[derive(Serialize)]
+struct Whole<'a> {
+    number: u64,
+    id: String,
+    thread: String,
+    in_reply_to: Option<String>,
+    from: &'a str,
+    to: Vec<&'a str>,
+    cc: Vec<&'a str>,
+    date: String,
+    subject: &'a str,
+    body: &'a str,
+    unread: bool,
+    outgoing: bool,
+    waiting: bool,
+    remark: Option<&'a str>,
+}
+
+impl Desk<'_> {
+    pub(super) fn list(&mut self, args: &List) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        self.show(&session, &Filter {
+            unread: args.unread,
+            from: args.from.clone(),
+            limit: Some(args.limit.into()),
+            ..Filter::default()
+        })
+    }
+
+    pub(super) fn inbox(&mut self) -> Result<Exit, CommandError> {
+        let mut session = self.session()?;
+        // What is here can be read without the server.
+        let synced = self.online(&mut session, async |session, _| session.sync().await);
+        self.show(&session, &Filter { limit: Some(RECENT), ..Filter::default() })?;
+        match synced {
+            Ok(report) => match report.alarms.first() {
+                Some(alarm) => Err(refusal(&crate::session::Error::Alarm(alarm.clone()))),
+                None => Ok(Exit::Done),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn search(&mut self, words: &[String]) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        let words = Some(words.join(" "));
+        self.show(&session, &Filter { words, ..Filter::default() })
+    }
+
+    /// Newest first, as people look for letters.
+    fn show(&mut self, session: &Session, filter: &Filter) -> Result<Exit, CommandError> {
+        let letters =
+            session.store().read().letters(filter).map_err(|error| refusal(&error.into()))?;
+        if self.ui.format() == Format::Human && letters.is_empty() {
+            self.ui.note("no letters");
+            return Ok(Exit::Done);
+        }
+        let names = ["number", "unread", "date", "from", "to"].map(Column::new);
+        let last = [Column::flexible("subject"), Column::new("id"), Column::new("thread")];
+        let programs = self.ui.format() != Format::Human;
+        let last = last.into_iter().take(if programs { 3 } else { 1 });
+        let mut table = Table::new(names.into_iter().chain(last));
+        for letter in letters.iter().rev() {
+            let people = letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
+            let mut cells = vec![
+                Cell::Number(letter.number),
+                Cell::Flag(letter.unread),
+                Cell::Time(letter.date_ms),
+                Cell::Text((&letter.sender).into()),
+                Cell::List(people),
+                Cell::Text(Safe::line(&letter.subject)),
+            ];
+            if programs {
+                cells.push(Cell::Id(letter.id.into()));
+                cells.push(Cell::Id(letter.thread.into()));
+            }
+            table.push(Row::new(cells).bold(letter.unread));
+        }
+        self.ui.table(&table)?;
+        Ok(Exit::Done)
+    }
+
+    pub(super) fn read(&mut self, which: Which) -> Result<Exit, CommandError> {
+        let mut session = self.session()?;
+        let letter = self.letter(&session, which)?;
+        self.show_letter(&letter)?;
+        session.mark_read(letter.number).map_err(|error| refusal(&error))?;
+        Ok(Exit::Done)
+    }
+
+    pub(super) fn thread(&mut self, which: Which) -> Result<Exit, CommandError> {
+        let mut session = self.session()?;
+        let letter = self.letter(&session, which)?;
+        let filter = Filter { thread: Some(letter.thread), ..Filter::default() };
+        let letters =
+            session.store().read().letters(&filter).map_err(|error| refusal(&error.into()))?;
+        for (position, letter) in letters.iter().enumerate() {
+            if position > 0 && self.ui.format() == Format::Human {
+                self.ui.print("")?;
+            }
+            self.show_letter(letter)?;
+            session.mark_read(letter.number).map_err(|error| refusal(&error))?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn show_letter(&mut self, letter: &LetterRow) -> Result<(), CommandError> {
+        if self.ui.format() == Format::Json {
+            let whole = whole(letter)?;
+            return self.ui.json(&whole);
+        }
+        let people = |names: &[Name]| {
+            let names: Vec<_> = names.iter().map(Name::as_str).collect();
+            names.join(", ")
+        };
+        let mut lines = vec![
+            format!("From:    {}", letter.sender),
+            format!("To:      {}", people(&letter.to)),
+        ];
+        if !letter.cc.is_empty() {
+            lines.push(format!("Cc:      {}", people(&letter.cc)));
+        }
+        lines.push(format!("Date:    {}", self.ui.time(letter.date_ms)));
+        lines.push(format!("Subject: {}", Safe::line(&letter.subject)));
+        lines.push(format!("Number:  {}", letter.number));
+        if letter.waiting {
+            lines.push("Status:  waiting in the outbox".to_owned());
+        }
+        if !letter.remark.is_empty() {
+            lines.push(format!("Note:    {}", letter.remark));
+        }
+        self.ui.print(Safe::block(&lines.join("\n")))?;
+        self.ui.print("")?;
+        self.ui.print(Safe::block(letter.body.trim_end()))
+    }
+
+    pub(super) fn who(&mut self, which: Which) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        let letter = self.letter(&session, which)?;
+        let readers = session.readers(letter.number).map_err(|error| refusal(&error))?;
+        let columns = ["person", "device", "label", "this"].map(Column::new);
+        let mut table = Table::new(columns);
+        for reader in readers {
+            table.push(Row::new([
+                Cell::Text(reader.account.into()),
+                Cell::Id(reader.device.into()),
+                Cell::Text(Safe::line(&reader.label)),
+                Cell::Flag(reader.this),
+            ]));
+        }
+        self.ui.table(&table)?;
+        Ok(Exit::Done)
+    }
+}
+
+fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
+    Ok(Whole {
+        number: letter.number,
+        id: letter.id.to_string(),
+        thread: letter.thread.to_string(),
+        in_reply_to: letter.in_reply_to.map(|id| id.to_string()),
+        from: letter.sender.as_str(),
+        to: letter.to.iter().map(Name::as_str).collect(),
+        cc: letter.cc.iter().map(Name::as_str).collect(),
+        date: rfc3339(letter.date_ms)?,
+        subject: &letter.subject,
+        body: &letter.body,
+        unread: letter.unread,
+        outgoing: letter.outgoing,
+        waiting: letter.waiting,
+        remark: (!letter.remark.is_empty()).then_some(&letter.remark),
+    })
+}
+
+/// A writer's clock can say anything, so it may be no time at all.
+fn rfc3339(at_ms: u64) -> Result<String, CommandError> {
+    let time = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map(|time| time.to_string())
+        .ok_or_else(|| CommandError::new(Code::Failed, "the letter's date is out of range"))
+}

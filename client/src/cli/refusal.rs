@@ -1,0 +1,184 @@
+//! Every failure of an account as the person reads it: what happened, what did not, what to do.
+
+use valise_proto::api::ErrorCode;
+
+use super::error::{Code, CommandError};
+use crate::{
+    api::ApiError, home::HomeError, key::KeyError, safe::Safe, session::Error, store::StoreError,
+    trust::Alarm, vault::VaultError,
+};
+
+/// The refusal that says `error`.
+pub(super) fn refusal(error: &Error) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    match error {
+        Error::Alarm(alarm) => self::alarm(alarm),
+        Error::Api(error) => api(error),
+        Error::Home(error) => home(error),
+        Error::Key(error) => key(error),
+        Error::Vault(error) => vault(error),
+        Error::Store(error) => store(error),
+        Error::EnrolmentRefused => {
+            CommandError::new(Code::NotEnrolled, text).hint("call an admin, then join anew")
+        }
+        Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
+            .outcome("nothing was made")
+            .hint("name another folder with --home"),
+        Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
+        Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
+        Error::NameNeeded => CommandError::new(Code::Usage, text)
+            .outcome("nothing was asked for")
+            .hint("valise join CARD --as NAME"),
+        Error::NoDevice(_) => CommandError::new(Code::Unreachable, text)
+            .outcome("the letter waits in the outbox")
+            .hint("valise outbox retry"),
+        Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
+        Error::NoSuchRequest(_) => {
+            CommandError::new(Code::NotFound, text).hint("valise admin requests")
+        }
+        Error::NotAdmin(_) => CommandError::new(Code::NotAdmin, text)
+            .outcome("nothing was signed")
+            .hint("ask an admin"),
+        Error::NotJoined => CommandError::new(Code::NotJoined, text).hint("valise join CARD"),
+        Error::NotEnrolled => CommandError::new(Code::NotEnrolled, text)
+            .hint("read the six words to an admin, then run valise join again"),
+        Error::Revoked => CommandError::new(Code::DeviceRevoked, text)
+            .outcome("nothing was sent")
+            .hint("call an admin"),
+        Error::TooLarge { .. } => CommandError::new(Code::TooLarge, text)
+            .outcome("nothing was sent or kept")
+            .hint("shorten it, or send it in parts"),
+        Error::UnknownRecipient { near, .. } => {
+            let refusal = CommandError::new(Code::UnknownRecipient, text)
+                .outcome("nothing was sent or kept");
+            match near {
+                Some(near) => refusal.hint(Safe::line(&format!("did you mean {near}?"))),
+                None => refusal.hint("valise sync"),
+            }
+        }
+    }
+}
+
+fn alarm(alarm: &Alarm) -> CommandError {
+    let code = match alarm {
+        Alarm::GhostDevice { .. } => Code::GhostDevice,
+        Alarm::LogRollback { .. } => Code::Rollback,
+        Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
+        Alarm::MisboundDevice { .. }
+        | Alarm::SwappedKey { .. }
+        | Alarm::UnauthorisedMember { .. }
+        | Alarm::WrongConversation
+        | Alarm::WrongRecipients { .. } => Code::Misbound,
+        Alarm::BadCheckpoint(_) | Alarm::ForgedEntry(_) | Alarm::UnprovenEntry => Code::BadEntry,
+        Alarm::WrongGenesis { .. } => Code::WrongCard,
+    };
+    let refusal = CommandError::new(code, Safe::line(&alarm.to_string()))
+        .outcome("nothing was sent")
+        .hint("call an admin, by another way than Valise");
+    match alarm {
+        Alarm::WrongGenesis { expected, seen } => refusal
+            .fact("expected", Safe::line(&format!("organisation {expected}")))
+            .fact("seen", Safe::line(&format!("organisation {seen}"))),
+        Alarm::LogRollback { seen, shown } => refusal
+            .fact("expected", Safe::line(&format!("{} entries, root {}", seen.size, seen.root)))
+            .fact("seen", Safe::line(&format!("{} entries, root {}", shown.size, shown.root))),
+        Alarm::LogFork { ours, theirs, .. } => refusal
+            .fact("here", Safe::line(&format!("root {ours}")))
+            .fact("there", Safe::line(&format!("root {theirs}"))),
+        _ => refusal,
+    }
+}
+
+fn api(error: &ApiError) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    match error {
+        ApiError::Certificate => CommandError::new(Code::Expired, text)
+            .outcome("nothing was sent")
+            .hint("tell whoever runs your server; check this computer's clock"),
+        ApiError::Unreachable(_) => {
+            CommandError::new(Code::Unreachable, text).hint("try again: valise sync")
+        }
+        ApiError::WrongServer { .. } => CommandError::new(Code::PinMismatch, text)
+            .outcome("nothing was sent and no key was asked for")
+            .hint("call an admin, by another way than Valise"),
+        ApiError::PeerMalformed => CommandError::new(Code::Versions, text),
+        ApiError::Randomness => CommandError::new(Code::Failed, text),
+        ApiError::Refused(problem) => {
+            let code = match problem.code {
+                ErrorCode::Clock => Code::Clock,
+                ErrorCode::Unauthenticated | ErrorCode::Forbidden => Code::LoginRefused,
+                ErrorCode::Revoked => Code::DeviceRevoked,
+                ErrorCode::NotFound => Code::NotFound,
+                ErrorCode::TooLarge => Code::TooLarge,
+                ErrorCode::TooMany | ErrorCode::Unavailable => Code::Busy,
+                _ => Code::Refused,
+            };
+            let detail = Safe::line(problem.detail.as_str());
+            CommandError::new(code, "the server refuses").fact("why", detail).hint("valise doctor")
+        }
+    }
+}
+
+fn home(error: &HomeError) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    match error {
+        HomeError::Open(path) => CommandError::new(Code::HomeOpen, text)
+            .outcome("nothing was read")
+            .hint(Safe::line(&format!("chmod 700 {}", path.display()))),
+        HomeError::Io(_, io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            CommandError::new(Code::DiskFull, text)
+        }
+        HomeError::Io(..) => CommandError::new(Code::Failed, text),
+    }
+}
+
+fn key(error: &KeyError) -> CommandError {
+    let code = match error {
+        KeyError::Cancelled => Code::Cancelled,
+        KeyError::NoKey => Code::NoKey,
+        KeyError::NoPinSet => Code::NoPin,
+        KeyError::NotThisKey => Code::OtherKey,
+        KeyError::NotTouched => Code::KeyUntouched,
+        KeyError::PinBlocked | KeyError::PinPaused => Code::PinBlocked,
+        KeyError::WrongPin { .. } => Code::WrongPin,
+        KeyError::AlreadyEnrolled
+        | KeyError::File(..)
+        | KeyError::KeyFull
+        | KeyError::NoAccess(_)
+        | KeyError::NotSupported(_)
+        | KeyError::Protocol(_) => Code::KeyFailed,
+    };
+    let refusal = CommandError::new(code, Safe::line(&error.to_string()));
+    let refusal = refusal.outcome("nothing was opened or signed");
+    match error {
+        KeyError::NoKey => refusal.hint("plug your security key in and try again"),
+        KeyError::NotThisKey => refusal.hint("plug in the key that you enrolled here"),
+        KeyError::WrongPin { .. } => refusal.hint("try again slowly"),
+        _ => refusal,
+    }
+}
+
+fn vault(error: &VaultError) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    match error {
+        VaultError::NotThisKey => CommandError::new(Code::OtherKey, text)
+            .hint("plug in the key that you enrolled here"),
+        VaultError::Key(error) => key(error),
+        VaultError::Damaged => CommandError::new(Code::StoreDamaged, text),
+        VaultError::Sealing => CommandError::new(Code::Failed, text),
+    }
+}
+
+fn store(error: &StoreError) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    match error {
+        StoreError::Newer { .. } => CommandError::new(Code::StoreNewer, text),
+        StoreError::Exists => CommandError::new(Code::AlreadyJoined, text),
+        StoreError::NotOpened | StoreError::Damaged(_) | StoreError::Mls(_) => {
+            CommandError::new(Code::StoreDamaged, text).hint("keep the files: valise doctor")
+        }
+        StoreError::Sqlite(_) if error.is_busy() => CommandError::new(Code::StoreBusy, text),
+        StoreError::Sqlite(_) if error.is_full() => CommandError::new(Code::DiskFull, text),
+        StoreError::Sqlite(_) => CommandError::new(Code::Failed, text),
+    }
+}

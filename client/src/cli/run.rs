@@ -1,0 +1,108 @@
+//! From the command line to the verb.
+
+use std::process::ExitCode;
+
+use clap::{Parser as _, error::ErrorKind};
+
+use super::{
+    Admin, Cli, Command, ConfigCommand, Device, Log, Role,
+    desk::Desk,
+    error::{CommandError, Exit},
+    help,
+    ui::{Choices, Ui},
+};
+use crate::{
+    agent,
+    clock::System,
+    config::{Config, Environment},
+};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    // Nothing that this process holds is for core files or for other processes of the same user.
+    agent::harden();
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).as_deref() == Some(agent::SUBCOMMAND.as_ref()) {
+        return agent_process(arguments.next());
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let json = std::env::args().any(|argument| argument == "json");
+            let format = json.then_some(crate::config::Format::Json);
+            let format = if error.kind() == ErrorKind::DisplayHelp { None } else { format };
+            return Ui::of_process(Choices { format, ..Choices::default() }).clap(&error).into();
+        }
+    };
+    let config = match Config::load(&cli.global.flags(), &Environment::of_process()) {
+        Ok(config) => config,
+        Err(error) => return Ui::of_process(Choices::default()).error(&error.into()).into(),
+    };
+    let yes = cli.command.as_ref().is_some_and(says_yes);
+    let mut ui = Ui::of_process(Choices::of(&config, yes, cli.global.verbose));
+    match run(&mut ui, &config, cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => ui.error(&error).into(),
+    }
+}
+
+fn agent_process(home: Option<std::ffi::OsString>) -> ExitCode {
+    let home = home.map(std::path::PathBuf::from).unwrap_or_default();
+    let ended = agent::run(&home, std::sync::Arc::new(System));
+    if ended.is_ok() { Exit::Done.into() } else { Exit::Failed.into() }
+}
+
+fn says_yes(command: &Command) -> bool {
+    match command {
+        Command::Admin(Admin::Enrol(enrol)) => enrol.yes,
+        Command::Admin(Admin::RevokeDevice(revoke)) => revoke.yes,
+        Command::Admin(Admin::Suspend(suspend)) => suspend.yes,
+        Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
+        Command::Device(Device::Revoke(revoke)) => revoke.yes,
+        Command::Reply(reply) => reply.yes,
+        Command::Send(send) => send.yes,
+        _ => false,
+    }
+}
+
+fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, CommandError> {
+    let Some(command) = command else { return Desk::new(ui, config)?.next_step() };
+    if let Command::Help(topic) = &command {
+        ui.print(help::page(&topic.topic)?)?;
+        return Ok(Exit::Done);
+    }
+    let mut desk = Desk::new(ui, config)?;
+    match command {
+        Command::Found(found) => desk.found(&found),
+        Command::Join(join) => desk.join(&join),
+        Command::Admin(Admin::Requests) => desk.admin_requests(),
+        Command::Admin(Admin::Enrol(enrol)) => desk.admin_enrol(&enrol.name),
+        Command::Admin(Admin::RevokeDevice(revoke)) => {
+            desk.revoke(Some(&revoke.account), &revoke.device)
+        }
+        Command::Admin(Admin::Suspend(suspend)) => desk.admin_suspend(&suspend.name),
+        Command::Admin(Admin::Role(Role::Grant(grant))) => desk.admin_grant(&grant.name),
+        Command::Unlock(unlock) => desk.unlock(&unlock),
+        Command::Lock => desk.lock(),
+        Command::Sync(sync) => desk.sync(&sync),
+        Command::Send(send) => desk.send(send),
+        Command::List(list) => desk.list(&list),
+        Command::Inbox => desk.inbox(),
+        Command::Read(read) => desk.read(read.letter),
+        Command::Thread(thread) => desk.thread(thread.letter),
+        Command::Reply(reply) => desk.reply(reply),
+        Command::Outbox(outbox) => desk.outbox(outbox.act),
+        Command::Who(who) => desk.who(who.letter),
+        Command::Status => desk.status(),
+        Command::Whoami => desk.whoami(),
+        Command::Log(Log::Head) => desk.log_head(),
+        Command::Doctor => desk.doctor(),
+        Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
+        Command::Config(ConfigCommand::Path) => desk.config_path(),
+        Command::Device(Device::List) => desk.device_list(),
+        Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
+        Command::Events => desk.events(),
+        Command::Search(search) => desk.search(&search.query),
+        Command::Help(_) => Ok(Exit::Done),
+    }
+}

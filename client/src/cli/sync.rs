@@ -1,0 +1,82 @@
+//! `valise sync` and `valise events`.
+
+use std::time::Duration;
+
+use super::{
+    Sync,
+    desk::Desk,
+    error::{CommandError, Exit},
+    refusal::refusal,
+    ui::{Cell, Column, Record, Row, Table},
+};
+use crate::{
+    safe::Safe,
+    session::{Error, Session},
+    sync::Report,
+};
+
+impl Desk<'_> {
+    pub(super) fn sync(&mut self, args: &Sync) -> Result<Exit, CommandError> {
+        let mut session = self.session()?;
+        let wait = args.wait.map(|seconds| Duration::from_secs(seconds.into()));
+        let report = self.online(&mut session, async |session, _| {
+            let mut report = session.sync().await?;
+            if report.letters == 0
+                && let Some(wait) = wait
+            {
+                watch(session, wait, &mut report).await?;
+            }
+            Ok(report)
+        })?;
+        self.report(&report)
+    }
+
+    fn report(&mut self, report: &Report) -> Result<Exit, CommandError> {
+        let alarms = report.alarms.iter().map(|alarm| Safe::from(alarm.kind())).collect();
+        let record = Record::new()
+            .with("letters", Cell::Number(report.letters))
+            .with("sent", Cell::Number(report.sent))
+            .with("log_entries", Cell::Number(report.entries))
+            .with("alarms", Cell::List(alarms));
+        self.ui.record(&record)?;
+        match report.alarms.first() {
+            Some(alarm) => Err(refusal(&Error::Alarm(alarm.clone()))),
+            None => Ok(Exit::Done),
+        }
+    }
+
+    pub(super) fn events(&mut self) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        let events = session.events().map_err(|error| refusal(&error))?;
+        let columns = [Column::new("id"), Column::new("time"), Column::new("alarm")];
+        let mut table =
+            Table::new(columns.into_iter().chain([Column::new("kind"), Column::flexible("detail")]));
+        for event in events {
+            let row = Row::new([
+                Cell::Number(event.id),
+                Cell::Time(event.at_ms),
+                Cell::Flag(event.alarm),
+                Cell::Text(Safe::line(&event.kind)),
+                Cell::Text(Safe::line(&event.detail)),
+            ]);
+            table.push(row.bold(event.alarm));
+        }
+        self.ui.table(&table)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Stays connected until a letter comes or `wait` is over.
+async fn watch(session: &mut Session, wait: Duration, report: &mut Report) -> Result<(), Error> {
+    let mut push = session.watch().await?;
+    let watching = async {
+        while report.letters == 0 {
+            let Some(page) = push.next().await? else { return Ok(()) };
+            if let Some(ack) = session.receive(page, report).await? {
+                push.acknowledge(&ack).await?;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(wait, watching).await.unwrap_or(Ok(()))
+}
