@@ -2,7 +2,6 @@
 .PHONY: help demo test lint bench fuzz
 
 TIME ?= 60
-toolchain = RUSTUP_TOOLCHAIN=$$(.ci/toolchain)
 targets = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 
 help: ## this list
@@ -27,6 +26,7 @@ bench: ## how long a person waits for each verb, against a real server
 fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs cargo-fuzz and a nightly toolchain)
 	@for target in $(targets); do \
 	  printf '\n==== fuzz %s, $(TIME) s\n' $$target; \
-	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target tests/fuzz/corpus/$$target -- \
-	    -max_total_time=$(TIME) -max_len=65536 -print_final_stats=1 || exit 1; \
+	  mkdir -p target/corpus/$$target; \
+	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target target/corpus/$$target \
+	    tests/fuzz/corpus/$$target -- -max_total_time=$(TIME) -max_len=65536 || exit 1; \
 	done

@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# `make demo`: an organisation in a minute, with the real programs. It is a check too: every answer is
+# looked at, and it ends with an error if one is not what it says.
+#
+# Each person has a folder (VALISE_HOME) and a security key of their own (VALISE_KEY). Here the key is
+# a file, so that nobody has to touch anything. A published valise has no software keys.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+RUSTUP_TOOLCHAIN=$(.ci/toolchain)
+export CARGO_TARGET_DIR RUSTUP_TOOLCHAIN
+printf 'Building (a debug build: the first one takes minutes) …\n'
+# One at a time, or cargo shares the client's SQLCipher with the server.
+cargo build --locked --quiet -p valise-server --bin valised
+cargo build --locked --quiet -p valise-client --bin valise --features soft-key
+PATH=$CARGO_TARGET_DIR/debug:$PATH
+
+began=$SECONDS
+here=$(mktemp -d)
+server=
+leave() {
+  local code=$?
+  [[ -z $server ]] || kill "$server" 2>/dev/null || true
+  ((code == 0)) || printf '\nThe demo failed with %d. What the server said:\n%s\n' \
+    "$code" "$(tail -n 20 "$here/valised.log" 2>/dev/null)" >&2
+  rm -rf "$here"
+}
+trap leave EXIT
+cd "$here"
+mkdir -m 700 run home
+export HOME=$here/home XDG_RUNTIME_DIR=$here/run NO_COLOR=1 VALISE_NO_INPUT=1 TZ=UTC LC_ALL=C.UTF-8
+
+# Nothing of a person's settings, and a port that nobody uses.
+for port in $(shuf -i 20000-50000 -n 50); do
+  (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+done
+
+say() { printf '\n\n## %s\n\n' "$*"; }
+note() { printf '   %s\n' "$@"; }
+fail() {
+  printf '\nthe demo expected something else: %s\n' "$*" >&2
+  exit 1
+}
+
+# does WHO CODE COMMAND …: shows the command and its answer, which stays in $answer, and checks the exit code.
+does() {
+  local who=$1 wanted=$2 code=0
+  shift 2
+  printf '%s$ %s\n' "$who" "$(shown "$@")"
+  answer=$(VALISE_HOME=$here/$who VALISE_KEY=soft:$here/$who.key "$@" 2>&1) || code=$?
+  [[ -z $answer ]] || sed 's/^/   /' <<<"$answer"
+  ((wanted == 0)) || printf '   [exit code %d]\n' "$code"
+  ((code == wanted)) || fail "exit code $wanted, not $code"
+}
+
+# A command as one would type it.
+shown() {
+  local word
+  for word; do
+    [[ $word =~ ^[A-Za-z0-9_./:@=,-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
+    printf '%s ' "$word"
+  done
+}
+
+has() { grep -qF -- "$1" <<<"$answer" || fail "an answer with “$1”"; }
+
+# Starts the server of data folder $1, and waits until it serves.
+serve() {
+  printf 'server$ valised serve --data %s &\n' "$1"
+  valised serve --data "$1" >>valised.log 2>&1 &
+  server=$!
+  for _ in $(seq 100); do
+    if valised healthcheck --data "$1" >/dev/null 2>&1; then return; fi
+    kill -0 "$server" 2>/dev/null || fail 'a running server'
+    read -rt 0.1 <> <(:) || true
+  done
+  fail 'a healthy server within ten seconds'
+}
+
+stop() {
+  kill "$server"
+  wait "$server" || fail 'a server that stops cleanly'
+  server=
+}
+
+# How often any file of the server holds these bytes.
+hits() { { grep -raoF -- "$1" data || true; } | wc -l; }
+
+secret='tournesol'
+
+say 'Alice founds the organisation. Her security key signs its first entry.'
+does alice 0 valise found --org Campagne --url "https://localhost:$port" --as alice --out genesis.valise
+
+say 'The server gets that file, and makes the organisation card. It has no admin password: there is none.'
+does server 0 valised init --data data --genesis genesis.valise --listen "127.0.0.1:$port" --card card.valise
+note "$(head -c 400 card.valise)"
+serve data
+
+say 'Alice joins with the card.'
+does alice 0 valise join card.valise
+
+say 'Bob joins with the same card. It only lets him ask: he reads six words to Alice, by voice.'
+does bob 11 valise join card.valise --as bob
+bobs_words=$answer
+does alice 0 valise admin requests
+has bob
+does alice 0 valise admin enrol bob --yes
+does bob 0 valise join card.valise
+
+say 'Alice writes to Bob, and Bob is offline. So the letter waits on the server.'
+printf 'The bus leaves at 7, platform 3.\nThe word at the gate is %s.\n' "$secret" >note.txt
+printf 'alice$ cat note.txt\n'
+sed 's/^/   /' note.txt
+printf 'alice$ valise send bob -s "Bus, and %s" < note.txt\n' "$secret"
+answer=$(VALISE_HOME=$here/alice VALISE_KEY=soft:$here/alice.key \
+  valise send bob -s "Bus, and $secret" <note.txt 2>&1) || fail 'a sent letter'
+[[ -z $answer ]] || sed 's/^/   /' <<<"$answer"
+
+say 'What the server has of it. Whoever steals the machine now has this, and no more:'
+sqlite3 -readonly data/valise.db \
+  "select '   letter or commit: ' || size_bytes || ' bytes, which begin ' || lower(hex(substr(body, 1, 24))) || ' …'
+   from message order by message_id"
+printf '   files with the word “%s”: %d hits\n' "$secret" "$(hits "$secret")"
+printf '   files with the name “bob”: %d hits (the server knows who has a letter, not what is in it)\n' "$(hits bob)"
+(($(hits "$secret") == 0)) || fail 'no letter in the clear on the server'
+(($(hits bob) > 0)) || fail 'a search that can find something'
+
+say 'What Bob reads:'
+does bob 0 valise sync
+does bob 0 valise list
+does bob 0 valise read 1
+has "$secret"
+has alice
+
+say 'Bob answers, Alice reads it.'
+does bob 0 valise reply 1 -m 'I will be there.'
+does alice 0 valise sync
+does alice 0 valise thread @last
+has 'I will be there.'
+does alice 0 valise who @last
+has bob
+
+say 'Bob has his letter, so the server has none left. There is no archive to steal.'
+left=$(sqlite3 -readonly data/valise.db 'select count(*) from message')
+printf '   letters on the server: %d\n' "$left"
+
+say 'Attack 1: a thief has the card, the network and a key of his own, and says that he is Bob.'
+does thief 11 valise join card.valise --as bob
+[[ $answer != "$bobs_words" ]] || fail 'other words than the real Bob had'
+note 'Other words than the real Bob read out. They give nothing, and no admin can enrol a name twice:'
+does thief 4 valise list
+does alice 9 valise admin enrol bob --yes
+
+say 'Attack 2: a thief takes over the network and puts a server of his own in the place of the real one.'
+stop
+does thief2 0 valise found --org Campagne --url "https://localhost:$port" --as alice --out false.genesis
+does thief2 0 valised init --data false --genesis false.genesis --listen "127.0.0.1:$port" --card false.card
+serve false
+does bob 6 valise sync
+does bob 6 valise join false.card
+stop
+note 'Bob was asked for no touch, and nothing was sent.'
+
+printf '\nDone in %d s, after the build.\n' $((SECONDS - began))
