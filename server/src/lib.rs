@@ -1,1 +1,175 @@
-//! placeholder
+//! The server: it stores and forwards what it cannot read, and orders what others sign.
+//!
+//! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
+//! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
+//! (the routes) ask `login`, `session`, `account`, `directory`, `key_package` and `delivery` (the
+//! rules), these ask `store` (the only SQL), `wake` and `limit`, and those `config` and `clock`.
+//!
+//! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
+
+pub mod account;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod directory;
+mod http;
+pub mod key_package;
+pub mod limit;
+mod listen;
+pub mod login;
+mod service;
+pub mod session;
+pub mod store;
+pub mod tls;
+pub mod wake;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use crate::{
+    clock::Clock, config::Config, directory::OpenError, login::LoginError, service::Service,
+    store::StoreError, tls::TlsError,
+};
+
+/// How often old things are dropped and sessions written down.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No usable TLS identity.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The organisation's address is none.
+    #[error("the genesis entry names no usable server address")]
+    Url,
+    /// The login ceremonies cannot be prepared.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+/// Serves the organisation in `config.data` on `listener` until `shutdown` resolves; then stops
+/// accepting, lets open requests finish, closes streams with 1001, and writes everything down.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    Server::open(config, clock)
+        .await?
+        .run(listener, shutdown)
+        .await
+}
+
+/// A server that is open and not serving yet: between the two, an operator is told.
+#[derive(Debug)]
+pub struct Server {
+    service: Arc<Service>,
+    writer: delivery::Writer,
+    tls: Arc<rustls::ServerConfig>,
+    stop: watch::Sender<bool>,
+    tasks: mpsc::Receiver<std::convert::Infallible>,
+}
+
+impl Server {
+    /// Opens the data folder and replays the log.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
+        let tls = tls::server_config(&config)?;
+        let (stop, stopping) = watch::channel(false);
+        let (task, tasks) = mpsc::channel(1);
+        let (service, writer) = Service::open(config, clock, stopping, task).await?;
+        Ok(Self {
+            service: Arc::new(service),
+            writer,
+            tls,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Where clients find the server.
+    pub fn url(&self) -> &str {
+        self.service.url.origin()
+    }
+
+    /// The organisation's id.
+    pub fn org(&self) -> valise_proto::id::OrgId {
+        self.service.log.now().directory.org()
+    }
+
+    /// Serves until `shutdown` resolves.
+    pub async fn run(
+        mut self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let patience = Duration::from_millis(self.service.config.shutdown_timeout_ms);
+        let writer = tokio::spawn(self.writer.run());
+        let tidy = tokio::spawn(tidy(Arc::clone(&self.service)));
+        let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
+        let listen = tokio::spawn(listen);
+        shutdown.await;
+        tracing::info!("stopping");
+        self.stop.send_replace(true);
+        let _stopped = listen.await;
+        tidy.abort();
+        let _aborted = tidy.await;
+        let store = self.service.store.clone();
+        let log = Arc::clone(&self.service.log);
+        let sessions = Arc::clone(&self.service.sessions);
+        // Connections hold the service, and the service the writer's queue: who is last closes it.
+        drop(self.service);
+        let done = async {
+            while self.tasks.recv().await.is_some() {}
+            let _written = writer.await;
+        };
+        if timeout(patience, done).await.is_err() {
+            tracing::warn!("stopped with requests unfinished");
+        }
+        sessions.flush(&log.now().directory).await?;
+        store.close().await;
+        Ok(())
+    }
+}
+
+async fn tidy(service: Arc<Service>) {
+    let mut ticks = interval(TIDY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = service.tidy().await {
+            tracing::error!(error = %Chain(&error), "old things could not be dropped");
+        }
+    }
+}
+
+/// An error and its causes, on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! People on their way into the organisation. Who is in it, the log says.
+
+pub mod enrolment;

@@ -1,0 +1,72 @@
+//! `valised serve`: until SIGTERM or SIGINT.
+
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    sync::Arc,
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+use super::{CommandError, runtime, say};
+use crate::{
+    Server,
+    clock::SystemClock,
+    config::{Config, LogFormat},
+};
+
+pub(super) fn run(data: &Path) -> Result<(), CommandError> {
+    let config = Config::load(data)?;
+    start_logs(&config);
+    runtime(config.threads)?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), CommandError> {
+    let system = |what| move |source| CommandError::System { what, source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("no signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("no signals"))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(system("cannot listen"))?;
+    let server = Server::open(config, Arc::new(SystemClock)).await?;
+    say(&format!(
+        "valised: serving {} (organisation {})",
+        server.url(),
+        server.org()
+    ))?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(server.run(listener, shutdown).await?)
+}
+
+/// Logs go to standard error: JSON unless somebody looks. Nothing of people is in them.
+fn start_logs(config: &Config) {
+    let level = config.log_level.as_str();
+    // Libraries may log statements or headers: only their warnings.
+    let filter = EnvFilter::builder()
+        .parse(format!("warn,valise_server={level}"))
+        .unwrap_or_else(|_| EnvFilter::new("warn,valise_server=info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    let json = match config.log_format {
+        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    let started = if json {
+        logs.json().try_init()
+    } else {
+        logs.try_init()
+    };
+    // Somebody started them already: then they run.
+    let _running = started;
+}

@@ -1,0 +1,230 @@
+//! Configuration: one struct, `valised.toml` in the data folder, then `VALISED_*`; every limit with its default.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+/// The configuration file's name inside the data folder.
+pub const FILE: &str = "valised.toml";
+/// What environment variables begin with.
+const ENVIRONMENT: &str = "VALISED_";
+
+/// Everything that an operator may choose. What an organisation decides is in its log instead.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept: set by `--data`, not by the file.
+    #[serde(skip)]
+    pub data: PathBuf,
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// TLS certificate chain, PEM. Default: the self-made one in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// TLS private key, PEM. Default: the self-made one in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// `postgres:` URL. Default: SQLite in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Worker threads.
+    pub threads: usize,
+    /// Open connections at most.
+    pub connections_max: usize,
+    /// Open connections of one address (IPv6: one /64) at most.
+    pub connections_per_ip_max: usize,
+    /// A TLS handshake is given up after this long: milliseconds.
+    pub handshake_timeout_ms: u64,
+    /// A request's head is given up after this long: milliseconds.
+    pub header_timeout_ms: u64,
+    /// A request's body is given up after this long: milliseconds.
+    pub body_timeout_ms: u64,
+    /// Open requests are given this long at a stop: milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// Largest request body in bytes; each route has its own smaller limit.
+    pub body_bytes_max: usize,
+    /// Asks that wait for an admin at most.
+    pub enrolments_pending_max: u32,
+    /// Enrolments that one address may begin in an hour.
+    pub enrolments_per_ip_hour: u32,
+    /// Logins that one address may begin in a minute.
+    pub logins_per_ip_minute: u32,
+    /// Entries that one account may append in a minute.
+    pub entries_per_account_minute: u32,
+    /// Letters and commits that one device may send in a minute.
+    pub letters_per_device_minute: u32,
+    /// Key packages that one account may claim from one device in an hour.
+    pub claims_per_target_hour: u32,
+    /// One-time key packages kept of each device at most.
+    pub key_packages_per_device_max: u64,
+    /// `error`, `warn`, `info`, `debug`, `trace`.
+    pub log_level: String,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
+            tls_certificate: None,
+            tls_key: None,
+            database: None,
+            threads: 2,
+            connections_max: 4096,
+            connections_per_ip_max: 256,
+            handshake_timeout_ms: 10_000,
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 60_000,
+            shutdown_timeout_ms: 10_000,
+            body_bytes_max: valise_proto::api::BODY_MAX,
+            enrolments_pending_max: 100,
+            enrolments_per_ip_hour: 60,
+            logins_per_ip_minute: 60,
+            entries_per_account_minute: 120,
+            letters_per_device_minute: 12_000,
+            claims_per_target_hour: 120,
+            key_packages_per_device_max: 200,
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Auto,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Without the database URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data", &self.data)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is wrong: {0}")]
+pub struct MisuseConfig(#[source] Box<figment::Error>);
+
+impl Config {
+    /// Defaults, then `valised.toml` in `data`, then the environment.
+    pub fn load(data: &Path) -> Result<Self, MisuseConfig> {
+        let config: Self = Self::sources(data)
+            .extract()
+            .map_err(|error| MisuseConfig(Box::new(error)))?;
+        Ok(Self {
+            data: data.to_owned(),
+            ..config
+        })
+    }
+
+    fn sources(data: &Path) -> Figment {
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::file_exact(data.join(FILE)))
+            .merge(Env::prefixed(ENVIRONMENT).ignore(&["data"]))
+    }
+
+    /// Each set key, its value as TOML and where it came from.
+    pub fn origins(data: &Path) -> Result<Vec<(String, String, String)>, MisuseConfig> {
+        let config = Self::load(data)?;
+        let sources = Self::sources(data);
+        let table = toml::Table::try_from(&config).unwrap_or_default();
+        Ok(table
+            .into_iter()
+            .map(|(key, value)| {
+                let origin =
+                    sources
+                        .find_metadata(&key)
+                        .map_or("default", |found| match &found.source {
+                            Some(figment::Source::File(_)) => FILE,
+                            _ if found.name.contains("environment") => "environment",
+                            _ => "default",
+                        });
+                let value = match key.as_str() {
+                    "database" => "\"…\"".to_owned(),
+                    _ => value.to_string(),
+                };
+                (key, value, origin.to_owned())
+            })
+            .collect())
+    }
+
+    /// The database's URL.
+    pub fn database_url(&self) -> String {
+        self.database.clone().unwrap_or_else(|| {
+            let path = self.data.join("valise.db");
+            let path = std::path::absolute(&path).unwrap_or(path);
+            url::Url::from_file_path(&path).map_or_else(
+                |()| format!("sqlite://{}?mode=rwc", path.display()),
+                |url| format!("sqlite://{}?mode=rwc", url.path()),
+            )
+        })
+    }
+
+    /// The TLS certificate chain, PEM.
+    pub fn tls_certificate_path(&self) -> PathBuf {
+        self.tls_certificate
+            .clone()
+            .unwrap_or_else(|| self.data.join("tls.crt"))
+    }
+
+    /// The TLS private key, PEM.
+    pub fn tls_key_path(&self) -> PathBuf {
+        self.tls_key
+            .clone()
+            .unwrap_or_else(|| self.data.join("tls.key"))
+    }
+
+    /// The Ed25519 key that signs checkpoints, PKCS#8 DER.
+    pub fn log_key_path(&self) -> PathBuf {
+        self.data.join("log.key")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names_and_an_unknown_key_is_refused() {
+        let data = tempfile::tempdir().unwrap();
+        std::fs::write(data.path().join(FILE), "threads = 1\n").unwrap();
+        let config = Config::load(data.path()).unwrap();
+        assert_eq!(config.threads, 1);
+        assert_eq!(config.connections_max, Config::default().connections_max);
+        let origins = Config::origins(data.path()).unwrap();
+        assert!(origins.contains(&("threads".into(), "1".into(), FILE.into())));
+        std::fs::write(data.path().join(FILE), "tthreads = 1\n").unwrap();
+        assert!(Config::load(data.path()).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_database_password() {
+        let config = Config {
+            database: Some("postgres://valise:hunter2@db/valise".into()),
+            ..Config::default()
+        };
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

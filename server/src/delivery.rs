@@ -1,0 +1,228 @@
+//! The delivery service: orders commits and letters of each group, keeps ciphertext until everybody has it.
+//!
+//! One writer takes what many connections sent, up to [`BATCH_MAX`] at a time, into one transaction,
+//! and answers after its commit: so one flush to disk serves many letters, and nothing is
+//! acknowledged that is not on disk. The contract stands in [`valise_proto::api::delivery`].
+
+mod batch;
+mod page;
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::sync::{mpsc, oneshot};
+use valise_proto::{
+    api::delivery::{Accepted, Ack, Commit, Letter},
+    id::DeviceId,
+};
+
+use self::batch::Batch;
+use crate::{
+    clock::Clock,
+    directory::Log,
+    limit::Rate,
+    store::{Store, StoreError},
+    wake::Wake,
+};
+
+/// Writes in one transaction at most.
+const BATCH_MAX: usize = 256;
+/// Writes that wait for the writer at most; who comes later waits to be let in.
+const QUEUE_MAX: usize = 512;
+/// Groups in one acknowledgement at most.
+pub const CURSORS_MAX: usize = 1_000;
+/// What MLS adds to a padded letter at most: bytes.
+const OVERHEAD_BYTES: usize = 1_024;
+
+/// Why a write was not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DeliveryError {
+    /// Not for the group's current epoch.
+    #[error("the group is in another epoch: fetch, process and encrypt again")]
+    Stale,
+    /// The id was used for something else.
+    #[error("this id was used for something else")]
+    Conflict,
+    /// There is no such group, or the device is not a member.
+    #[error("there is no such group for this device")]
+    NotFound,
+    /// A device to be added is unknown, revoked or suspended.
+    #[error("a device to be added is not active")]
+    InactiveDevice,
+    /// A doubled or missing member of the commit.
+    #[error("the commit contradicts itself")]
+    Malformed,
+    /// Larger than the policy allows.
+    #[error("the letter is larger than the organisation allows")]
+    TooLarge,
+    /// Too often.
+    #[error("too many letters from this device: wait")]
+    TooMany,
+    /// The transaction failed, or the server is stopping: nothing was stored, or nobody knows.
+    #[error("not stored: send it again")]
+    Unavailable,
+}
+
+/// The delivery service.
+#[derive(Debug)]
+pub struct Delivery {
+    store: Store,
+    log: Arc<Log>,
+    clock: Arc<dyn Clock>,
+    rate: Rate<DeviceId>,
+    queue: mpsc::Sender<Job>,
+}
+
+/// One write and who waits for it.
+#[derive(Debug)]
+struct Job {
+    device: DeviceId,
+    work: Work,
+    answer: oneshot::Sender<Result<Accepted, DeliveryError>>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Ack(Ack),
+    Commit(Commit),
+    Letter(Letter),
+}
+
+/// The one task that writes. It ends when the [`Delivery`] is dropped and every write is done.
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    log: Arc<Log>,
+    clock: Arc<dyn Clock>,
+    wake: Arc<Wake>,
+    queue: mpsc::Receiver<Job>,
+}
+
+impl Delivery {
+    /// The service, and the writer that must run for it.
+    pub fn new(
+        store: Store,
+        log: Arc<Log>,
+        clock: Arc<dyn Clock>,
+        wake: Arc<Wake>,
+        rate: Rate<DeviceId>,
+    ) -> (Self, Writer) {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let delivery = Self {
+            store: store.clone(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
+            rate,
+            queue: sender,
+        };
+        let writer = Writer {
+            store,
+            log,
+            clock,
+            wake,
+            queue,
+        };
+        (delivery, writer)
+    }
+
+    /// Accepts a letter.
+    pub async fn letter(
+        &self,
+        device: DeviceId,
+        letter: Letter,
+    ) -> Result<Accepted, DeliveryError> {
+        let letter_max = self.log.now().directory.policy().letter_bytes_max;
+        let letter_max = usize::try_from(letter_max).unwrap_or(usize::MAX);
+        if letter.message.as_slice().len() > letter_max.saturating_add(OVERHEAD_BYTES) {
+            return Err(DeliveryError::TooLarge);
+        }
+        self.submit(device, Work::Letter(letter)).await
+    }
+
+    /// Accepts a commit.
+    pub async fn commit(
+        &self,
+        device: DeviceId,
+        commit: Commit,
+    ) -> Result<Accepted, DeliveryError> {
+        self.submit(device, Work::Commit(commit)).await
+    }
+
+    /// Moves the device's cursors on.
+    pub async fn ack(&self, device: DeviceId, ack: Ack) -> Result<(), DeliveryError> {
+        if ack.groups.len() > CURSORS_MAX {
+            return Err(DeliveryError::Malformed);
+        }
+        self.submit(device, Work::Ack(ack)).await.map(|_| ())
+    }
+
+    async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
+        if !matches!(work, Work::Ack(_)) && !self.rate.take(device, self.clock.now_ms()) {
+            return Err(DeliveryError::TooMany);
+        }
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            device,
+            work,
+            answer,
+        };
+        let sent = self.queue.send(job).await;
+        sent.map_err(|_| DeliveryError::Unavailable)?;
+        answered.await.map_err(|_| DeliveryError::Unavailable)?
+    }
+
+    /// Drops ciphertext that is older than the organisation keeps it.
+    pub async fn expire(&self) -> Result<(), StoreError> {
+        let retention_ms = self.log.now().directory.policy().retention_ms;
+        let before_ms = self.clock.now_ms().saturating_sub(retention_ms);
+        let mut write = self.store.begin().await?;
+        write.expire_messages(before_ms).await?;
+        write.commit().await
+    }
+}
+
+impl Writer {
+    /// Writes until nobody can send any more.
+    pub async fn run(mut self) {
+        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        while self.queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+            match self.write(&jobs).await {
+                Ok((answers, woken)) => {
+                    self.wake.ring(&woken);
+                    for (job, answer) in jobs.drain(..).zip(answers) {
+                        // Who no longer waits asks again with the same id.
+                        let _gone = job.answer.send(answer);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = %crate::Chain(&error), "a batch of writes was not stored");
+                    for job in jobs.drain(..) {
+                        let _gone = job.answer.send(Err(DeliveryError::Unavailable));
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "one answer a job and who is to be woken, read in one place"
+    )]
+    async fn write(
+        &self,
+        jobs: &[Job],
+    ) -> Result<(Vec<Result<Accepted, DeliveryError>>, HashSet<DeviceId>), StoreError> {
+        let snapshot = self.log.now();
+        let write = self.store.begin().await?;
+        let mut batch = Batch::new(write, &snapshot.directory, self.clock.now_ms());
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let answer = match &job.work {
+                Work::Ack(ack) => batch.ack(job.device, ack).await?,
+                Work::Commit(commit) => batch.commit(job.device, commit).await?,
+                Work::Letter(letter) => batch.letter(job.device, letter).await?,
+            };
+            answers.push(answer);
+        }
+        Ok((answers, batch.finish().await?))
+    }
+}

@@ -1,0 +1,298 @@
+//! The directory log: replayed at start, held in memory, appended to under one lock.
+//!
+//! The server decides nothing here: [`valise_proto::log::replay`] says what is true, the database
+//! keeps the bytes, and the log key signs the order.
+
+use std::{
+    fs,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use ring::{
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use tokio::sync::{Mutex, watch};
+use valise_proto::{
+    api::directory::{Appended, Page},
+    codec::{Bytes, Text},
+    id::OrgId,
+    key::Ed25519Key,
+    log::{
+        checkpoint,
+        merkle::leaf_hash,
+        replay::{Directory, Refusal},
+    },
+};
+
+use crate::{
+    config::Config,
+    store::{Store, StoreError},
+    tls::{TlsError, write_private},
+};
+
+/// Entries in one page at most.
+const PAGE_ENTRIES: u32 = 512;
+/// Bytes of entries in one page at most: below `Page::MAX`, with room for proof and checkpoint.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The log cannot be opened: nothing is served from a log that is not what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no organisation in the database.
+    #[error("this data folder holds no organisation: run `valised init`")]
+    MisuseNotFounded,
+    /// The log key cannot be read.
+    #[error("the log key {0} cannot be read")]
+    LogKey(std::path::PathBuf),
+    /// A row was changed, added or removed behind the server's back.
+    #[error("entry {index} of the directory log does not apply: the database was changed")]
+    Entry {
+        /// Which entry.
+        index: u64,
+        /// Why.
+        #[source]
+        refusal: Refusal,
+    },
+    /// The rows do not lead to the last signed head.
+    #[error("the directory log does not lead to its last signed head: the database was changed")]
+    Head,
+}
+
+/// Why an entry was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The log's rules.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The same entry is there, but the log in memory is not: cannot be.
+    #[error("no proof for an entry of the log")]
+    NoProof,
+}
+
+/// The log key: signs heads.
+#[derive(Debug)]
+pub struct LogKey {
+    pair: Ed25519KeyPair,
+    public: Ed25519Key,
+}
+
+impl LogKey {
+    /// Makes a key and its file.
+    pub fn make(config: &Config) -> Result<(), TlsError> {
+        let path = config.log_key_path();
+        let document =
+            Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| TlsError::File {
+                path: path.clone(),
+                source: std::io::Error::other("no randomness"),
+            })?;
+        write_private(&path, document.as_ref())
+    }
+
+    /// Reads the key's file.
+    pub fn load(config: &Config) -> Result<Self, OpenError> {
+        let path = config.log_key_path();
+        let read = || {
+            let pair = Ed25519KeyPair::from_pkcs8(&fs::read(&path).ok()?).ok()?;
+            let public: [u8; 32] = pair.public_key().as_ref().try_into().ok()?;
+            let public = Ed25519Key::try_from(public).ok()?;
+            Some(Self { pair, public })
+        };
+        read().ok_or(OpenError::LogKey(path))
+    }
+
+    /// Its public half, as the card has it.
+    pub fn public(&self) -> Ed25519Key {
+        self.public
+    }
+
+    /// The signed head of `directory`.
+    pub fn checkpoint(&self, directory: &Directory) -> String {
+        checkpoint::format_signed(directory.org(), directory.head(), self.public, |text| {
+            let mut signature = [0; 64];
+            signature.copy_from_slice(self.pair.sign(text).as_ref());
+            signature
+        })
+    }
+}
+
+/// A moment of the log: the directory and its signed head.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Who is who.
+    pub directory: Directory,
+    /// Signed note over its head.
+    pub checkpoint: String,
+}
+
+/// The log.
+#[derive(Debug)]
+pub struct Log {
+    store: Store,
+    key: LogKey,
+    now: RwLock<Arc<Snapshot>>,
+    appending: Mutex<()>,
+    size: watch::Sender<u64>,
+}
+
+impl Log {
+    /// Writes a new organisation into an empty database.
+    pub async fn found(store: &Store, key: &LogKey, entries: &[&[u8]]) -> Result<OrgId, OpenError> {
+        let directory = replay(entries.iter().copied())?;
+        let mut write = store.begin().await?;
+        write
+            .insert_organisation(directory.org(), &key.checkpoint(&directory))
+            .await?;
+        for (index, entry) in (0..).zip(entries) {
+            write
+                .append_log_entry(index, leaf_hash(entry), entry)
+                .await?;
+        }
+        write.commit().await?;
+        Ok(directory.org())
+    }
+
+    /// Replays the whole log (D08, D12).
+    pub async fn open(store: Store, key: LogKey) -> Result<Self, OpenError> {
+        let (org, note) = store
+            .organisation()
+            .await?
+            .ok_or(OpenError::MisuseNotFounded)?;
+        let genesis = store.log_entries(0, 1).await?;
+        let mut directory = replay(genesis.iter().map(Vec::as_slice))?;
+        loop {
+            let size = directory.head().size;
+            let entries = store.log_entries(size, PAGE_ENTRIES).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for (index, entry) in (size..).zip(entries) {
+                directory
+                    .apply(&entry)
+                    .map_err(|refusal| OpenError::Entry { index, refusal })?;
+            }
+        }
+        if directory.org() != org
+            || checkpoint::open(&note, org, key.public()) != Ok(directory.head())
+        {
+            return Err(OpenError::Head);
+        }
+        let size = watch::Sender::new(directory.head().size);
+        Ok(Self {
+            store,
+            key,
+            now: RwLock::new(Arc::new(Snapshot {
+                directory,
+                checkpoint: note,
+            })),
+            appending: Mutex::default(),
+            size,
+        })
+    }
+
+    /// The log as it is now. Whoever holds it sees no later change.
+    pub fn now(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The log's size, as it grows.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.size.subscribe()
+    }
+
+    /// Appends `entry` if it is true. Sent again, it answers as the first time.
+    pub async fn append(&self, entry: &[u8]) -> Result<Appended, AppendError> {
+        let _appending = self.appending.lock().await;
+        let now = self.now();
+        let leaf = leaf_hash(entry);
+        if let Some(index) = self.store.log_index(leaf).await? {
+            return appended(&now, index);
+        }
+        let mut directory = now.directory.clone();
+        directory.apply(entry)?;
+        let checkpoint = self.key.checkpoint(&directory);
+        let index = now.directory.head().size;
+        let mut write = self.store.begin().await?;
+        write.append_log_entry(index, leaf, entry).await?;
+        write.set_checkpoint(&checkpoint).await?;
+        write.commit().await?;
+        let next = Arc::new(Snapshot {
+            directory,
+            checkpoint,
+        });
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        self.size.send_replace(index + 1);
+        appended(&next, index)
+    }
+
+    /// Entries from `from`, and the proof that the log extends the one of size `old`.
+    ///
+    /// For a `from` or `old` beyond the end there are no entries and no proof: the signed checkpoint
+    /// alone, which is what a client needs to see that it knows more than this server.
+    pub async fn page(&self, from: u64, old: u64) -> Result<Page, StoreError> {
+        let now = self.now();
+        let size = now.directory.head().size;
+        let consistency = if old == 0 {
+            Vec::new()
+        } else {
+            let tree = now.directory.tree();
+            tree.consistency(old, size).unwrap_or_default()
+        };
+        let left = u32::try_from(size.saturating_sub(from)).unwrap_or(u32::MAX);
+        let rows = self.store.log_entries(from, left.min(PAGE_ENTRIES)).await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        let mut bytes = 0;
+        for row in rows {
+            bytes += row.len() + 4;
+            if bytes > PAGE_BYTES {
+                break;
+            }
+            entries.push(Bytes::try_from(row).map_err(|_| StoreError::Corrupt("entry"))?);
+        }
+        Ok(Page {
+            checkpoint: Text::truncated(&now.checkpoint),
+            consistency,
+            entries,
+        })
+    }
+
+    /// The genesis entry.
+    pub async fn genesis(&self) -> Result<Vec<u8>, StoreError> {
+        let entries = self.store.log_entries(0, 1).await?;
+        entries
+            .into_iter()
+            .next()
+            .ok_or(StoreError::Corrupt("log_entry"))
+    }
+}
+
+/// The directory after `entries`, the first of which is the genesis entry.
+pub fn replay<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Directory, OpenError> {
+    let mut entries = (0..).zip(entries);
+    let (_, genesis) = entries.next().ok_or(OpenError::MisuseNotFounded)?;
+    let mut directory =
+        Directory::found(genesis).map_err(|refusal| OpenError::Entry { index: 0, refusal })?;
+    for (index, entry) in entries {
+        directory
+            .apply(entry)
+            .map_err(|refusal| OpenError::Entry { index, refusal })?;
+    }
+    Ok(directory)
+}
+
+fn appended(now: &Snapshot, index: u64) -> Result<Appended, AppendError> {
+    let tree = now.directory.tree();
+    Ok(Appended {
+        index,
+        checkpoint: Text::truncated(&now.checkpoint),
+        inclusion: tree
+            .inclusion(index, tree.size())
+            .ok_or(AppendError::NoProof)?,
+    })
+}

@@ -1,0 +1,80 @@
+//! The router: every route, its callers and its bodies, in one table. The only room that names axum.
+
+mod caller;
+mod delivery;
+mod directory;
+mod enrolment;
+mod error;
+mod health;
+mod key_package;
+mod login;
+mod push;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post, put},
+};
+use tls_codec::Serialize;
+use tower_http::catch_panic::CatchPanicLayer;
+use valise_proto::{api, codec::encode};
+
+use crate::service::Service;
+
+pub(crate) use caller::Nonces;
+
+/// Where a request came from: put in by the listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Every route. Who may call it stands in its handler's arguments: none for anybody,
+/// `Call<DeviceCaller, _>`, `Call<SessionCaller, _>`, `Call<CertifiedCaller, _>`, `Call<AdminCaller, _>`.
+pub(crate) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route(health::PATH, get(health::check))
+        .route(api::GENESIS, get(directory::read_genesis))
+        .route(api::ENROLMENTS, post(enrolment::begin).get(enrolment::list))
+        .route(
+            api::ENROLMENT,
+            put(enrolment::ask)
+                .get(enrolment::status)
+                .delete(enrolment::refuse),
+        )
+        .route(api::LOGIN, post(login::begin))
+        .route(api::SESSION, post(login::finish).merge(delete(login::end)))
+        .route(api::LOG, get(directory::read).post(directory::append))
+        .route(api::KEY_PACKAGES, post(key_package::publish))
+        .route(api::KEY_PACKAGE_CLAIMS, post(key_package::claim))
+        .route(api::COMMITS, post(delivery::commit))
+        .route(api::LETTERS, post(delivery::send_letter))
+        .route(api::SYNC, get(delivery::sync))
+        .route(api::ACKS, post(delivery::ack))
+        .route(api::PUSH, get(push::open))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::not_found)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .with_state(service)
+}
+
+/// A 200 with a body in the canonical encoding.
+struct Answer<T>(T);
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        octets(encode(&self.0))
+    }
+}
+
+/// A 200 with these bytes.
+fn octets(bytes: Vec<u8>) -> Response {
+    (
+        [
+            ("content-type", "application/octet-stream"),
+            ("cache-control", "no-store"),
+        ],
+        bytes,
+    )
+        .into_response()
+}

@@ -1,0 +1,58 @@
+//! Commits, letters, fetching and acknowledging.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::StatusCode};
+use valise_proto::api::delivery::{Accepted, Ack, Commit, Letter, Page};
+
+use super::{
+    Answer,
+    caller::{Call, CertifiedCaller, Nothing, Read},
+    error::Error,
+};
+use crate::service::Service;
+
+pub(super) async fn commit(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: CertifiedCaller(session),
+        body: Read(commit),
+    }: Call<CertifiedCaller, Read<Commit>>,
+) -> Result<Answer<Accepted>, Error> {
+    Ok(Answer(
+        service.delivery.commit(session.device, commit).await?,
+    ))
+}
+
+pub(super) async fn send_letter(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: CertifiedCaller(session),
+        body: Read(letter),
+    }: Call<CertifiedCaller, Read<Letter>>,
+) -> Result<Answer<Accepted>, Error> {
+    Ok(Answer(
+        service.delivery.letter(session.device, letter).await?,
+    ))
+}
+
+pub(super) async fn sync(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: CertifiedCaller(session),
+        ..
+    }: Call<CertifiedCaller, Nothing>,
+) -> Result<Answer<Page>, Error> {
+    Ok(Answer(service.delivery.page(session.device).await?))
+}
+
+pub(super) async fn ack(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: CertifiedCaller(session),
+        body: Read(ack),
+    }: Call<CertifiedCaller, Read<Ack>>,
+) -> Result<StatusCode, Error> {
+    service.delivery.ack(session.device, ack).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,59 @@
+//! Reading the log and appending to it.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use valise_proto::api::{
+    ErrorCode,
+    directory::{Appended, Page},
+};
+
+use super::{
+    Answer,
+    caller::{Call, Nothing, RawEntry, SessionCaller},
+    error::Error,
+    octets,
+};
+use crate::service::Service;
+
+pub(super) async fn read_genesis(State(service): State<Arc<Service>>) -> Result<Response, Error> {
+    Ok(octets(service.log.genesis().await?))
+}
+
+pub(super) async fn read(
+    State(service): State<Arc<Service>>,
+    RawQuery(query): RawQuery,
+    Call { .. }: Call<SessionCaller, Nothing>,
+) -> Result<Answer<Page>, Error> {
+    let (from, old) = query
+        .as_deref()
+        .and_then(parse)
+        .ok_or_else(|| Error::new(ErrorCode::Malformed, "the query must be from=N&old=M"))?;
+    Ok(Answer(service.log.page(from, old).await?))
+}
+
+pub(super) async fn append(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: SessionCaller(session),
+        body: RawEntry(entry),
+    }: Call<SessionCaller, RawEntry>,
+) -> Result<Answer<Appended>, Error> {
+    if !service
+        .entry_rate
+        .take(session.account, service.clock.now_ms())
+    {
+        return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
+    }
+    Ok(Answer(service.log.append(&entry).await?))
+}
+
+/// `from=N&old=M`, and no other spelling.
+fn parse(query: &str) -> Option<(u64, u64)> {
+    let (from, old) = query.strip_prefix("from=")?.split_once("&old=")?;
+    let (from, old) = (from.parse().ok()?, old.parse().ok()?);
+    (format!("from={from}&old={old}") == query).then_some((from, old))
+}

@@ -1,0 +1,143 @@
+//! Rates: one token bucket for each key, and how many connections one address has.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
+/// then new keys are refused.
+const KEYS_MAX: usize = 50_000;
+
+/// "At most `burst` at once, refilled in `period_ms`", for each key.
+#[derive(Debug)]
+pub struct Rate<K> {
+    burst: u64,
+    period_ms: u64,
+    /// Key to (tokens × period, when that was so).
+    buckets: Mutex<HashMap<K, (u64, u64)>>,
+}
+
+impl<K: Eq + Hash> Rate<K> {
+    /// At most `burst` at once, refilled in `period_ms`.
+    pub fn new(burst: u32, period_ms: u64) -> Self {
+        Self {
+            burst: u64::from(burst),
+            period_ms,
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes one token of `key`; false when there is none.
+    pub fn take(&self, key: K, now_ms: u64) -> bool {
+        let full = self.burst.saturating_mul(self.period_ms);
+        let refilled = |(tokens, at): (u64, u64)| {
+            let gained = now_ms.saturating_sub(at).saturating_mul(self.burst);
+            tokens.saturating_add(gained).min(full)
+        };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= KEYS_MAX && !buckets.contains_key(&key) {
+            buckets.retain(|_, bucket| refilled(*bucket) < full);
+            if buckets.len() >= KEYS_MAX {
+                return false;
+            }
+        }
+        let bucket = buckets.entry(key).or_insert((full, now_ms));
+        let left = refilled(*bucket).checked_sub(self.period_ms);
+        *bucket = (left.unwrap_or_else(|| refilled(*bucket)), now_ms);
+        left.is_some()
+    }
+}
+
+/// How many connections each address has open.
+#[derive(Debug)]
+pub struct Connections {
+    all_max: usize,
+    each_max: usize,
+    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// One connection's place; dropped, it is free again.
+#[derive(Debug)]
+pub struct Place {
+    address: IpAddr,
+    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Connections {
+    /// At most `all_max`, and `each_max` of one address.
+    pub fn new(all_max: usize, each_max: usize) -> Self {
+        Self {
+            all_max,
+            each_max,
+            open: Arc::default(),
+        }
+    }
+
+    /// A place for one more; `None` when there is none.
+    pub fn enter(&self, address: IpAddr) -> Option<Place> {
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = open.values().sum();
+        let each = open.get(&address).copied().unwrap_or(0);
+        if all >= self.all_max || each >= self.each_max {
+            return None;
+        }
+        open.insert(address, each + 1);
+        Some(Place {
+            address,
+            open: Arc::clone(&self.open),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(each) = open.get_mut(&self.address) {
+            *each = each.saturating_sub(1);
+            if *each == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 of an IPv6 one, since a household has a whole /64.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l17_a_bucket_empties_and_refills() {
+        let rate = Rate::new(3, 60_000);
+        let taken = (0..10).filter(|_| rate.take("a", 1_000)).count();
+        assert_eq!(taken, 3);
+        assert!(rate.take("b", 1_000), "another key has its own");
+        assert!(!rate.take("a", 20_000));
+        assert!(rate.take("a", 21_000));
+        assert!(!rate.take("a", 21_000));
+    }
+
+    #[test]
+    fn one_address_does_not_take_every_place() {
+        let connections = Connections::new(3, 2);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let first = connections.enter(address("2001:db8::1"));
+        let second = connections.enter(address("2001:db8::2"));
+        assert!(first.is_some() && second.is_some());
+        assert!(connections.enter(address("2001:db8::3")).is_none());
+        assert!(connections.enter(address("192.0.2.1")).is_some());
+        drop(first);
+        assert!(connections.enter(address("2001:db8::3")).is_some());
+    }
+}

@@ -1,0 +1,149 @@
+//! Everything that a request may need, put together once.
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
+
+use tokio::sync::{mpsc, watch};
+use valise_proto::{
+    card::ServerUrl,
+    id::{DeviceId, Name, SessionId},
+};
+
+use crate::{
+    ServeError,
+    account::enrolment::{self, Enrolments},
+    clock::Clock,
+    config::Config,
+    delivery::{Delivery, Writer},
+    directory::{Log, LogKey},
+    http::Nonces,
+    key_package::KeyPackages,
+    limit::Rate,
+    login::{Ceremonies, Login},
+    session::{SessionRefusal, Sessions},
+    store::{SessionRow, Store, StoreError},
+    wake::Wake,
+};
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// The server's rooms.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store,
+    pub(crate) log: Arc<Log>,
+    pub(crate) url: ServerUrl,
+    /// What signed requests call this server.
+    pub(crate) authority: String,
+    pub(crate) nonces: Nonces,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) login: Login,
+    pub(crate) login_rate: Rate<IpAddr>,
+    pub(crate) enrolments: Enrolments,
+    pub(crate) entry_rate: Rate<Name>,
+    pub(crate) key_packages: KeyPackages,
+    pub(crate) delivery: Delivery,
+    pub(crate) wake: Arc<Wake>,
+    /// True when the server stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Held by everything that must end before the server has stopped.
+    pub(crate) tasks: mpsc::Sender<Infallible>,
+}
+
+impl Service {
+    /// Opens the data folder and replays the log.
+    pub(crate) async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        stopping: watch::Receiver<bool>,
+        tasks: mpsc::Sender<Infallible>,
+    ) -> Result<(Self, Writer), ServeError> {
+        let store = Store::open(&config.database_url()).await?;
+        let log = Arc::new(Log::open(store.clone(), LogKey::load(&config)?).await?);
+        let snapshot = log.now();
+        let genesis = snapshot.directory.genesis();
+        let url: ServerUrl = genesis.url.as_str().parse().map_err(|_| ServeError::Url)?;
+        let ceremonies = Arc::new(Ceremonies::new(&url, genesis.tag)?);
+        let sessions = Arc::new(Sessions::open(store.clone(), Arc::clone(&clock)).await?);
+        let wake = Arc::<Wake>::default();
+        let (delivery, writer) = Delivery::new(
+            store.clone(),
+            Arc::clone(&log),
+            Arc::clone(&clock),
+            Arc::clone(&wake),
+            Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
+        );
+        let service = Self {
+            nonces: Nonces::new(Arc::clone(&clock)),
+            authority: url.authority().to_owned(),
+            login: Login {
+                ceremonies: Arc::clone(&ceremonies),
+                store: store.clone(),
+                log: Arc::clone(&log),
+                sessions: Arc::clone(&sessions),
+                clock: Arc::clone(&clock),
+            },
+            login_rate: Rate::new(config.logins_per_ip_minute, MINUTE_MS),
+            enrolments: Enrolments {
+                ceremonies,
+                store: store.clone(),
+                log: Arc::clone(&log),
+                clock: Arc::clone(&clock),
+                rate: Rate::new(config.enrolments_per_ip_hour, HOUR_MS),
+                pending_max: config.enrolments_pending_max,
+            },
+            entry_rate: Rate::new(config.entries_per_account_minute, MINUTE_MS),
+            key_packages: KeyPackages {
+                store: store.clone(),
+                log: Arc::clone(&log),
+                clock: Arc::clone(&clock),
+                rate: Rate::new(config.claims_per_target_hour, HOUR_MS),
+                each_max: config.key_packages_per_device_max,
+            },
+            config,
+            clock,
+            store,
+            log,
+            url,
+            sessions,
+            delivery,
+            wake,
+            stopping,
+            tasks,
+        };
+        Ok((service, writer))
+    }
+
+    /// The live session with this id that is bound to `device`.
+    pub(crate) fn find_session(
+        &self,
+        id: SessionId,
+        device: DeviceId,
+    ) -> Result<SessionRow, SessionRefusal> {
+        self.sessions.find(id, device, &self.log.now().directory)
+    }
+
+    /// Drops what is too old, and writes down what is only in memory.
+    pub(crate) async fn tidy(&self) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        self.sessions.flush(&self.log.now().directory).await?;
+        self.delivery.expire().await?;
+        let mut write = self.store.begin().await?;
+        write.delete_expired_nonces(now_ms).await?;
+        write
+            .delete_old_enrolments(
+                now_ms.saturating_sub(enrolment::CHALLENGE_MS),
+                now_ms.saturating_sub(enrolment::MEMORY_MS),
+            )
+            .await?;
+        write.commit().await
+    }
+}
+
+/// Resolves when the server stops.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say any more that it stops: it has.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+}

@@ -1,0 +1,169 @@
+//! Sessions: each bound to a device key, checked at every request against the directory as it is now.
+//!
+//! Kept in memory and in the database: a new or ended session is written at once, the time of last
+//! use every few seconds. After a crash a session so seems idle a little longer than it was: on the
+//! safe side.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use valise_proto::{
+    id::{DeviceId, SessionId},
+    log::replay::Directory,
+};
+
+use crate::{
+    clock::Clock,
+    store::{SessionRow, Store, StoreError},
+};
+
+/// Why a session does not carry a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SessionRefusal {
+    /// There is none with this id for this device, or it ended.
+    #[error("there is no such session: log in again")]
+    Ended,
+    /// The account is suspended or the device revoked.
+    #[error("the device is revoked or its account suspended")]
+    Revoked,
+    /// The device has no certificate in the log.
+    #[error("the device is not certified")]
+    Uncertified,
+}
+
+/// Every session.
+#[derive(Debug)]
+pub struct Sessions {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    sessions: HashMap<SessionId, SessionRow>,
+    /// Used since the last time that this was written down.
+    used: HashSet<SessionId>,
+}
+
+impl Sessions {
+    /// Reads the sessions that a former run left.
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let sessions = store.sessions().await?;
+        let sessions = sessions.into_iter().map(|row| (row.id, row)).collect();
+        Ok(Self {
+            store,
+            clock,
+            open: Mutex::new(Open {
+                sessions,
+                used: HashSet::new(),
+            }),
+        })
+    }
+
+    /// Makes `session` known, in memory, once it is in the database.
+    pub fn insert(&self, session: SessionRow) {
+        self.lock().sessions.insert(session.id, session);
+    }
+
+    /// The live session with this id that is bound to `device`.
+    pub fn find(
+        &self,
+        id: SessionId,
+        device: DeviceId,
+        directory: &Directory,
+    ) -> Result<SessionRow, SessionRefusal> {
+        let now_ms = self.clock.now_ms();
+        let open = self.lock();
+        let session = open.sessions.get(&id).ok_or(SessionRefusal::Ended)?;
+        if session.device != device || ended(session, directory, now_ms) {
+            return Err(SessionRefusal::Ended);
+        }
+        let suspended = directory
+            .account(&session.account)
+            .is_none_or(|account| account.suspended.is_some());
+        let revoked = directory
+            .device(device)
+            .is_some_and(|device| device.revoked.is_some());
+        if suspended || revoked {
+            return Err(SessionRefusal::Revoked);
+        }
+        Ok(session.clone())
+    }
+
+    /// Requires that the session's device is certified, now, for the session's account.
+    pub fn certified(session: &SessionRow, directory: &Directory) -> Result<(), SessionRefusal> {
+        match directory.active_device(session.device) {
+            Some(device) if device.account == session.account => Ok(()),
+            _ => Err(SessionRefusal::Uncertified),
+        }
+    }
+
+    /// Records that a session was used now.
+    pub fn touch(&self, id: SessionId) {
+        let now_ms = self.clock.now_ms();
+        let mut open = self.lock();
+        let Open { sessions, used } = &mut *open;
+        if let Some(session) = sessions.get_mut(&id) {
+            session.used_at_ms = session.used_at_ms.max(now_ms);
+            used.insert(id);
+        }
+    }
+
+    /// Ends a session.
+    pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
+        {
+            let mut open = self.lock();
+            open.sessions.remove(&id);
+            open.used.remove(&id);
+        }
+        let mut write = self.store.begin().await?;
+        write.delete_session(id).await?;
+        write.commit().await
+    }
+
+    /// Writes down who was used when, and forgets sessions that ended.
+    pub async fn flush(&self, directory: &Directory) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        let (used, gone) = {
+            let mut open = self.lock();
+            let Open { sessions, used } = &mut *open;
+            let gone: Vec<_> = sessions
+                .values()
+                .filter(|session| ended(session, directory, now_ms))
+                .map(|session| session.id)
+                .collect();
+            for id in &gone {
+                sessions.remove(id);
+                used.remove(id);
+            }
+            let used: Vec<_> = used
+                .drain()
+                .filter_map(|id| Some((id, sessions.get(&id)?.used_at_ms)))
+                .collect();
+            (used, gone)
+        };
+        if used.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.store.begin().await?;
+        for (id, used_at_ms) in used {
+            write.touch_session(id, used_at_ms).await?;
+        }
+        for id in gone {
+            write.delete_session(id).await?;
+        }
+        write.commit().await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ended(session: &SessionRow, directory: &Directory, now_ms: u64) -> bool {
+    let idle_ms = now_ms.saturating_sub(session.used_at_ms);
+    now_ms >= session.ends_at_ms || idle_ms >= directory.policy().session_idle_ms
+}

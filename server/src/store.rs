@@ -1,0 +1,135 @@
+//! The database: open, migrate, begin. The only room that names sqlx, the only file that knows which database.
+//!
+//! Reads go to a small pool. Every write goes through [`Store::begin`]: SQLite has one writer, so
+//! there is one connection for it, and who waits for it waits in order.
+
+mod delivery;
+mod directory;
+mod enrolment;
+mod key_package;
+mod login;
+mod session;
+
+use std::time::Duration;
+
+use sqlx::{
+    Any, AnyPool, Row, Transaction,
+    any::{AnyPoolOptions, AnyRow},
+};
+
+pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
+pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
+pub use session::SessionRow;
+
+/// The database failed, or holds what the server never wrote.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused, or is not there.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A column holds what no code of ours writes.
+    #[error("the database holds a malformed {0}")]
+    Corrupt(&'static str),
+}
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    reads: AnyPool,
+    writes: AnyPool,
+    begin: &'static str,
+}
+
+/// One transaction. Dropped without [`Write::commit`], nothing happened.
+#[derive(Debug)]
+pub struct Write(Transaction<'static, Any>);
+
+const PRAGMAS: &str = "pragma busy_timeout = 10000; pragma foreign_keys = on; \
+    pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on; \
+    pragma cache_size = -2000; pragma temp_store = memory";
+
+impl Store {
+    /// Opens and migrates the database at `url` (`sqlite:` or `postgres:`), making a SQLite file
+    /// when there is none.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let sqlite = url.starts_with("sqlite:");
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .min_connections(0)
+                .acquire_timeout(Duration::from_secs(30))
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(!sqlite)
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        if sqlite {
+                            sqlx::raw_sql(PRAGMAS).execute(connection).await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        let writes = pool(if sqlite { 1 } else { 4 }).connect(url).await?;
+        if sqlite {
+            sqlx::migrate!("../migrations/sqlite").run(&writes).await?;
+        } else {
+            sqlx::migrate!("../migrations/postgres")
+                .run(&writes)
+                .await?;
+        }
+        Ok(Self {
+            reads: pool(2).connect_lazy(url)?,
+            writes,
+            begin: if sqlite { "begin immediate" } else { "begin" },
+        })
+    }
+
+    /// Begins the one kind of transaction that writes.
+    pub async fn begin(&self) -> Result<Write, StoreError> {
+        Ok(Write(self.writes.begin_with(self.begin).await?))
+    }
+
+    /// Asks the database for an answer, any answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").fetch_one(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Closes every connection; SQLite then folds its write-ahead log into the file.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+impl Write {
+    /// Makes it so, durably.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+/// A column of ids.
+fn id<T>(row: &AnyRow, column: usize, what: &'static str) -> Result<T, StoreError>
+where
+    T: for<'a> TryFrom<&'a [u8]>,
+{
+    let bytes: Vec<u8> = row.try_get(column)?;
+    T::try_from(&bytes).map_err(|_| StoreError::Corrupt(what))
+}
+
+/// A column of numbers that are never negative.
+fn number(row: &AnyRow, column: usize, what: &'static str) -> Result<u64, StoreError> {
+    let number: i64 = row.try_get(column)?;
+    u64::try_from(number).map_err(|_| StoreError::Corrupt(what))
+}
+
+/// A number as the databases keep it; what does not fit is capped, and no real number is near it.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,58 @@
+//! Rows of login challenges and signature counters.
+
+use valise_proto::id::KeyId;
+
+use super::{StoreError, Write, stored};
+
+impl Write {
+    /// Remembers a challenge.
+    pub async fn insert_nonce(
+        &mut self,
+        nonce: [u8; 32],
+        expires_at_ms: u64,
+    ) -> Result<(), StoreError> {
+        sqlx::query("insert into login_nonce (nonce, expires_at_ms) values ($1, $2)")
+            .bind(&nonce[..])
+            .bind(stored(expires_at_ms))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes a challenge: true once, for one caller, before it expires.
+    pub async fn take_nonce(&mut self, nonce: [u8; 32], now_ms: u64) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "delete from login_nonce where nonce = $1 and expires_at_ms > $2 returning nonce",
+        )
+        .bind(&nonce[..])
+        .bind(stored(now_ms))
+        .fetch_optional(&mut *self.0)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Forgets challenges that nobody used.
+    pub async fn delete_expired_nonces(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        sqlx::query("delete from login_nonce where expires_at_ms <= $1")
+            .bind(stored(now_ms))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// Raises a key's counter; false when it would not rise (WebAuthn §7.2 step 22). A key that has
+    /// never counted may stay at zero.
+    pub async fn raise_counter(&mut self, key: KeyId, counter: u32) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "insert into credential_counter (key_id, counter) values ($1, $2) \
+             on conflict (key_id) do update set counter = excluded.counter \
+             where credential_counter.counter < excluded.counter \
+             or (credential_counter.counter = 0 and excluded.counter = 0)",
+        )
+        .bind(&key.0[..])
+        .bind(i64::from(counter))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
