@@ -19,9 +19,10 @@ lint: ## the quick half of make test: format, lints, dependencies, docs
 	@.ci/install
 	@.ci/check lint
 
-bench: ## how long a person waits for each verb, against a real server
+bench: ## letters a second, a long log replayed: every test in a speed.rs, as released
 	@.ci/install
-	@tests/bench.sh
+	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo test --release --locked -p valise-proto -p valise-server \
+	  --lib speed:: -- --ignored --nocapture --test-threads 1
 
 fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs cargo-fuzz and a nightly toolchain)
 	@for target in $(targets); do \

@@ -43,7 +43,8 @@ fail() {
   exit 1
 }
 
-# does WHO CODE COMMAND …: shows the command and its answer, which stays in $answer, and checks the exit code.
+# does WHO CODE COMMAND …: shows the command and its answer, which stays in $answer, and wants this
+# exit code.
 does() {
   local who=$1 wanted=$2 code=0
   shift 2
@@ -119,10 +120,11 @@ answer=$(VALISE_HOME=$here/alice VALISE_KEY=soft:$here/alice.key \
 
 say 'What the server has of it. Whoever steals the machine now has this, and no more:'
 sqlite3 -readonly data/valise.db \
-  "select '   letter or commit: ' || size_bytes || ' bytes, which begin ' || lower(hex(substr(body, 1, 24))) || ' …'
+  "select '   a message of ' || size_bytes || ' bytes: ' || lower(hex(substr(body, 1, 28))) || ' …'
    from message order by message_id"
-printf '   files with the word “%s”: %d hits\n' "$secret" "$(hits "$secret")"
-printf '   files with the name “bob”: %d hits (the server knows who has a letter, not what is in it)\n' "$(hits bob)"
+printf '   the word “%s” in all its files: %d hits\n' "$secret" "$(hits "$secret")"
+printf '   the name “bob” in all its files: %d hits\n' "$(hits bob)"
+note 'It knows who there is and who gets a letter, and not a word of it.'
 (($(hits "$secret") == 0)) || fail 'no letter in the clear on the server'
 (($(hits bob) > 0)) || fail 'a search that can find something'
 
