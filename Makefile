@@ -2,21 +2,20 @@
 .PHONY: help demo test lint bench fuzz
 
 TIME ?= 60
-targets = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
 
-demo: ## an organisation in a minute: two people, a letter, what the server saw, an attack
+demo: ## an organisation in a minute: two people, a letter, what the server saw, two attacks
 	@.ci/install
 	@tests/demo.sh
 
 test: ## everything that must hold: format, lints, dependencies, docs, tests, demo
-	@.ci/install
+	@.ci/install deny
 	@.ci/check
 
 lint: ## the quick half of make test: format, lints, dependencies, docs
-	@.ci/install
+	@.ci/install deny
 	@.ci/check lint
 
 bench: ## letters a second, a long log replayed: every test in a speed.rs, as released
@@ -24,10 +23,6 @@ bench: ## letters a second, a long log replayed: every test in a speed.rs, as re
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo test --release --locked -p valise-proto -p valise-server \
 	  --lib speed:: -- --ignored --nocapture --test-threads 1
 
-fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs cargo-fuzz and a nightly toolchain)
-	@for target in $(targets); do \
-	  printf '\n==== fuzz %s, $(TIME) s\n' $$target; \
-	  mkdir -p target/corpus/$$target; \
-	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target target/corpus/$$target \
-	    tests/fuzz/corpus/$$target -- -max_total_time=$(TIME) -max_len=65536 || exit 1; \
-	done
+fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs a nightly toolchain)
+	@.ci/install fuzz
+	@TIME=$(TIME) .ci/fuzz

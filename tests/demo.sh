@@ -14,24 +14,26 @@ printf 'Building (a debug build: the first one takes minutes) …\n'
 # One at a time, or cargo shares the client's SQLCipher with the server.
 cargo build --locked --quiet -p valise-server --bin valised
 cargo build --locked --quiet -p valise-client --bin valise --features soft-key
-PATH=$CARGO_TARGET_DIR/debug:$PATH
 
 began=$SECONDS
 here=$(mktemp -d)
 server=
 leave() {
   local code=$?
-  [[ -z $server ]] || kill "$server" 2>/dev/null || true
+  [[ -z $server ]] || { kill "$server" && wait "$server"; } 2>/dev/null || true
   ((code == 0)) || printf '\nThe demo failed with %d. What the server said:\n%s\n' \
     "$code" "$(tail -n 20 "$here/valised.log" 2>/dev/null)" >&2
   rm -rf "$here"
 }
 trap leave EXIT
+mkdir -m 700 "$here"/{bin,home,run}
+cp "$CARGO_TARGET_DIR"/debug/{valise,valised} "$here/bin"
+PATH=$here/bin:$PATH
 cd "$here"
-mkdir -m 700 run home
+# Nothing of a person's own settings, and a port that nobody uses.
+unset "${!VALISE@}"
 export HOME=$here/home XDG_RUNTIME_DIR=$here/run NO_COLOR=1 VALISE_NO_INPUT=1 TZ=UTC LC_ALL=C.UTF-8
 
-# Nothing of a person's settings, and a port that nobody uses.
 for port in $(shuf -i 20000-50000 -n 50); do
   (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 done
