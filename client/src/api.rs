@@ -21,10 +21,18 @@ use valise_proto::{
     request::{self, Parameters, SignedRequest},
 };
 
-use crate::{clock::Clock, mls::provider::DeviceSigner};
+use crate::{
+    clock::{Clock, pause},
+    mls::provider::DeviceSigner,
+};
 
 pub use push::Push;
 pub use tls::PinFailure;
+
+/// How often a server that is not available for a moment is asked again.
+const ATTEMPTS: u32 = 4;
+/// And after how long.
+const MOMENT: Duration = Duration::from_millis(400);
 
 /// A request that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +131,25 @@ impl Api {
         codec::decode(&answer).map_err(|_| ApiError::PeerMalformed)
     }
 
-    /// One request whose answer is bytes, or nothing.
+    /// One request whose answer is bytes, or nothing. A server that has just started or is busy for
+    /// a moment is asked again: every request may come twice.
     pub async fn raw(
+        &self,
+        caller: Caller<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        for _ in 0..ATTEMPTS {
+            match self.once(caller, method.clone(), path, body.clone()).await {
+                Err(error) if error.code() == Some(ErrorCode::Unavailable) => pause(MOMENT).await,
+                answer => return answer,
+            }
+        }
+        self.once(caller, method, path, body).await
+    }
+
+    async fn once(
         &self,
         caller: Caller<'_>,
         method: Method,

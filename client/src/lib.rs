@@ -1,6 +1,7 @@
 //! Everything a person touches: the command line, the agent, the encrypted store, MLS.
 
 pub mod account;
+pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod clock;

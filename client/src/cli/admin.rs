@@ -29,7 +29,7 @@ impl Desk<'_> {
                 Cell::Text((&request.name).into()),
                 Cell::Time(request.asked_at_ms),
                 Cell::Text(model(&request)),
-                Cell::Text((&Words::of(&request.fingerprint)).into()),
+                Cell::Text(Words::of(&request.fingerprint).into()),
             ]));
         }
         self.ui.table(&table)?;
@@ -67,7 +67,7 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "enrolled")
             .with("name", request.name.clone())
-            .with("words", &words)
+            .with("words", words)
             .with("key", request.key.id());
         self.ui.record(&record)?;
         Ok(Exit::Done)

@@ -14,7 +14,7 @@ use crate::{
     account::{Joined, default_device_label, join, resume},
     clock,
     safe::Safe,
-    session::{Error, Session},
+    session::Session,
     words::Words,
 };
 
@@ -38,7 +38,7 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "waiting")
             .with("name", session.account().clone())
-            .with("words", Safe::from(&Words::of(&fingerprint)));
+            .with("words", Safe::from(Words::of(&fingerprint)));
         self.ui.record(&record)?;
         self.ui.note(Safe::line(&format!(
             "read these six words to an admin, face to face or by voice. The admin runs: valise admin enrol {}",

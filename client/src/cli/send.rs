@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Largest text that is read from stdin, in bytes.
-const TEXT_MAX: u64 = 1 << 20;
+const TEXT_MAX: usize = 1 << 20;
 /// More people than this, and the person is asked first.
 const WIDE: usize = 20;
 

@@ -1,1 +1,0 @@
-//! The agent: holds the unlocked store key in memory for a while, as ssh-agent holds keys.
