@@ -5,10 +5,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now, in milliseconds since 1970-01-01 UTC.
     fn now_ms(&self) -> u64;
+
+    /// Milliseconds since some fixed moment. Nobody can set it, and it goes on while the machine
+    /// sleeps: for limits on how long something may last.
+    fn monotonic_ms(&self) -> u64;
 }
 
 /// The machine's own clock.
@@ -26,6 +32,14 @@ impl Clock for System {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        let since = clock_gettime(ClockId::Boottime);
+        let part = |value: i64| u64::try_from(value).unwrap_or_default();
+        part(since.tv_sec)
+            .saturating_mul(1000)
+            .saturating_add(part(since.tv_nsec) / 1_000_000)
     }
 }
 
@@ -60,6 +74,10 @@ impl Clock for Manual {
     fn now_ms(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.now_ms()
+    }
 }
 
 #[cfg(test)]
@@ -74,11 +92,23 @@ mod tests {
     }
 
     #[test]
+    fn the_monotonic_clock_counts_milliseconds_since_boot() {
+        let before = System.monotonic_ms();
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let after = System.monotonic_ms();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        let uptime = std::time::Duration::from_secs_f64(seconds).as_millis();
+        // The kernel rounds the text to hundredths of a second.
+        assert!(u128::from(before) <= uptime + 20, "{before} {uptime}");
+        assert!(u128::from(after) + 20 >= uptime, "{after} {uptime}");
+    }
+
+    #[test]
     fn a_manual_clock_moves_only_when_told() {
         let clock = Manual::new(1000);
         assert_eq!((clock.now_ms(), clock.now_ms()), (1000, 1000));
         clock.advance(500);
-        assert_eq!(clock.now_ms(), 1500);
+        assert_eq!((clock.now_ms(), clock.monotonic_ms()), (1500, 1500));
         clock.set(7);
         assert_eq!(clock.now_ms(), 7);
     }

@@ -38,6 +38,11 @@ impl Home {
         Ok(Self(path.to_owned()))
     }
 
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// The encrypted store.
     pub fn store(&self) -> PathBuf {
         self.0.join("store.db")

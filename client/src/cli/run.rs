@@ -20,7 +20,8 @@ use crate::{
 /// The whole program.
 pub fn main() -> ExitCode {
     // Nothing that this process holds is for core files or for other processes of the same user.
-    agent::harden();
+    // Where the system refuses that, the letters are still encrypted on disk.
+    drop(agent::harden());
     let mut arguments = std::env::args_os();
     if arguments.nth(1).as_deref() == Some(agent::SUBCOMMAND.as_ref()) {
         return agent_process(arguments.next());
