@@ -46,14 +46,15 @@ fail() {
 }
 
 # does WHO CODE COMMAND …: shows the command and its answer, which stays in $answer, and wants this
-# exit code.
+# exit code. It reads the file $from.
 does() {
   local who=$1 wanted=$2 code=0
   shift 2
-  printf '%s$ %s\n' "$who" "$(shown "$@")"
-  answer=$(VALISE_HOME=$here/$who VALISE_KEY=soft:$here/$who.key "$@" 2>&1) || code=$?
+  printf '%s$%s%s\n' "$who" "$(shown "$@")" "${from:+ < $from}"
+  answer=$(VALISE_HOME=$here/$who VALISE_KEY=soft:$here/$who.key "$@" 2>&1 \
+    <"${from:-/dev/null}") || code=$?
   [[ -z $answer ]] || sed 's/^/   /' <<<"$answer"
-  ((wanted == 0)) || printf '   [exit code %d]\n' "$code"
+  ((code == 0)) || printf '   [exit code %d]\n' "$code"
   ((code == wanted)) || fail "exit code $wanted, not $code"
 }
 
@@ -62,7 +63,7 @@ shown() {
   local word
   for word; do
     [[ $word =~ ^[A-Za-z0-9_./:@=,-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
-    printf '%s ' "$word"
+    printf ' %s' "$word"
   done
 }
 
@@ -115,10 +116,7 @@ say 'Alice writes to Bob, and Bob is offline. So the letter waits on the server.
 printf 'The bus leaves at 7, platform 3.\nThe word at the gate is %s.\n' "$secret" >note.txt
 printf 'alice$ cat note.txt\n'
 sed 's/^/   /' note.txt
-printf 'alice$ valise send bob -s "Bus, and %s" < note.txt\n' "$secret"
-answer=$(VALISE_HOME=$here/alice VALISE_KEY=soft:$here/alice.key \
-  valise send bob -s "Bus, and $secret" <note.txt 2>&1) || fail 'a sent letter'
-[[ -z $answer ]] || sed 's/^/   /' <<<"$answer"
+from=note.txt does alice 0 valise send bob -s "Bus, and $secret"
 
 say 'What the server has of it. Whoever steals the machine now has this, and no more:'
 sqlite3 -readonly data/valise.db \
