@@ -14,9 +14,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    Chain, ServeError, config::MisuseConfig, directory::OpenError, store::StoreError, tls::TlsError,
-};
+use crate::{Chain, ServeError, config::MisuseConfig, init::InitError, tls::TlsError};
 
 /// The Valise server: stores and forwards what it cannot read.
 #[derive(Debug, Parser)]
@@ -84,10 +82,6 @@ enum CommandError {
     #[error(transparent)]
     Config(#[from] MisuseConfig),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Log(#[from] OpenError),
-    #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -97,10 +91,8 @@ enum CommandError {
         #[source]
         source: io::Error,
     },
-    #[error("{0} is not empty: an organisation is founded once")]
-    MisuseNotEmpty(PathBuf),
-    #[error("{0} is not a genesis file")]
-    MisuseGenesis(PathBuf),
+    #[error(transparent)]
+    Init(#[from] InitError),
     #[error("{what}: {source}")]
     System {
         what: &'static str,

@@ -203,10 +203,7 @@ impl Writer {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "one answer a job and who is to be woken, read in one place"
-    )]
+    /// One answer a job, in their order, and whom to wake.
     async fn write(
         &self,
         jobs: &[Job],

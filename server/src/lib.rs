@@ -14,6 +14,7 @@ pub mod config;
 pub mod delivery;
 pub mod directory;
 mod http;
+pub mod init;
 pub mod key_package;
 pub mod limit;
 mod listen;

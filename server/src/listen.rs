@@ -89,7 +89,7 @@ impl Handler {
         let place = Arc::new(place);
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(address));
-            // A WebSocket outlives its connection's future: it keeps the place too.
+            // A WebSocket outlives its connection's future, and takes the place with it.
             request.extensions_mut().insert(Arc::clone(&place));
             self.router.clone().oneshot(request)
         });

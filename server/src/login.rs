@@ -5,7 +5,7 @@
 
 mod client_data;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -27,10 +27,11 @@ use webauthn_rs_core::{
     error::WebauthnError,
     proto::{
         AttestationCaList, AttestationCaListBuilder, AttestationConveyancePreference,
-        AttestationFormat, AttestationMetadata, AuthenticatorAssertionResponseRaw,
-        AuthenticatorAttestationResponseRaw, COSEAlgorithm, COSEEC2Key, COSEKey, COSEKeyType,
-        CredentialV5, ECDSACurve, ParsedAttestation, ParsedAttestationData, PublicKeyCredential,
-        RegisterPublicKeyCredential, RegisteredExtensions, UserVerificationPolicy,
+        AttestationFormat, AttestationMetadata, AuthenticationExtensionsClientOutputs,
+        AuthenticatorAssertionResponseRaw, AuthenticatorAttestationResponseRaw, COSEAlgorithm,
+        COSEEC2Key, COSEKey, COSEKeyType, CredentialV5, ECDSACurve, ParsedAttestation,
+        ParsedAttestationData, PublicKeyCredential, RegisterPublicKeyCredential,
+        RegisteredExtensions, RegistrationExtensionsClientOutputs, UserVerificationPolicy,
     },
 };
 
@@ -116,7 +117,7 @@ impl Ceremonies {
                 "valise",
                 &id,
                 vec![origin.clone()],
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 Some(false),
                 Some(false),
             ),
@@ -154,14 +155,14 @@ impl Ceremonies {
         let id = finish.credential_id.as_slice();
         let response = PublicKeyCredential {
             id: BASE64URL_NOPAD.encode(id),
-            raw_id: id.to_vec().into(),
+            raw_id: id.to_vec(),
             response: AuthenticatorAssertionResponseRaw {
-                authenticator_data: data.to_vec().into(),
-                client_data_json: client_data.to_vec().into(),
-                signature: finish.signature.as_slice().to_vec().into(),
+                authenticator_data: data.to_vec(),
+                client_data_json: client_data.to_vec(),
+                signature: finish.signature.as_slice().to_vec(),
                 user_handle: None,
             },
-            extensions: Default::default(),
+            extensions: AuthenticationExtensionsClientOutputs::default(),
             type_: "public-key".to_owned(),
         };
         let result = core
@@ -229,14 +230,14 @@ impl Ceremonies {
         let object = registration.attestation_object.as_slice();
         let response = RegisterPublicKeyCredential {
             id: BASE64URL_NOPAD.encode(credential.id.as_slice()),
-            raw_id: credential.id.as_slice().to_vec().into(),
+            raw_id: credential.id.as_slice().to_vec(),
             response: AuthenticatorAttestationResponseRaw {
-                attestation_object: object.to_vec().into(),
-                client_data_json: client_data.to_vec().into(),
+                attestation_object: object.to_vec(),
+                client_data_json: client_data.to_vec(),
                 transports: None,
             },
             type_: "public-key".to_owned(),
-            extensions: Default::default(),
+            extensions: RegistrationExtensionsClientOutputs::default(),
         };
         let authorities = (!authorities.is_empty()).then_some(authorities);
         let verified = party
@@ -369,15 +370,15 @@ fn library_key(public_key: &[u8; 65]) -> Option<COSEKey> {
         type_: COSEAlgorithm::ES256,
         key: COSEKeyType::EC_EC2(COSEEC2Key {
             curve: ECDSACurve::SECP256R1,
-            x: x.to_vec().into(),
-            y: y.to_vec().into(),
+            x: x.to_vec(),
+            y: y.to_vec(),
         }),
     })
 }
 
 fn library_credential(credential: &Credential) -> Option<CredentialV5> {
     Some(CredentialV5 {
-        cred_id: credential.id.as_slice().to_vec().into(),
+        cred_id: credential.id.as_slice().to_vec(),
         cred: library_key(&credential.public_key)?,
         // The database compares counters, in the transaction that makes the session.
         counter: 0,
@@ -403,7 +404,7 @@ fn authority_list(
         for model in &authority.models {
             let certificate = authority.certificate.as_slice();
             let model = Uuid::from_bytes(*model);
-            list.insert_device_der(certificate, model, String::new(), Default::default())
+            list.insert_device_der(certificate, model, String::new(), BTreeMap::new())
                 .map_err(|_| PeerRegistration::Authority)?;
         }
     }

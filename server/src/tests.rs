@@ -1,1 +1,13 @@
-//! Tests of the whole server.
+//! The whole server over real TLS, driven as strangers, staff and thieves drive it.
+
+mod delivery;
+mod directory;
+mod enrolment;
+mod key_package;
+mod life;
+mod login;
+mod push;
+mod request;
+mod routes;
+mod speed;
+mod support;

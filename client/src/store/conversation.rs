@@ -92,7 +92,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
 impl Reader<'_> {
     /// The conversation with this group.
     pub fn conversation(&self, group: GroupId) -> Result<Option<ConversationRow>, StoreError> {
-        let sql = format!("select {COLUMNS} from conversation where group_id = $1");
+        let sql = format!("select {COLUMNS} from conversation where group_id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement
             .query_row([group.as_ref()], read_row)
@@ -107,7 +107,7 @@ impl Reader<'_> {
         accounts: &[Name],
     ) -> Result<Option<ConversationRow>, StoreError> {
         let sql = format!(
-            "select {COLUMNS} from conversation where accounts = $1 and state <> 'closed'
+            "select {COLUMNS} from conversation where accounts = ?1 and state <> 'closed'
              order by group_id limit 1"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -127,7 +127,7 @@ impl Reader<'_> {
 
     /// What `device` has sent in `group`; `None` before its first letter.
     pub fn sender(&self, group: GroupId, device: DeviceId) -> Result<Option<Sender>, StoreError> {
-        let sql = "select sequence, hash from sender where group_id = $1 and device = $2";
+        let sql = "select sequence, hash from sender where group_id = ?1 and device = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let row: Option<(i64, Vec<u8>)> = statement
             .query_row((group.as_ref(), device.as_ref()), |row| {
@@ -155,7 +155,7 @@ impl Work<'_> {
         cursor: u64,
     ) -> Result<(), StoreError> {
         let sql = "insert into conversation (group_id, record, accounts, state, cursor, sent_hash)
-                   values ($1, $2, $3, $4, $5, zeroblob(32))
+                   values (?1, ?2, ?3, ?4, ?5, zeroblob(32))
                    on conflict (group_id) do update
                    set state = excluded.state, cursor = excluded.cursor";
         self.transaction.prepare_cached(sql)?.execute((
@@ -174,7 +174,7 @@ impl Work<'_> {
         group: GroupId,
         state: ConversationState,
     ) -> Result<(), StoreError> {
-        let sql = "update conversation set state = $2 where group_id = $1";
+        let sql = "update conversation set state = ?2 where group_id = ?1";
         self.transaction
             .prepare_cached(sql)?
             .execute((group.as_ref(), state.name()))?;
@@ -183,7 +183,7 @@ impl Work<'_> {
 
     /// Moves the cursor forward; never back.
     pub fn advance_cursor(&self, group: GroupId, sequence: u64) -> Result<(), StoreError> {
-        let sql = "update conversation set cursor = max(cursor, $2) where group_id = $1";
+        let sql = "update conversation set cursor = max(cursor, ?2) where group_id = ?1";
         self.transaction
             .prepare_cached(sql)?
             .execute((group.as_ref(), signed(sequence)?))?;
@@ -192,7 +192,7 @@ impl Work<'_> {
 
     /// Counts one accepted letter of this device.
     pub fn count_sent(&self, group: GroupId, hash: Hash) -> Result<(), StoreError> {
-        let sql = "update conversation set sent = sent + 1, sent_hash = $2 where group_id = $1";
+        let sql = "update conversation set sent = sent + 1, sent_hash = ?2 where group_id = ?1";
         self.transaction
             .prepare_cached(sql)?
             .execute((group.as_ref(), hash.as_ref()))?;
@@ -206,7 +206,7 @@ impl Work<'_> {
         device: DeviceId,
         sender: Sender,
     ) -> Result<(), StoreError> {
-        let sql = "insert into sender (group_id, device, sequence, hash) values ($1, $2, $3, $4)
+        let sql = "insert into sender (group_id, device, sequence, hash) values (?1, ?2, ?3, ?4)
                    on conflict (group_id, device) do update
                    set sequence = excluded.sequence, hash = excluded.hash";
         self.transaction.prepare_cached(sql)?.execute((

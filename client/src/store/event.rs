@@ -52,7 +52,7 @@ impl Work<'_> {
         alarm: bool,
         detail: &str,
     ) -> Result<(), StoreError> {
-        let sql = "insert into event (at_ms, kind, alarm, detail) values ($1, $2, $3, $4)";
+        let sql = "insert into event (at_ms, kind, alarm, detail) values (?1, ?2, ?3, ?4)";
         self.transaction
             .execute(sql, (signed(at_ms)?, kind, alarm, detail))?;
         Ok(())

@@ -149,7 +149,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
 impl Reader<'_> {
     /// The letter with this number.
     pub fn letter(&self, number: u64) -> Result<Option<LetterRow>, StoreError> {
-        let sql = format!("select {COLUMNS} from letter where number = $1");
+        let sql = format!("select {COLUMNS} from letter where number = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement
             .query_row([signed(number)?], read_row)
@@ -159,7 +159,7 @@ impl Reader<'_> {
 
     /// The letter with this id.
     pub fn letter_by_id(&self, id: LetterId) -> Result<Option<LetterRow>, StoreError> {
-        let sql = format!("select {COLUMNS} from letter where letter_id = $1");
+        let sql = format!("select {COLUMNS} from letter where letter_id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement
             .query_row([id.as_ref()], read_row)
@@ -227,7 +227,7 @@ impl Work<'_> {
         let letter = new.letter;
         let sql = "insert into letter (letter_id, group_id, thread_id, in_reply_to, sender, device,
                      date_ms, here_ms, subject, recipients, copies, body, format, outgoing, unread, remark)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
                    on conflict (letter_id) do nothing";
         let (to, cc) = (names_text(&letter.to), names_text(&letter.cc));
         let added = self
@@ -258,7 +258,7 @@ impl Work<'_> {
         let people = format!("{} {to} {cc}", new.sender);
         self.transaction
             .prepare_cached(
-                "insert into letter_text (rowid, subject, body, people) values ($1, $2, $3, $4)",
+                "insert into letter_text (rowid, subject, body, people) values (?1, ?2, ?3, ?4)",
             )?
             .execute((
                 number,
@@ -285,7 +285,7 @@ impl Work<'_> {
 
     /// Marks a letter as read.
     pub fn mark_read(&self, number: u64) -> Result<(), StoreError> {
-        let sql = "update letter set unread = 0 where number = $1";
+        let sql = "update letter set unread = 0 where number = ?1";
         self.transaction.execute(sql, [signed(number)?])?;
         Ok(())
     }

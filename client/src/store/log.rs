@@ -24,7 +24,7 @@ impl Reader<'_> {
 impl Work<'_> {
     /// Adds an entry. Never replaces one.
     pub fn add_log_entry(&self, position: u64, entry: &[u8]) -> Result<(), StoreError> {
-        let sql = "insert into log_entry (position, entry) values ($1, $2)";
+        let sql = "insert into log_entry (position, entry) values (?1, ?2)";
         self.transaction
             .prepare_cached(sql)?
             .execute((signed(position)?, entry))?;

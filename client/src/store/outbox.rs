@@ -81,7 +81,7 @@ impl Reader<'_> {
     /// One letter on its way.
     pub fn outbox_row(&self, number: u64) -> Result<Option<OutboxRow>, StoreError> {
         let sql = "select number, submission, group_id, epoch, hash, message from outbox
-                   where number = $1";
+                   where number = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement
             .query_row([signed(number)?], read_row)
@@ -122,7 +122,7 @@ impl Reader<'_> {
 impl Work<'_> {
     /// Puts a letter in the outbox.
     pub fn add_to_outbox(&self, number: u64, submission: SubmissionId) -> Result<(), StoreError> {
-        let sql = "insert into outbox (number, submission) values ($1, $2)";
+        let sql = "insert into outbox (number, submission) values (?1, ?2)";
         self.transaction
             .execute(sql, (signed(number)?, submission.as_ref()))?;
         Ok(())
@@ -130,8 +130,8 @@ impl Work<'_> {
 
     /// Keeps a letter's ciphertext beside the ratchet state that made it.
     pub fn set_encrypted(&self, number: u64, encrypted: &Encrypted) -> Result<(), StoreError> {
-        let sql = "update outbox set group_id = $2, epoch = $3, hash = $4, message = $5
-                   where number = $1";
+        let sql = "update outbox set group_id = ?2, epoch = ?3, hash = ?4, message = ?5
+                   where number = ?1";
         self.transaction.prepare_cached(sql)?.execute((
             signed(number)?,
             encrypted.group.as_ref(),
@@ -139,7 +139,7 @@ impl Work<'_> {
             encrypted.hash.as_ref(),
             &encrypted.message,
         ))?;
-        let sql = "update letter set group_id = $2 where number = $1";
+        let sql = "update letter set group_id = ?2 where number = ?1";
         self.transaction
             .prepare_cached(sql)?
             .execute((signed(number)?, encrypted.group.as_ref()))?;
@@ -149,7 +149,7 @@ impl Work<'_> {
     /// Throws a ciphertext away that came too late for its epoch. The letter stays.
     pub fn drop_encrypted(&self, number: u64) -> Result<(), StoreError> {
         let sql = "update outbox set group_id = null, epoch = null, hash = null, message = null
-                   where number = $1";
+                   where number = ?1";
         self.transaction.execute(sql, [signed(number)?])?;
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Work<'_> {
     /// The letter has arrived at the server.
     pub fn remove_from_outbox(&self, number: u64) -> Result<(), StoreError> {
         self.transaction
-            .prepare_cached("delete from outbox where number = $1")?
+            .prepare_cached("delete from outbox where number = ?1")?
             .execute([signed(number)?])?;
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Work<'_> {
     /// Keeps a commit beside the MLS state that made it.
     pub fn put_proposed_commit(&self, commit: &ProposedCommit) -> Result<(), StoreError> {
         let sql = "insert into proposed_commit (group_id, submission, epoch, body)
-                   values ($1, $2, $3, $4)";
+                   values (?1, ?2, ?3, ?4)";
         self.transaction.execute(
             sql,
             (
@@ -181,7 +181,7 @@ impl Work<'_> {
     /// The commit has won or lost.
     pub fn remove_proposed_commit(&self, group: GroupId) -> Result<(), StoreError> {
         self.transaction.execute(
-            "delete from proposed_commit where group_id = $1",
+            "delete from proposed_commit where group_id = ?1",
             [group.as_ref()],
         )?;
         Ok(())

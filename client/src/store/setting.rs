@@ -49,7 +49,7 @@ impl Setting {
 impl Reader<'_> {
     /// The value, if it is set.
     pub fn setting(&self, setting: Setting) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "select value from setting where name = $1";
+        let sql = "select value from setting where name = ?1";
         Ok(self
             .connection
             .query_row(sql, [setting.name()], |row| row.get(0))
@@ -60,7 +60,7 @@ impl Reader<'_> {
 impl Work<'_> {
     /// Sets the value.
     pub fn set(&self, setting: Setting, value: &[u8]) -> Result<(), StoreError> {
-        let sql = "insert into setting (name, value) values ($1, $2)
+        let sql = "insert into setting (name, value) values (?1, ?2)
                    on conflict (name) do update set value = excluded.value";
         self.transaction
             .prepare_cached(sql)?
@@ -71,7 +71,7 @@ impl Work<'_> {
     /// Forgets the value.
     pub fn unset(&self, setting: Setting) -> Result<(), StoreError> {
         self.transaction
-            .execute("delete from setting where name = $1", [setting.name()])?;
+            .execute("delete from setting where name = ?1", [setting.name()])?;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{
@@ -31,6 +32,7 @@ use super::{
     error::Error,
 };
 use crate::{
+    limit::Place,
     service::{Service, stopped},
     session::Sessions,
     store::SessionRow,
@@ -43,6 +45,7 @@ const SEND: Duration = Duration::from_secs(30);
 
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
+    Extension(place): Extension<Arc<Place>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     Call {
         caller: CertifiedCaller(session),
@@ -66,7 +69,7 @@ pub(super) async fn open(
             told_size: None,
         };
         stream.run(from).await;
-        drop(task);
+        drop((task, place));
     }))
 }
 

@@ -110,14 +110,14 @@ mod tests {
         );
         assert!(accepted(&good));
         assert!(accepted(&good.replace(r#","crossOrigin":false"#, "")));
-        assert!(accepted(&good.replace("}", r#","other_keys":{"a":[1]}}"#)));
+        assert!(accepted(&good.replace('}', r#","other_keys":{"a":[1]}}"#)));
         for bad in [
             good.replace("webauthn.get", "webauthn.create"),
             good.replace("false", "true"),
             good.replace("false", r#""false""#),
-            good.replace("}", r#","topOrigin":"https://mail.example"}"#),
-            good.replace("}", r#","origin":"https://mail.example"}"#),
-            good.replace("}", r#","x":1,"x":1}"#),
+            good.replace('}', r#","topOrigin":"https://mail.example"}"#),
+            good.replace('}', r#","origin":"https://mail.example"}"#),
+            good.replace('}', r#","x":1,"x":1}"#),
             good.replace(ORIGIN, "https://mail.example/"),
             good.replace(ORIGIN, "https:\\/\\/mail.example"),
             good.replace(ORIGIN, "https://mail.example:443"),
