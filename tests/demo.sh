@@ -32,7 +32,8 @@ PATH=$here/bin:$PATH
 cd "$here"
 # Nothing of a person's own settings, and a port that nobody uses.
 unset "${!VALISE@}"
-export HOME=$here/home XDG_RUNTIME_DIR=$here/run NO_COLOR=1 VALISE_NO_INPUT=1 TZ=UTC LC_ALL=C.UTF-8
+export HOME=$here/home XDG_RUNTIME_DIR=$here/run TZ=UTC LC_ALL=C.UTF-8
+export VALISE_FORMAT=human NO_COLOR=1
 
 for port in $(shuf -i 20000-50000 -n 50); do
   (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
@@ -69,13 +70,13 @@ shown() {
 
 has() { grep -qF -- "$1" <<<"$answer" || fail "an answer with “$1”"; }
 
-# Starts the server of data folder $1, and waits until it serves.
+# serve WHO DATA: starts the server of a data folder, and waits until it serves.
 serve() {
-  printf 'server$ valised serve --data %s &\n' "$1"
-  valised serve --data "$1" >>valised.log 2>&1 &
+  printf '%s$ valised serve --data %s &\n' "$1" "$2"
+  valised serve --data "$2" >>valised.log 2>&1 &
   server=$!
   for _ in $(seq 100); do
-    if valised healthcheck --data "$1" >/dev/null 2>&1; then return; fi
+    if valised healthcheck --data "$2" >/dev/null 2>&1; then return; fi
     kill -0 "$server" 2>/dev/null || fail 'a running server'
     read -rt 0.1 <> <(:) || true
   done
@@ -99,7 +100,7 @@ does alice 0 valise found --org Campagne --url "https://localhost:$port" --as al
 say 'The server gets that file, and makes the organisation card. It has no admin password: there is none.'
 does server 0 valised init --data data --genesis genesis.valise --listen "127.0.0.1:$port" --card card.valise
 note "$(head -c 400 card.valise)"
-serve data
+serve server data
 
 say 'Alice joins with the card.'
 does alice 0 valise join card.valise
@@ -118,7 +119,7 @@ printf 'alice$ cat note.txt\n'
 sed 's/^/   /' note.txt
 from=note.txt does alice 0 valise send bob -s "Bus, and $secret"
 
-say 'What the server has of it. Whoever steals the machine now has this, and no more:'
+say 'What the server has of it. Whoever steals the machine now has this, and no more.'
 sqlite3 -readonly data/valise.db \
   "select '   a message of ' || size_bytes || ' bytes: ' || lower(hex(substr(body, 1, 28))) || ' …'
    from message order by message_id"
@@ -128,7 +129,7 @@ note 'It knows who there is and who gets a letter, and not a word of it.'
 (($(hits "$secret") == 0)) || fail 'no letter in the clear on the server'
 (($(hits bob) > 0)) || fail 'a search that can find something'
 
-say 'What Bob reads:'
+say 'What Bob reads.'
 does bob 0 valise sync
 does bob 0 valise list
 does bob 0 valise read 1
@@ -143,25 +144,28 @@ has 'I will be there.'
 does alice 0 valise who @last
 has bob
 
-say 'Bob has his letter, so the server has none left. There is no archive to steal.'
+say 'Both have read everything, so the server has no letter left. There is no archive to steal.'
+does bob 0 valise sync
 left=$(sqlite3 -readonly data/valise.db 'select count(*) from message')
 printf '   letters on the server: %d\n' "$left"
+((left == 0)) || fail 'no letter on the server'
 
-say 'Attack 1: a thief has the card, the network and a key of his own, and says that he is Bob.'
-does thief 11 valise join card.valise --as bob
+say 'Attack 1: Eve has the card, the network and a security key of her own. She says that she is Bob.'
+does eve 11 valise join card.valise --as bob
 [[ $answer != "$bobs_words" ]] || fail 'other words than the real Bob had'
-note 'Other words than the real Bob read out. They give nothing, and no admin can enrol a name twice:'
-does thief 4 valise list
-does alice 9 valise admin enrol bob --yes
+note 'Other words than the real Bob read out. They give nothing, and a careless admin gives no more:'
+does eve 1 valise sync
+does alice 1 valise admin enrol bob --yes
+has 'the name bob was used before'
 
-say 'Attack 2: a thief takes over the network and puts a server of his own in the place of the real one.'
+say 'Attack 2: Mallory owns the network, and puts a server of his own in the place of the real one.'
 stop
-does thief2 0 valise found --org Campagne --url "https://localhost:$port" --as alice --out false.genesis
-does thief2 0 valised init --data false --genesis false.genesis --listen "127.0.0.1:$port" --card false.card
-serve false
+does mallory 0 valise found --org Campagne --url "https://localhost:$port" --as alice --out false.genesis
+does mallory 0 valised init --data false --genesis false.genesis --listen "127.0.0.1:$port" --card false.card
+serve mallory false
 does bob 6 valise sync
 does bob 6 valise join false.card
 stop
-note 'Bob was asked for no touch, and nothing was sent.'
+note 'Bob was not asked to log in, and nothing was sent. The touch opened his own letters.'
 
 printf '\nDone in %d s, after the build.\n' $((SECONDS - began))
