@@ -1,0 +1,1 @@
+//! Attacks, by the ids of the catalogue. The test is the attacker.

@@ -1,0 +1,3 @@
+//! Days in the life of an office.
+
+mod letter;

@@ -1,0 +1,122 @@
+//! An organisation: a real server in this process, behind real TLS.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+};
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use valise_client::account::{Founding, found};
+use valise_proto::card::Card;
+use valise_server::config::Config;
+
+use super::{Person, Time};
+
+/// The server, and the folder in which everybody lives.
+pub struct Office {
+    pub folder: TempDir,
+    pub card: Card,
+    pub time: Time,
+    port: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Office {
+    /// Founds an organisation with alice as its first admin, and starts its server.
+    pub async fn open() -> (Self, Person) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let time = Time::now();
+        let port = free_port();
+        let url = format!("https://localhost:{port}").parse().expect("an address");
+        let mut alice = Person::new(folder.path(), "alice", time.clone());
+        let founding =
+            Founding { organisation: "Campagne", url: &url, admin: &alice.name.clone() };
+        let genesis = folder.path().join("genesis.valise");
+        let home = alice.home();
+        alice
+            .with_keyring(|keyring, clock| found(&home, &founding, &genesis, keyring, clock))
+            .expect("founding");
+        let genesis = std::fs::read(genesis).expect("the genesis file");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let data = folder.path().join("server");
+        let card = valise_server::init::init(&data, &genesis, address).await.expect("init");
+        let mut office = Self { folder, card, time, port, running: None };
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice)
+    }
+
+    /// Starts the server on its port, and returns when it accepts connections.
+    pub async fn start(&mut self) {
+        let config = Config::load(&self.data()).expect("configuration");
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port");
+        listener.set_nonblocking(true).expect("the listener");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, is_ready) = oneshot::channel();
+        let time = self.time.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
+                let server =
+                    valise_server::Server::open(config, Arc::new(time)).await.expect("the server");
+                ready.send(()).expect("somebody waits");
+                let shutdown = async {
+                    let _ = stopped.await;
+                };
+                server.run(listener, shutdown).await.expect("the server ends well");
+            });
+        });
+        is_ready.await.expect("the server starts");
+        // Signatures of the second in which a server starts are refused.
+        self.time.pass(1_000);
+        self.running = Some(Running { stop, thread });
+    }
+
+    /// Stops the server in good order.
+    pub fn stop(&mut self) {
+        if let Some(Running { stop, thread }) = self.running.take() {
+            let _ = stop.send(());
+            thread.join().expect("the server ends well");
+        }
+    }
+
+    /// Somebody new, enrolled by `admin`.
+    pub async fn hire(&self, admin: &mut Person, name: &str) -> Person {
+        let mut person = Person::new(self.folder.path(), name, self.time.clone());
+        person.ask(self).await;
+        admin.enrol(&person.name).await;
+        person.join(self).await;
+        person
+    }
+
+    /// The server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("its address").port()
+}
