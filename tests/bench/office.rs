@@ -50,13 +50,13 @@ pub async fn measure(best: &Baseline) {
         writer.sync().await;
     }
     server.stop();
-    let streams = encrypt(&mut writers, &conversations).await;
+    let streams = encrypt(&mut writers, &conversations);
     let (server, _) = Server::start(&office.data());
     passing = Passing::of(&office.time);
-    let letters: usize = streams.iter().map(|stream| stream.len()).sum();
+    let letters: usize = streams.iter().map(load::Stream::len).sum();
     accept(best, &office, &server, streams).await;
     receive(&mut bob, letters).await;
-    commands(best, &office, &mut bob).await;
+    commands(best, &office, &mut bob);
     note(
         "server: resident memory after the load",
         server.resident_mb(),
@@ -118,7 +118,7 @@ fn conversations() -> Vec<Vec<Vec<String>>> {
     all.collect()
 }
 
-async fn encrypt(writers: &mut Vec<Person>, people: &[Vec<Vec<String>>]) -> Vec<load::Stream> {
+fn encrypt(writers: &mut Vec<Person>, people: &[Vec<Vec<String>>]) -> Vec<load::Stream> {
     let start = now();
     let runtime = tokio::runtime::Handle::current();
     let threads: Vec<_> = writers
@@ -193,7 +193,7 @@ async fn receive(bob: &mut Person, letters: usize) {
     note("  letters in the store now", count(kept), "", None);
 }
 
-async fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
+fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
     bob.close();
     let cli = Cli::new(office.folder.path(), "bob");
     run(&cli, &["unlock"]);
@@ -216,19 +216,9 @@ async fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
         "ms",
         None,
     );
-    let send = || {
-        run(
-            &cli,
-            &[
-                "send",
-                "alice",
-                "-s",
-                "Point presse",
-                "-m",
-                "The bus leaves at 7.",
-            ],
-        )
-    };
+    let arguments = "send alice -s Point -m Bus";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let send = || run(&cli, &arguments);
     send();
     let samples: Vec<f64> = (0..RUNS).map(|_| timed(send).1).collect();
     let p50 = percentile(&samples, 50);
