@@ -1,3 +1,10 @@
 //! Days in the life of an office.
 
+mod first_day;
 mod letter;
+mod offline;
+mod race;
+mod refusals;
+mod reply_all;
+mod two_devices;
+mod words;

@@ -3,8 +3,13 @@
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod server;
+pub mod terminal;
 pub mod time;
 
 pub use office::Office;
 pub use person::Person;
+pub use program::{Cli, Said};
+pub use server::Server;
+pub use terminal::Terminal;
 pub use time::Time;

@@ -15,7 +15,7 @@ use valise_client::{
     store::{Filter, LetterRow},
     sync::Report,
 };
-use valise_proto::id::Name;
+use valise_proto::id::{DeviceId, Name};
 use zeroize::Zeroizing;
 
 use super::{Office, Time};
@@ -26,17 +26,21 @@ pub struct Person {
     pub folder: PathBuf,
     pub key: PathBuf,
     pub time: Time,
+    pin: Option<&'static str>,
     session: Option<Session>,
 }
 
-/// Touches at once, knows no PIN.
-struct Willing;
+/// Touches at once, and types the PIN once.
+struct Willing(Option<&'static str>);
 
 impl Prompt for Willing {
     fn touch(&mut self, _purpose: &str) {}
 
-    fn pin(&mut self, _tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
-        Err(KeyError::Cancelled)
+    fn pin(&mut self, tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
+        match (self.0, tries_left) {
+            (Some(pin), None) => Ok(pin.to_owned().into()),
+            _ => Err(KeyError::Cancelled),
+        }
     }
 
     fn insert(&mut self) {}
@@ -49,8 +53,16 @@ impl Person {
             folder: office.join(name),
             key: office.join(format!("{name}.key")),
             time,
+            pin: None,
             session: None,
         }
+    }
+
+    /// Gives the person a new key that asks for this PIN.
+    pub fn with_pin(mut self, pin: &'static str) -> Self {
+        valise_client::key::soft::create(&self.key, Some(pin)).expect("a key");
+        self.pin = Some(pin);
+        self
     }
 
     /// The same person, with the same key, at another computer.
@@ -58,7 +70,7 @@ impl Person {
         let mut folder = self.folder.clone();
         folder.set_extension("other");
         let (name, key, time) = (self.name.clone(), self.key.clone(), self.time.clone());
-        Self { name, folder, key, time, session: None }
+        Self { name, folder, key, time, pin: self.pin, session: None }
     }
 
     pub fn home(&self) -> Home {
@@ -71,14 +83,14 @@ impl Person {
     ) -> T {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        run(&mut Keyring { source, prompt: &mut Willing }, &clock)
+        run(&mut Keyring { source, prompt: &mut Willing(self.pin) }, &clock)
     }
 
     /// Joins, or goes on joining.
     pub async fn try_join(&mut self, office: &Office) -> Result<Joined, Error> {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        let mut keyring = Keyring { source, prompt: &mut Willing };
+        let mut keyring = Keyring { source, prompt: &mut Willing(self.pin) };
         self.session = None;
         join(&self.home(), &office.card, Some(&self.name), "laptop", &mut keyring, &clock).await
     }
@@ -101,19 +113,49 @@ impl Person {
 
     /// Enrols whoever asks for `name`.
     pub async fn enrol(&mut self, name: &Name) {
-        let (mut session, mut keyring) = self.at_work().await;
-        session.read_log().await.expect("the log");
-        let requests = enrolment_requests(&session).await.expect("the requests");
-        let request = requests.iter().find(|request| request.name == *name).expect("a request");
-        session.enrol(request, &mut keyring.keyring()).await.expect("enrolling");
-        self.session = Some(session);
+        let enrolling = self.online(async |session, keyring| {
+            session.read_log().await?;
+            let requests = enrolment_requests(session).await?;
+            let request = requests.iter().find(|request| request.name == *name);
+            session.enrol(request.expect("a request"), keyring).await
+        });
+        enrolling.await.expect("enrolling");
+    }
+
+    /// Runs something that needs the server, with the key at hand.
+    pub async fn online<T>(
+        &mut self,
+        run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let source = Source::Soft(self.key.clone());
+        let mut keyring = Keyring { source, prompt: &mut Willing(self.pin) };
+        self.session.as_mut().expect("an open account").online(&mut keyring, run).await
+    }
+
+    /// Revokes a device of `name`.
+    pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
+        let revoking =
+            self.online(async |session, keyring| session.revoke(name, device, keyring).await);
+        revoking.await.expect("revoking");
+    }
+
+    /// Who can read letter `number`: names and devices.
+    pub fn readers(&mut self, number: u64) -> Vec<(String, DeviceId)> {
+        let readers = self.session().readers(number).expect("readers");
+        readers.into_iter().map(|reader| (reader.account.to_string(), reader.device)).collect()
+    }
+
+    /// How often this person's key has signed or opened something.
+    pub fn touches(&self) -> usize {
+        let commands = valise_client::key::soft::commands(&self.key).expect("the key");
+        commands.iter().filter(|command| *command == "getAssertion").count()
     }
 
     /// Takes the open session out, logged in, with the key at hand. Put it back into `session`
     /// with [`Person::back`].
     pub async fn at_work(&mut self) -> (Session, KeyAtHand) {
         let mut session = self.session.take().expect("an open account");
-        let mut key = KeyAtHand { key: self.key.clone(), prompt: Willing };
+        let mut key = KeyAtHand { key: self.key.clone(), prompt: Willing(self.pin) };
         session.log_in_if_needed(&mut key.keyring()).await.expect("logging in");
         (session, key)
     }
@@ -159,17 +201,11 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let (mut session, _) = self.at_work().await;
         let names: Vec<_> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        let result = async {
-            session.look_up(&names).await?;
-            let number = session.write(draft)?;
-            session.send(number).await?;
-            Ok(number)
-        }
-        .await;
-        self.session = Some(session);
-        result
+        self.online(async |session, _| session.look_up(&names).await).await?;
+        let number = self.session().write(draft)?;
+        self.online(async |session, _| session.send(number).await).await?;
+        Ok(number)
     }
 
     pub async fn send(&mut self, to: &[&str], subject: &str, body: &str) -> u64 {
@@ -184,10 +220,7 @@ impl Person {
     }
 
     pub async fn try_sync(&mut self) -> Result<Report, Error> {
-        let (mut session, _) = self.at_work().await;
-        let report = session.sync().await;
-        self.session = Some(session);
-        report
+        self.online(async |session, _| session.sync().await).await
     }
 
     pub async fn sync(&mut self) -> Report {
