@@ -70,7 +70,14 @@ impl Person {
         let mut folder = self.folder.clone();
         folder.set_extension("other");
         let (name, key, time) = (self.name.clone(), self.key.clone(), self.time.clone());
-        Self { name, folder, key, time, pin: self.pin, session: None }
+        Self {
+            name,
+            folder,
+            key,
+            time,
+            pin: self.pin,
+            session: None,
+        }
     }
 
     pub fn home(&self) -> Home {
@@ -83,16 +90,33 @@ impl Person {
     ) -> T {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        run(&mut Keyring { source, prompt: &mut Willing(self.pin) }, &clock)
+        run(
+            &mut Keyring {
+                source,
+                prompt: &mut Willing(self.pin),
+            },
+            &clock,
+        )
     }
 
     /// Joins, or goes on joining.
     pub async fn try_join(&mut self, office: &Office) -> Result<Joined, Error> {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        let mut keyring = Keyring { source, prompt: &mut Willing(self.pin) };
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut Willing(self.pin),
+        };
         self.session = None;
-        join(&self.home(), &office.card, Some(&self.name), "laptop", &mut keyring, &clock).await
+        join(
+            &self.home(),
+            &office.card,
+            Some(&self.name),
+            "laptop",
+            &mut keyring,
+            &clock,
+        )
+        .await
     }
 
     /// Asks to be enrolled.
@@ -128,8 +152,15 @@ impl Person {
         run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let source = Source::Soft(self.key.clone());
-        let mut keyring = Keyring { source, prompt: &mut Willing(self.pin) };
-        self.session.as_mut().expect("an open account").online(&mut keyring, run).await
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut Willing(self.pin),
+        };
+        self.session
+            .as_mut()
+            .expect("an open account")
+            .online(&mut keyring, run)
+            .await
     }
 
     /// Revokes a device of `name`.
@@ -142,21 +173,33 @@ impl Person {
     /// Who can read letter `number`: names and devices.
     pub fn readers(&mut self, number: u64) -> Vec<(String, DeviceId)> {
         let readers = self.session().readers(number).expect("readers");
-        readers.into_iter().map(|reader| (reader.account.to_string(), reader.device)).collect()
+        readers
+            .into_iter()
+            .map(|reader| (reader.account.to_string(), reader.device))
+            .collect()
     }
 
     /// How often this person's key has signed or opened something.
     pub fn touches(&self) -> usize {
         let commands = valise_client::key::soft::commands(&self.key).expect("the key");
-        commands.iter().filter(|command| *command == "getAssertion").count()
+        commands
+            .iter()
+            .filter(|command| *command == "getAssertion")
+            .count()
     }
 
     /// Takes the open session out, logged in, with the key at hand. Put it back into `session`
     /// with [`Person::back`].
     pub async fn at_work(&mut self) -> (Session, KeyAtHand) {
         let mut session = self.session.take().expect("an open account");
-        let mut key = KeyAtHand { key: self.key.clone(), prompt: Willing(self.pin) };
-        session.log_in_if_needed(&mut key.keyring()).await.expect("logging in");
+        let mut key = KeyAtHand {
+            key: self.key.clone(),
+            prompt: Willing(self.pin),
+        };
+        session
+            .log_in_if_needed(&mut key.keyring())
+            .await
+            .expect("logging in");
         (session, key)
     }
 
@@ -185,12 +228,7 @@ impl Person {
     }
 
     /// Writes a letter to `to` and sends it.
-    pub async fn try_send(
-        &mut self,
-        to: &[&str],
-        subject: &str,
-        body: &str,
-    ) -> Result<u64, Error> {
+    pub async fn try_send(&mut self, to: &[&str], subject: &str, body: &str) -> Result<u64, Error> {
         let draft = Draft {
             to: to.iter().map(ToString::to_string).collect(),
             subject: subject.to_owned(),
@@ -202,9 +240,11 @@ impl Person {
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
         let names: Vec<_> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        self.online(async |session, _| session.look_up(&names).await).await?;
+        self.online(async |session, _| session.look_up(&names).await)
+            .await?;
         let number = self.session().write(draft)?;
-        self.online(async |session, _| session.send(number).await).await?;
+        self.online(async |session, _| session.send(number).await)
+            .await?;
         Ok(number)
     }
 
@@ -229,16 +269,28 @@ impl Person {
 
     /// Every letter here, oldest first.
     pub fn letters(&mut self) -> Vec<LetterRow> {
-        self.session().store().read().letters(&Filter::default()).expect("letters")
+        self.session()
+            .store()
+            .read()
+            .letters(&Filter::default())
+            .expect("letters")
     }
 
     pub fn letter(&mut self, number: u64) -> LetterRow {
-        self.session().store().read().letter(number).expect("the store").expect("the letter")
+        self.session()
+            .store()
+            .read()
+            .letter(number)
+            .expect("the store")
+            .expect("the letter")
     }
 
     /// Bodies of every letter here, oldest first.
     pub fn bodies(&mut self) -> Vec<String> {
-        self.letters().into_iter().map(|letter| letter.body).collect()
+        self.letters()
+            .into_iter()
+            .map(|letter| letter.body)
+            .collect()
     }
 
     /// Kinds of every event here.
@@ -256,6 +308,9 @@ pub struct KeyAtHand {
 
 impl KeyAtHand {
     pub fn keyring(&mut self) -> Keyring<'_> {
-        Keyring { source: Source::Soft(self.key.clone()), prompt: &mut self.prompt }
+        Keyring {
+            source: Source::Soft(self.key.clone()),
+            prompt: &mut self.prompt,
+        }
     }
 }

@@ -21,7 +21,11 @@ pub struct Server {
 impl Server {
     /// A folder, and a port that is free.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), port: free_port(), child: None }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_port(),
+            child: None,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -45,7 +49,10 @@ impl Server {
     /// `valised` with arguments, in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(valised());
-        command.env_clear().current_dir(self.folder.path()).args(arguments);
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .args(arguments);
         command
     }
 

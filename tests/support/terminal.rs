@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use expectrl::process::unix::{UnixProcess, WaitStatus};
 use expectrl::process::Process as _;
+use expectrl::process::unix::{UnixProcess, WaitStatus};
 
 /// Nothing here takes this long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,19 +44,31 @@ impl Terminal {
                 }
             }
         });
-        Self { process, keyboard, output, bytes: Vec::new(), found: 0 }
+        Self {
+            process,
+            keyboard,
+            output,
+            bytes: Vec::new(),
+            found: 0,
+        }
     }
 
     /// Waits until the program writes `text`, after what was waited for before.
     pub fn sees(&mut self, text: &str) {
         loop {
             let new = &self.bytes[self.found..];
-            if let Some(at) = new.windows(text.len()).position(|part| part == text.as_bytes()) {
+            if let Some(at) = new
+                .windows(text.len())
+                .position(|part| part == text.as_bytes())
+            {
                 self.found += at + text.len();
                 return;
             }
             let Ok(more) = self.output.recv_timeout(PATIENCE) else {
-                panic!("‘{text}’ never came after:\n{}", String::from_utf8_lossy(&self.bytes));
+                panic!(
+                    "‘{text}’ never came after:\n{}",
+                    String::from_utf8_lossy(&self.bytes)
+                );
             };
             self.bytes.extend(more);
         }

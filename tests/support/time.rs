@@ -18,12 +18,18 @@ pub struct Time {
 impl Time {
     /// Stands still until it is told to pass.
     pub fn still() -> Self {
-        Self { passed_ms: Arc::default(), still_ms: Some(valise_client::clock::System.now_ms()) }
+        Self {
+            passed_ms: Arc::default(),
+            still_ms: Some(valise_client::clock::System.now_ms()),
+        }
     }
 
     /// Runs with the machine's: for stories with real processes.
     pub fn running() -> Self {
-        Self { passed_ms: Arc::default(), still_ms: None }
+        Self {
+            passed_ms: Arc::default(),
+            still_ms: None,
+        }
     }
 
     pub fn pass(&self, ms: u64) {
@@ -39,7 +45,9 @@ impl Time {
     }
 
     fn present_ms(&self) -> u64 {
-        let base = self.still_ms.unwrap_or_else(|| valise_client::clock::System.now_ms());
+        let base = self
+            .still_ms
+            .unwrap_or_else(|| valise_client::clock::System.now_ms());
         base + self.passed_ms.load(Ordering::SeqCst)
     }
 }
