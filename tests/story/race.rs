@@ -32,7 +32,7 @@ async fn two_people_put_a_conversation_right_at_once() {
     let mut laptop = carol.other_computer();
     laptop.join(&office).await;
     office.time.pass_minutes(1);
-    let (from_alice, from_bob) = futures_util::join!(
+    let (from_alice, from_bob) = tokio::join!(
         alice.send(&["bob", "carol"], "Plan", "from alice"),
         bob.send(&["alice", "carol"], "Plan", "from bob"),
     );
@@ -58,7 +58,7 @@ async fn two_people_put_a_conversation_right_at_once() {
 async fn two_people_begin_the_same_conversation_at_once() {
     let (office, mut alice) = Office::open().await;
     let mut bob = office.hire(&mut alice, "bob").await;
-    futures_util::join!(
+    tokio::join!(
         alice.send(&["bob"], "Hello", "from alice"),
         bob.send(&["alice"], "Hello", "from bob"),
     );
