@@ -44,7 +44,7 @@ async fn letters_that_cannot_go() {
     refused(
         &alice.run_with(&["send", "bob", "-s", "All of it"], &"x".repeat(1 << 20)),
         2,
-        "error[V0503]: the letter has 1114112 bytes, and the organisation allows 1048576 — \
+        "error[V0503]: the letter has 1081344 bytes, and the organisation allows 1048576 — \
          nothing was sent or kept\n  \
          try   shorten it, or send it in parts        more: valise help V0503\n",
     );
@@ -139,7 +139,7 @@ async fn cards_that_are_wrong() {
         &said,
         6,
         &format!(
-            "error[V0410]: this card belongs to another organisation — nothing was sent\n  \
+            "error[V0410]: the server belongs to another organisation than the card — nothing was sent\n  \
              expected   organisation {ours}\n  \
              seen       organisation {theirs}\n  \
              try        call an admin, by another way than Valise        more: valise help V0410\n"

@@ -18,6 +18,7 @@ async fn a_second_computer_needs_the_key_and_no_admin() {
     laptop.join(&office).await;
     assert_ne!(laptop.session().device(), bob.session().device());
 
+    office.time.pass_minutes(1);
     // What is written from now on reaches both.
     let number = alice.send(&["bob"], "After", "Both have this.").await;
     let readers: Vec<_> = alice
@@ -62,6 +63,7 @@ async fn a_revoked_computer_gets_nothing_more() {
     // The laptop is stolen; bob revokes it from the computer that he still has.
     let (name, stolen) = (bob.name.clone(), laptop.session().device());
     bob.revoke(&name, stolen).await;
+    office.time.pass_minutes(1);
 
     // Whoever writes next removes it before anything is encrypted.
     let number = alice.send(&["bob"], "Two", "Not for the thief.").await;

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use valise_client::{
@@ -26,18 +29,24 @@ pub struct Person {
     pub folder: PathBuf,
     pub key: PathBuf,
     pub time: Time,
-    pin: Option<&'static str>,
+    hand: Willing,
     session: Option<Session>,
 }
 
 /// Touches at once, and types the PIN once.
-struct Willing(Option<&'static str>);
+#[derive(Clone)]
+struct Willing {
+    pin: Option<&'static str>,
+    touches: Arc<AtomicUsize>,
+}
 
 impl Prompt for Willing {
-    fn touch(&mut self, _purpose: &str) {}
+    fn touch(&mut self, _purpose: &str) {
+        self.touches.fetch_add(1, Ordering::SeqCst);
+    }
 
     fn pin(&mut self, tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
-        match (self.0, tries_left) {
+        match (self.pin, tries_left) {
             (Some(pin), None) => Ok(pin.to_owned().into()),
             _ => Err(KeyError::Cancelled),
         }
@@ -53,7 +62,10 @@ impl Person {
             folder: office.join(name),
             key: office.join(format!("{name}.key")),
             time,
-            pin: None,
+            hand: Willing {
+                pin: None,
+                touches: Arc::default(),
+            },
             session: None,
         }
     }
@@ -61,7 +73,7 @@ impl Person {
     /// Gives the person a new key that asks for this PIN.
     pub fn with_pin(mut self, pin: &'static str) -> Self {
         valise_client::key::soft::create(&self.key, Some(pin)).expect("a key");
-        self.pin = Some(pin);
+        self.hand.pin = Some(pin);
         self
     }
 
@@ -75,7 +87,7 @@ impl Person {
             folder,
             key,
             time,
-            pin: self.pin,
+            hand: self.hand.clone(),
             session: None,
         }
     }
@@ -93,7 +105,7 @@ impl Person {
         run(
             &mut Keyring {
                 source,
-                prompt: &mut Willing(self.pin),
+                prompt: &mut self.hand.clone(),
             },
             &clock,
         )
@@ -105,7 +117,7 @@ impl Person {
         let source = Source::Soft(self.key.clone());
         let mut keyring = Keyring {
             source,
-            prompt: &mut Willing(self.pin),
+            prompt: &mut self.hand.clone(),
         };
         self.session = None;
         join(
@@ -154,7 +166,7 @@ impl Person {
         let source = Source::Soft(self.key.clone());
         let mut keyring = Keyring {
             source,
-            prompt: &mut Willing(self.pin),
+            prompt: &mut self.hand.clone(),
         };
         self.session
             .as_mut()
@@ -179,32 +191,9 @@ impl Person {
             .collect()
     }
 
-    /// How often this person's key has signed or opened something.
+    /// How often this person has touched the key.
     pub fn touches(&self) -> usize {
-        let commands = valise_client::key::soft::commands(&self.key).expect("the key");
-        commands
-            .iter()
-            .filter(|command| *command == "getAssertion")
-            .count()
-    }
-
-    /// Takes the open session out, logged in, with the key at hand. Put it back into `session`
-    /// with [`Person::back`].
-    pub async fn at_work(&mut self) -> (Session, KeyAtHand) {
-        let mut session = self.session.take().expect("an open account");
-        let mut key = KeyAtHand {
-            key: self.key.clone(),
-            prompt: Willing(self.pin),
-        };
-        session
-            .log_in_if_needed(&mut key.keyring())
-            .await
-            .expect("logging in");
-        (session, key)
-    }
-
-    pub fn back(&mut self, session: Session) {
-        self.session = Some(session);
+        self.hand.touches.load(Ordering::SeqCst)
     }
 
     pub fn session(&mut self) -> &mut Session {
@@ -297,20 +286,5 @@ impl Person {
     pub fn events(&mut self) -> Vec<String> {
         let events = self.session().events().expect("events");
         events.into_iter().map(|event| event.kind).collect()
-    }
-}
-
-/// A hardware key within reach.
-pub struct KeyAtHand {
-    key: PathBuf,
-    prompt: Willing,
-}
-
-impl KeyAtHand {
-    pub fn keyring(&mut self) -> Keyring<'_> {
-        Keyring {
-            source: Source::Soft(self.key.clone()),
-            prompt: &mut self.prompt,
-        }
     }
 }

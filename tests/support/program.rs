@@ -46,6 +46,13 @@ impl Cli {
         }
     }
 
+    /// How many commands have reached the key.
+    pub fn key_commands(&self) -> usize {
+        valise_client::key::soft::commands(&self.key)
+            .expect("the key")
+            .len()
+    }
+
     /// The command, with nothing of this process's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(valise());
