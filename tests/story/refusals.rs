@@ -112,6 +112,12 @@ async fn people_who_may_not() {
 #[tokio::test]
 async fn keys_that_do_not_open() {
     let (office, _alice) = office().await;
+    refused(
+        &office.cli("bob").run(&[]),
+        4,
+        "error[V0601]: your letters are locked\n  \
+         try   valise unlock        more: valise help V0601\n",
+    );
     let mut bob = office.cli("bob");
     bob.key = office.cli("alice").key;
     refused(
@@ -200,7 +206,7 @@ async fn a_certificate_that_has_run_out() {
     refused(
         &office.cli("bob").run(&["sync"]),
         7,
-        "error[V0202]: the server's certificate has expired — nothing was sent\n  \
+        "error[V0202]: the server's certificate is not valid today — nothing was sent\n  \
          try   tell whoever runs your server; check this computer's clock        \
          more: valise help V0202\n",
     );

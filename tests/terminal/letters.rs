@@ -63,3 +63,27 @@ async fn what_cannot_be_undone_wants_the_name_typed() {
         terminal.screen()
     );
 }
+
+#[tokio::test]
+async fn a_letter_to_many_people_is_asked_about() {
+    let (office, mut alice) = Office::open_now().await;
+    alice.close();
+    let names: Vec<_> = (1..=21).map(|number| format!("reader{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let send = [&["send"], &names[..], &["-s", "All", "-m", "Hello."]].concat();
+
+    let mut terminal = Terminal::start(office.cli("alice").command(&send));
+    terminal.sees("send this letter to 21 people? [y/N]");
+    terminal.types("n");
+    assert_eq!(terminal.ends(), 3, "{}", terminal.screen());
+
+    // Where nobody can be asked, the flag that would have answered is named.
+    let piped = office.cli("alice").run(&send);
+    assert_eq!(piped.code, 2);
+    assert_eq!(
+        piped.refusal(),
+        "error[V0102]: cannot ask: send this letter to 21 people? [y/N] — nothing was done\n  \
+         why   stdin and stderr are not both terminals\n  \
+         try   pass --yes        more: valise help V0102\n",
+    );
+}

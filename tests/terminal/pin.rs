@@ -88,3 +88,47 @@ async fn unlock_asks_once_and_lock_ends_it() {
     assert_eq!(cli.json(&["status"]).object()["state"], "locked");
     assert_eq!(cli.run(&["list"]).code, 2);
 }
+
+#[tokio::test]
+async fn whoever_gives_up_after_a_wrong_pin_reads_how_many_tries_are_left() {
+    let (office, mut alice) = Office::open_now().await;
+    drop(
+        office
+            .employ(&mut alice, office.person("bob").with_pin("271828"))
+            .await,
+    );
+    let mut terminal = Terminal::start(office.cli("bob").command(&["list"]));
+    terminal.sees("PIN of your security key:");
+    terminal.types_unseen("314159");
+    terminal.sees("wrong PIN, 7 tries left. PIN:");
+    terminal.types_unseen("");
+    assert_eq!(terminal.ends(), 8, "{}", terminal.screen());
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("error[V0303]: wrong PIN: 7 tries left"),
+        "{screen}"
+    );
+}
+
+#[tokio::test]
+async fn three_wrong_pins_pause_the_key() {
+    let (office, mut alice) = Office::open_now().await;
+    drop(
+        office
+            .employ(&mut alice, office.person("bob").with_pin("271828"))
+            .await,
+    );
+    let mut terminal = Terminal::start(office.cli("bob").command(&["list"]));
+    terminal.sees("PIN of your security key:");
+    terminal.types_unseen("314159");
+    terminal.sees("wrong PIN, 7 tries left. PIN:");
+    terminal.types_unseen("314159");
+    terminal.sees("wrong PIN, 6 tries left. PIN:");
+    terminal.types_unseen("314159");
+    assert_eq!(terminal.ends(), 8, "{}", terminal.screen());
+    assert!(
+        terminal.screen().contains("error[V0304]"),
+        "{}",
+        terminal.screen()
+    );
+}
