@@ -2,6 +2,7 @@
 
 mod first_day;
 mod letter;
+mod newcomer;
 mod offline;
 mod race;
 mod refusals;
