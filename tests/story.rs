@@ -1,3 +1,4 @@
 //! Days in the life of an office.
 
+mod crash;
 mod letter;

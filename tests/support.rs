@@ -3,8 +3,10 @@
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod site;
 pub mod time;
 
 pub use office::Office;
 pub use person::Person;
+pub use site::Site;
 pub use time::Time;

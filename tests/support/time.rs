@@ -12,7 +12,9 @@ pub struct Time(Arc<AtomicU64>);
 impl Time {
     pub fn now() -> Self {
         use valise_client::clock::Clock as _;
-        Self(Arc::new(AtomicU64::new(valise_client::clock::System.now_ms())))
+        Self(Arc::new(AtomicU64::new(
+            valise_client::clock::System.now_ms(),
+        )))
     }
 
     pub fn pass(&self, ms: u64) {

@@ -1,0 +1,3 @@
+//! Nothing that was acknowledged is ever lost, whoever is killed and when.
+
+mod kill;
