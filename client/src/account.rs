@@ -5,6 +5,7 @@ mod enrol;
 mod found;
 mod join;
 mod login;
+mod settle;
 mod sign;
 
 pub(crate) use credentials::random;

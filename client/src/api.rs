@@ -100,7 +100,7 @@ impl Api {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .map_err(|error| ApiError::Unreachable(error.to_string()))?;
         Ok(Self {

@@ -44,7 +44,10 @@ impl Clock for System {
 }
 
 /// Lets `duration` pass, for a person at a terminal to do something elsewhere.
-#[expect(clippy::disallowed_methods, reason = "the one place that waits for people")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that waits for people"
+)]
 pub async fn pause(duration: std::time::Duration) {
     tokio::time::sleep(duration).await;
 }

@@ -53,6 +53,25 @@ impl Home {
         self.0.join("vault")
     }
 
+    /// Whether there is an account here: the vault is the last thing that is made.
+    pub fn is_taken(&self) -> bool {
+        self.vault().exists()
+    }
+
+    /// Removes a store that was never finished, so that nobody has its key.
+    pub fn clear_unfinished(&self) -> Result<(), HomeError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = self.0.join(format!("store.db{suffix}"));
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(HomeError::Io(path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The agent's socket.
     pub fn socket(&self) -> PathBuf {
         self.0.join("agent.sock")

@@ -168,7 +168,7 @@ impl Session {
 
     /// Opens the account in `home`.
     pub fn open(home: &Home, key: &StoreKey, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        if !home.store().exists() {
+        if !home.is_taken() {
             return Err(Error::NotJoined);
         }
         let store = Store::open(&home.store(), key)?;

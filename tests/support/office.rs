@@ -35,10 +35,15 @@ impl Office {
         let folder = tempfile::tempdir().expect("a folder");
         let time = Time::now();
         let port = free_port();
-        let url = format!("https://localhost:{port}").parse().expect("an address");
+        let url = format!("https://localhost:{port}")
+            .parse()
+            .expect("an address");
         let mut alice = Person::new(folder.path(), "alice", time.clone());
-        let founding =
-            Founding { organisation: "Campagne", url: &url, admin: &alice.name.clone() };
+        let founding = Founding {
+            organisation: "Campagne",
+            url: &url,
+            admin: &alice.name.clone(),
+        };
         let genesis = folder.path().join("genesis.valise");
         let home = alice.home();
         alice
@@ -47,8 +52,16 @@ impl Office {
         let genesis = std::fs::read(genesis).expect("the genesis file");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let data = folder.path().join("server");
-        let card = valise_server::init::init(&data, &genesis, address).await.expect("init");
-        let mut office = Self { folder, card, time, port, running: None };
+        let card = valise_server::init::init(&data, &genesis, address)
+            .await
+            .expect("init");
+        let mut office = Self {
+            folder,
+            card,
+            time,
+            port,
+            running: None,
+        };
         office.start().await;
         alice.join(&office).await;
         (office, alice)
@@ -70,13 +83,17 @@ impl Office {
                 .expect("a runtime");
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
-                let server =
-                    valise_server::Server::open(config, Arc::new(time)).await.expect("the server");
+                let server = valise_server::Server::open(config, Arc::new(time))
+                    .await
+                    .expect("the server");
                 ready.send(()).expect("somebody waits");
                 let shutdown = async {
                     let _ = stopped.await;
                 };
-                server.run(listener, shutdown).await.expect("the server ends well");
+                server
+                    .run(listener, shutdown)
+                    .await
+                    .expect("the server ends well");
             });
         });
         is_ready.await.expect("the server starts");

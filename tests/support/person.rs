@@ -58,7 +58,13 @@ impl Person {
         let mut folder = self.folder.clone();
         folder.set_extension("other");
         let (name, key, time) = (self.name.clone(), self.key.clone(), self.time.clone());
-        Self { name, folder, key, time, session: None }
+        Self {
+            name,
+            folder,
+            key,
+            time,
+            session: None,
+        }
     }
 
     pub fn home(&self) -> Home {
@@ -71,16 +77,33 @@ impl Person {
     ) -> T {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        run(&mut Keyring { source, prompt: &mut Willing }, &clock)
+        run(
+            &mut Keyring {
+                source,
+                prompt: &mut Willing,
+            },
+            &clock,
+        )
     }
 
     /// Joins, or goes on joining.
     pub async fn try_join(&mut self, office: &Office) -> Result<Joined, Error> {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
-        let mut keyring = Keyring { source, prompt: &mut Willing };
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut Willing,
+        };
         self.session = None;
-        join(&self.home(), &office.card, Some(&self.name), "laptop", &mut keyring, &clock).await
+        join(
+            &self.home(),
+            &office.card,
+            Some(&self.name),
+            "laptop",
+            &mut keyring,
+            &clock,
+        )
+        .await
     }
 
     /// Asks to be enrolled.
@@ -104,8 +127,14 @@ impl Person {
         let (mut session, mut keyring) = self.at_work().await;
         session.read_log().await.expect("the log");
         let requests = enrolment_requests(&session).await.expect("the requests");
-        let request = requests.iter().find(|request| request.name == *name).expect("a request");
-        session.enrol(request, &mut keyring.keyring()).await.expect("enrolling");
+        let request = requests
+            .iter()
+            .find(|request| request.name == *name)
+            .expect("a request");
+        session
+            .enrol(request, &mut keyring.keyring())
+            .await
+            .expect("enrolling");
         self.session = Some(session);
     }
 
@@ -113,8 +142,14 @@ impl Person {
     /// with [`Person::back`].
     pub async fn at_work(&mut self) -> (Session, KeyAtHand) {
         let mut session = self.session.take().expect("an open account");
-        let mut key = KeyAtHand { key: self.key.clone(), prompt: Willing };
-        session.log_in_if_needed(&mut key.keyring()).await.expect("logging in");
+        let mut key = KeyAtHand {
+            key: self.key.clone(),
+            prompt: Willing,
+        };
+        session
+            .log_in_if_needed(&mut key.keyring())
+            .await
+            .expect("logging in");
         (session, key)
     }
 
@@ -143,12 +178,7 @@ impl Person {
     }
 
     /// Writes a letter to `to` and sends it.
-    pub async fn try_send(
-        &mut self,
-        to: &[&str],
-        subject: &str,
-        body: &str,
-    ) -> Result<u64, Error> {
+    pub async fn try_send(&mut self, to: &[&str], subject: &str, body: &str) -> Result<u64, Error> {
         let draft = Draft {
             to: to.iter().map(ToString::to_string).collect(),
             subject: subject.to_owned(),
@@ -196,16 +226,28 @@ impl Person {
 
     /// Every letter here, oldest first.
     pub fn letters(&mut self) -> Vec<LetterRow> {
-        self.session().store().read().letters(&Filter::default()).expect("letters")
+        self.session()
+            .store()
+            .read()
+            .letters(&Filter::default())
+            .expect("letters")
     }
 
     pub fn letter(&mut self, number: u64) -> LetterRow {
-        self.session().store().read().letter(number).expect("the store").expect("the letter")
+        self.session()
+            .store()
+            .read()
+            .letter(number)
+            .expect("the store")
+            .expect("the letter")
     }
 
     /// Bodies of every letter here, oldest first.
     pub fn bodies(&mut self) -> Vec<String> {
-        self.letters().into_iter().map(|letter| letter.body).collect()
+        self.letters()
+            .into_iter()
+            .map(|letter| letter.body)
+            .collect()
     }
 
     /// Kinds of every event here.
@@ -223,6 +265,9 @@ pub struct KeyAtHand {
 
 impl KeyAtHand {
     pub fn keyring(&mut self) -> Keyring<'_> {
-        Keyring { source: Source::Soft(self.key.clone()), prompt: &mut self.prompt }
+        Keyring {
+            source: Source::Soft(self.key.clone()),
+            prompt: &mut self.prompt,
+        }
     }
 }

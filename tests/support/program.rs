@@ -14,7 +14,10 @@ pub fn valise() -> PathBuf {
 /// `valised`, built beside it.
 pub fn valised() -> PathBuf {
     let path = valise().with_file_name("valised");
-    assert!(path.exists(), "build valised first: cargo build -p valise-server");
+    assert!(
+        path.exists(),
+        "build valised first: cargo build -p valise-server"
+    );
     path
 }
 
@@ -35,7 +38,10 @@ pub struct Said {
 
 impl Cli {
     pub fn new(folder: &Path, name: &str) -> Self {
-        Self { home: folder.join(name), key: folder.join(format!("{name}.key")) }
+        Self {
+            home: folder.join(name),
+            key: folder.join(format!("{name}.key")),
+        }
     }
 
     /// The command, with nothing of this process's environment.

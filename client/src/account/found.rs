@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use valise_proto::{
     card::ServerUrl,
-    codec::{Text, encode},
+    codec::{Text, decode, encode},
     id::{Name, OrgId, OrgTag},
     log::{
         GenesisFile,
@@ -13,18 +13,19 @@ use valise_proto::{
     },
     statement::sha256,
 };
+use zeroize::Zeroizing;
 
 use super::{
     credentials::{make_key, random},
+    settle::settle,
     sign::{NOTHING, sign, statement},
 };
 use crate::{
     clock::Clock,
-    home::{Home, write_new},
-    session::{Error, Keyring},
-    store::{Setting, Store},
+    home::{Home, HomeError, write_new},
+    session::{Error, Keyring, Session},
+    store::{Setting, StoreError},
     trust::Alarm,
-    vault::Vault,
 };
 
 /// What is founded.
@@ -46,8 +47,8 @@ pub fn found(
     keyring: &mut Keyring<'_>,
     clock: &Arc<dyn Clock>,
 ) -> Result<OrgId, Error> {
-    if home.store().exists() {
-        return Err(Error::HomeTaken);
+    if home.is_taken() {
+        return again(home, out, keyring, clock);
     }
     let organisation = Text::try_from(founding.organisation.to_owned())
         .map_err(|_| Error::Wrong("an organisation's name has at most 64 bytes"))?;
@@ -70,22 +71,16 @@ pub fn found(
         policy,
     };
     let time = clock.now_ms();
+    let fact = Fact::Genesis(genesis);
     let genesis = Statement {
         version: 1,
         seen: NOTHING,
         sequence: 0,
         time,
-        fact: Fact::Genesis(genesis),
+        fact,
     };
-    let zero = OrgId([0; 32]);
-    let genesis = sign(
-        keyring,
-        tag,
-        zero,
-        &record,
-        genesis,
-        "found the organisation",
-    )?;
+    let purpose = "found the organisation";
+    let genesis = sign(keyring, tag, OrgId([0; 32]), &record, genesis, purpose)?;
     let org = OrgId(sha256(&[&genesis]));
     let mut directory = Directory::found(&genesis).map_err(Alarm::ForgedEntry)?;
     let add = AccountAdd {
@@ -95,30 +90,50 @@ pub fn found(
     let add = statement(&directory, time, Fact::AccountAdd(add));
     let add = sign(keyring, tag, org, &record, add, "put your name to it")?;
     directory.apply(&add).map_err(Alarm::ForgedEntry)?;
-    let entries = [genesis, add].map(|entry| entry.try_into());
+    let entries = [genesis, add].map(TryInto::try_into);
     let [Ok(genesis), Ok(add)] = entries else {
         return Err(Error::Wrong("the founding does not fit its file"));
     };
     let file = encode(&GenesisFile {
         entries: vec![genesis, add],
     });
-
-    let (vault, store_key) = Vault::seal(tag, &[&record])?;
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |error| Error::Home(crate::home::HomeError::Io(path, error))
-    };
-    home.write(&home.vault(), &vault.to_bytes())
-        .map_err(unwritable(&home.vault()))?;
-    let mut store = Store::create(&home.store(), &store_key)?;
-    let work = store.begin()?;
-    work.set(Setting::Account, founding.admin.as_str().as_bytes())?;
-    work.set(Setting::DeviceSeed, &random::<32>()?)?;
-    work.set(Setting::KeyRecord, &encode(&record))?;
-    work.set(Setting::Genesis, &file)?;
-    work.commit()?;
-    write_new(out, &file, 0o644).map_err(unwritable(out))?;
+    let seed = Zeroizing::new(random::<32>()?);
+    settle(home, tag, founding.admin, &record, &seed, |work| {
+        work.set(Setting::Genesis, &file)
+    })?;
+    hand_out(out, &file)?;
     Ok(org)
+}
+
+/// Founds nothing twice: writes the genesis file of the founding in `home` again, if it was lost
+/// before any server had it.
+fn again(
+    home: &Home,
+    out: &Path,
+    keyring: &mut Keyring<'_>,
+    clock: &Arc<dyn Clock>,
+) -> Result<OrgId, Error> {
+    if out.exists() {
+        return Err(Error::HomeTaken);
+    }
+    let key = Session::unlock(home, keyring)?;
+    let session = Session::open(home, &key, Arc::clone(clock))?;
+    let file = session.store().read().setting(Setting::Genesis)?;
+    let file = file
+        .filter(|_| session.api.is_none())
+        .ok_or(Error::HomeTaken)?;
+    let entries: GenesisFile = decode(&file).map_err(|_| StoreError::Damaged("the founding"))?;
+    let genesis = entries
+        .entries
+        .first()
+        .ok_or(StoreError::Damaged("the founding"))?;
+    hand_out(out, &file)?;
+    Ok(OrgId(sha256(&[genesis.as_slice()])))
+}
+
+fn hand_out(out: &Path, file: &[u8]) -> Result<(), Error> {
+    let written = write_new(out, file, 0o644);
+    Ok(written.map_err(|error| HomeError::Io(out.to_owned(), error))?)
 }
 
 /// The allow-list of a new organisation: empty, which is any hardware key; a software key brings

@@ -20,21 +20,21 @@ use zeroize::Zeroizing;
 use super::{
     credentials::{make_key, random},
     login::login,
+    settle::settle,
 };
 use crate::{
     api::{Api, Caller},
     clock::Clock,
-    home::{Home, HomeError},
+    home::Home,
     key::KeyError,
     mls::provider::DeviceSigner,
     session::{Error, Keyring, Session},
-    store::{Setting, Store, StoreError, StoreKey},
+    store::{Setting, StoreError},
     trust::{Alarm, Ledger},
-    vault::{self, Vault},
+    vault,
 };
 
 /// How far joining has come.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Joined {
     /// Done: this device is certified.
     Done(Session),
@@ -56,7 +56,7 @@ pub async fn join(
     keyring: &mut Keyring<'_>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Joined, Error> {
-    if home.store().exists() {
+    if home.is_taken() {
         let key = Session::unlock(home, keyring)?;
         let mut session = Session::open(home, &key, Arc::clone(clock))?;
         session.adopt(card)?;
@@ -199,26 +199,17 @@ impl Newcomer<'_> {
         })
     }
 
-    /// Makes the store: from here on, the same command goes on where it stopped.
+    /// From here on, the same command goes on where it stopped.
     fn settle(
         &self,
         record: &KeyRecord,
         seed: &[u8; 32],
         more: impl FnOnce(&crate::store::Work<'_>) -> Result<(), StoreError>,
     ) -> Result<Session, Error> {
-        let (vault, store_key): (Vault, StoreKey) = Vault::seal(self.card.tag, &[record])?;
-        let path = self.home.vault();
-        self.home
-            .write(&path, &vault.to_bytes())
-            .map_err(|error| HomeError::Io(path.clone(), error))?;
-        let mut store = Store::create(&self.home.store(), &store_key)?;
-        let work = store.begin()?;
-        work.set(Setting::Account, self.name.as_str().as_bytes())?;
-        work.set(Setting::Card, self.card.to_string().as_bytes())?;
-        work.set(Setting::DeviceSeed, seed)?;
-        work.set(Setting::KeyRecord, &encode(record))?;
-        more(&work)?;
-        work.commit()?;
+        let store = settle(self.home, self.card.tag, self.name, record, seed, |work| {
+            work.set(Setting::Card, self.card.to_string().as_bytes())?;
+            more(work)
+        })?;
         Session::with_store(store, Arc::clone(self.clock))
     }
 }

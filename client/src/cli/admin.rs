@@ -22,7 +22,11 @@ impl Desk<'_> {
             session.read_log().await?;
             enrolment_requests(session).await
         })?;
-        let columns = [Column::new("name"), Column::new("asked"), Column::new("model")];
+        let columns = [
+            Column::new("name"),
+            Column::new("asked"),
+            Column::new("model"),
+        ];
         let mut table = Table::new(columns.into_iter().chain([Column::new("words")]));
         for request in requests {
             table.push(Row::new([
@@ -58,9 +62,13 @@ impl Desk<'_> {
                 .hint("valise admin requests"));
         }
         let words = Words::of(&request.fingerprint);
-        self.ui.note(Safe::line(&format!("{name} must read you these words:  {words}")));
-        self.ui.note(Safe::line(&format!("the key is a {}", model(&request))));
-        self.ui.confirm("are they the same, face to face or by voice?")?;
+        self.ui.note(Safe::line(&format!(
+            "{name} must read you these words:  {words}"
+        )));
+        self.ui
+            .note(Safe::line(&format!("the key is a {}", model(&request))));
+        self.ui
+            .confirm("are they the same, face to face or by voice?")?;
         self.online(&mut session, async |session, keyring| {
             session.enrol(&request, keyring).await
         })?;
@@ -77,8 +85,14 @@ impl Desk<'_> {
         let mut session = self.session()?;
         let question = format!("{name} will neither send nor receive");
         self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| session.suspend(name, keyring).await)?;
-        self.ui.record(&Record::new().with("state", "suspended").with("name", name.clone()))?;
+        self.online(&mut session, async |session, keyring| {
+            session.suspend(name, keyring).await
+        })?;
+        self.ui.record(
+            &Record::new()
+                .with("state", "suspended")
+                .with("name", name.clone()),
+        )?;
         Ok(Exit::Done)
     }
 
@@ -86,8 +100,14 @@ impl Desk<'_> {
         let mut session = self.session()?;
         let question = format!("{name} will be able to enrol and suspend people");
         self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| session.appoint(name, keyring).await)?;
-        self.ui.record(&Record::new().with("state", "admin").with("name", name.clone()))?;
+        self.online(&mut session, async |session, keyring| {
+            session.appoint(name, keyring).await
+        })?;
+        self.ui.record(
+            &Record::new()
+                .with("state", "admin")
+                .with("name", name.clone()),
+        )?;
         Ok(Exit::Done)
     }
 }

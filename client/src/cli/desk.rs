@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
+    Which,
     error::{Code, CommandError},
     refusal::refusal,
     ui::Ui,
@@ -17,7 +18,7 @@ use crate::{
     key::{KeyError, Prompt, Source},
     safe::Safe,
     session::{Error, Keyring, Session},
-    store::LetterRow,
+    store::{Filter, LetterRow},
 };
 
 /// One command at work.
@@ -30,8 +31,15 @@ pub(super) struct Desk<'u> {
 
 impl<'u> Desk<'u> {
     pub(super) fn new(ui: &'u mut Ui, config: &'u Config) -> Result<Self, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { ui, config, clock: Arc::new(clock::System), runtime })
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            ui,
+            config,
+            clock: Arc::new(clock::System),
+            runtime,
+        })
     }
 
     pub(super) fn home(&self) -> Result<Home, CommandError> {
@@ -39,17 +47,22 @@ impl<'u> Desk<'u> {
     }
 
     pub(super) fn source(&self) -> Result<Source, CommandError> {
-        let Some(source) = &self.config.key.value else { return Ok(Source::Usb) };
-        source.as_str().parse().map_err(|error: crate::key::UnknownSource| {
-            CommandError::new(Code::Settings, Safe::line(&error.to_string()))
-                .hint("plug your security key in, and leave --key and VALISE_KEY out")
-        })
+        let Some(source) = &self.config.key.value else {
+            return Ok(Source::Usb);
+        };
+        source
+            .as_str()
+            .parse()
+            .map_err(|error: crate::key::UnknownSource| {
+                CommandError::new(Code::Settings, Safe::line(&error.to_string()))
+                    .hint("plug your security key in, and leave --key and VALISE_KEY out")
+            })
     }
 
     /// The unlocked account: through the agent, else by a touch.
     pub(super) fn session(&mut self) -> Result<Session, CommandError> {
         let home = self.home()?;
-        if !home.store().exists() {
+        if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
         }
         let key = match agent::store_key(&home) {
@@ -65,8 +78,14 @@ impl<'u> Desk<'u> {
         run: impl FnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
         let source = self.source()?;
-        let mut prompt = Person { ui: self.ui, refused: None };
-        let result = run(&mut Keyring { source, prompt: &mut prompt });
+        let mut prompt = Person {
+            ui: self.ui,
+            refused: None,
+        };
+        let result = run(&mut Keyring {
+            source,
+            prompt: &mut prompt,
+        });
         said(result, prompt.refused)
     }
 
@@ -76,8 +95,14 @@ impl<'u> Desk<'u> {
         run: impl AsyncFnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
         let source = self.source()?;
-        let mut prompt = Person { ui: self.ui, refused: None };
-        let mut keyring = Keyring { source, prompt: &mut prompt };
+        let mut prompt = Person {
+            ui: self.ui,
+            refused: None,
+        };
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut prompt,
+        };
         let result = self.runtime.block_on(run(&mut keyring));
         said(result, prompt.refused)
     }
@@ -89,34 +114,40 @@ impl<'u> Desk<'u> {
         run: impl AsyncFnOnce(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
         let source = self.source()?;
-        let mut prompt = Person { ui: self.ui, refused: None };
+        let mut prompt = Person {
+            ui: self.ui,
+            refused: None,
+        };
         let result = self.runtime.block_on(async {
-            let mut keyring = Keyring { source, prompt: &mut prompt };
+            let mut keyring = Keyring {
+                source,
+                prompt: &mut prompt,
+            };
             session.log_in_if_needed(&mut keyring).await?;
             run(session, &mut keyring).await
         });
         said(result, prompt.refused)
     }
+}
 
-    /// The letter that was typed.
-    pub(super) fn letter(
-        &self,
-        session: &Session,
-        which: super::Which,
-    ) -> Result<LetterRow, CommandError> {
-        use super::Which;
-        let read = session.store().read();
-        let newest = crate::store::Filter { limit: Some(1), ..Default::default() };
-        let found = match which {
-            Which::Id(id) => read.letter_by_id(id),
-            Which::Number(number) => read.letter(number),
-            Which::Last => read.letters(&newest).map(|mut letters| letters.pop()),
-            Which::Unread => read.oldest_unread(),
-        };
-        found.map_err(|error| refusal(&error.into()))?.ok_or_else(|| {
+/// The letter that was typed.
+pub(super) fn letter(session: &Session, which: Which) -> Result<LetterRow, CommandError> {
+    let read = session.store().read();
+    let newest = Filter {
+        limit: Some(1),
+        ..Filter::default()
+    };
+    let found = match which {
+        Which::Id(id) => read.letter_by_id(id),
+        Which::Number(number) => read.letter(number),
+        Which::Last => read.letters(&newest).map(|mut letters| letters.pop()),
+        Which::Unread => read.oldest_unread(),
+    };
+    found
+        .map_err(|error| refusal(&error.into()))?
+        .ok_or_else(|| {
             CommandError::new(Code::NotFound, "there is no such letter here").hint("valise list")
         })
-    }
 }
 
 /// What the terminal said is nearer to the cause than what the key made of it.
@@ -135,7 +166,8 @@ struct Person<'u> {
 
 impl Prompt for Person<'_> {
     fn touch(&mut self, purpose: &str) {
-        self.ui.note(Safe::line(&format!("touch your security key to {purpose}")));
+        self.ui
+            .note(Safe::line(&format!("touch your security key to {purpose}")));
     }
 
     fn pin(&mut self, tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {

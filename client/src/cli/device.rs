@@ -8,7 +8,10 @@ use super::{
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{safe::Safe, session::{Error, Session}};
+use crate::{
+    safe::Safe,
+    session::{Error, Session},
+};
 
 /// Fewest letters of an id that name a device.
 const PREFIX_MIN: usize = 4;
@@ -16,14 +19,24 @@ const PREFIX_MIN: usize = 4;
 impl Desk<'_> {
     pub(super) fn device_list(&mut self) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let ledger = session.ledger().ok_or_else(|| refusal(&Error::NotEnrolled))?;
+        let ledger = session
+            .ledger()
+            .ok_or_else(|| refusal(&Error::NotEnrolled))?;
         let directory = ledger.directory();
-        let devices = directory.account(session.account()).map(|account| account.devices.clone());
+        let devices = directory
+            .account(session.account())
+            .map(|account| account.devices.clone());
         let columns = ["id", "label", "this", "state"].map(Column::new);
         let mut table = Table::new(columns);
         for id in devices.unwrap_or_default() {
-            let Some(device) = directory.device(id) else { continue };
-            let state = if device.revoked.is_some() { "revoked" } else { "certified" };
+            let Some(device) = directory.device(id) else {
+                continue;
+            };
+            let state = if device.revoked.is_some() {
+                "revoked"
+            } else {
+                "certified"
+            };
             table.push(Row::new([
                 Cell::Id(id.into()),
                 Cell::Text(Safe::line(&device.label)),
@@ -46,7 +59,8 @@ impl Desk<'_> {
         let account = account.unwrap_or(session.account()).clone();
         let device = find(&session, &account, typed)?;
         let question = format!("device {device} of {account} will be shut out for ever");
-        self.ui.confirm(Safe::line(&format!("{question}: revoke it?")))?;
+        self.ui
+            .confirm(Safe::line(&format!("{question}: revoke it?")))?;
         self.online(&mut session, async |session, keyring| {
             session.revoke(&account, device, keyring).await
         })?;
@@ -57,8 +71,13 @@ impl Desk<'_> {
 }
 
 fn find(session: &Session, account: &Name, typed: &str) -> Result<DeviceId, CommandError> {
-    let ledger = session.ledger().ok_or_else(|| refusal(&Error::NotEnrolled))?;
-    let devices = ledger.directory().account(account).map(|account| account.devices.as_slice());
+    let ledger = session
+        .ledger()
+        .ok_or_else(|| refusal(&Error::NotEnrolled))?;
+    let devices = ledger
+        .directory()
+        .account(account)
+        .map(|account| account.devices.as_slice());
     let mut found = devices.unwrap_or_default().iter().filter(|device| {
         typed.len() >= PREFIX_MIN && device.to_string().starts_with(&typed.to_lowercase())
     });
@@ -67,8 +86,10 @@ fn find(session: &Session, account: &Name, typed: &str) -> Result<DeviceId, Comm
         (None, _) => Err(CommandError::new(Code::NotFound, "there is no such device")
             .outcome("nothing was signed")
             .hint("valise device list")),
-        (Some(_), Some(_)) => Err(CommandError::new(Code::Usage, "more than one device begins so")
-            .outcome("nothing was signed")
-            .hint("give more of the id")),
+        (Some(_), Some(_)) => Err(
+            CommandError::new(Code::Usage, "more than one device begins so")
+                .outcome("nothing was signed")
+                .hint("give more of the id"),
+        ),
     }
 }

@@ -35,7 +35,11 @@ impl Desk<'_> {
         match self.session() {
             Err(error) => checks.push(check("store", State::Failed, error.error)),
             Ok(mut session) => {
-                checks.push(check("store", State::Ok, "opens, and every page is encrypted"));
+                checks.push(check(
+                    "store",
+                    State::Ok,
+                    "opens, and every page is encrypted",
+                ));
                 self.doctor_account(&mut session, &mut checks);
             }
         }
@@ -46,7 +50,11 @@ impl Desk<'_> {
                 State::Warning => "warning",
                 State::Failed => "failed",
             };
-            let cells = [check.name.into(), state.into(), Cell::Text(check.detail.clone())];
+            let cells = [
+                check.name.into(),
+                state.into(),
+                Cell::Text(check.detail.clone()),
+            ];
             table.push(Row::new(cells).bold(check.state != State::Ok));
         }
         self.ui.table(&table)?;
@@ -60,7 +68,11 @@ impl Desk<'_> {
             Ok(())
         });
         checks.push(match synced {
-            Ok(()) => check("server", State::Ok, "answers with the key on the card; clocks agree"),
+            Ok(()) => check(
+                "server",
+                State::Ok,
+                "answers with the key on the card; clocks agree",
+            ),
             Err(error) => check("server", State::Failed, error.error),
         });
         checks.push(log(session));
@@ -72,7 +84,11 @@ impl Desk<'_> {
 }
 
 fn check(name: &'static str, state: State, detail: impl Into<Safe>) -> Check {
-    Check { name, state, detail: detail.into() }
+    Check {
+        name,
+        state,
+        detail: detail.into(),
+    }
 }
 
 fn log(session: &Session) -> Check {
@@ -101,8 +117,16 @@ fn keys(session: &Session) -> Check {
         .ledger()
         .and_then(|ledger| ledger.directory().account(session.account()));
     match account.map_or(0, |account| account.keys.len()) {
-        0 => check("keys", State::Failed, "no security key of yours is in the log"),
-        1 => check("keys", State::Warning, "one security key: losing it means starting again"),
+        0 => check(
+            "keys",
+            State::Failed,
+            "no security key of yours is in the log",
+        ),
+        1 => check(
+            "keys",
+            State::Warning,
+            "one security key: losing it means starting again",
+        ),
         _ => check("keys", State::Ok, "you have a spare security key"),
     }
 }
@@ -112,7 +136,11 @@ fn mail(session: &Session) -> Result<Check, Error> {
     Ok(if waiting == 0 {
         check("outbox", State::Ok, "empty")
     } else {
-        check("outbox", State::Warning, Safe::line(&format!("{waiting} letters wait")))
+        check(
+            "outbox",
+            State::Warning,
+            Safe::line(&format!("{waiting} letters wait")),
+        )
     })
 }
 

@@ -15,16 +15,27 @@ use crate::{
 
 impl Desk<'_> {
     pub(super) fn found(&mut self, args: &Found) -> Result<Exit, CommandError> {
-        let url: ServerUrl = args.url.origin().ascii_serialization().parse().map_err(|_| {
-            CommandError::new(Code::Usage, "the server's address is https://NAME or https://NAME:PORT")
+        let url: ServerUrl = args
+            .url
+            .origin()
+            .ascii_serialization()
+            .parse()
+            .map_err(|_| {
+                CommandError::new(
+                    Code::Usage,
+                    "the server's address is https://NAME or https://NAME:PORT",
+                )
                 .outcome("nothing was made")
                 .fact("why", "a security key logs in to a name, never to a number")
-        })?;
+            })?;
         let home = self.home()?;
         let clock = std::sync::Arc::clone(&self.clock);
-        let founding = Founding { organisation: &args.org, url: &url, admin: &args.name };
-        let org =
-            self.with_key(|keyring| found(&home, &founding, &args.out, keyring, &clock))?;
+        let founding = Founding {
+            organisation: &args.org,
+            url: &url,
+            admin: &args.name,
+        };
+        let org = self.with_key(|keyring| found(&home, &founding, &args.out, keyring, &clock))?;
         let record = Record::new()
             .with("organisation", Safe::line(&args.org))
             .with("id", org)

@@ -33,7 +33,10 @@ impl Desk<'_> {
         })?;
         let (session, fingerprint) = match joined {
             Joined::Done(session) => return self.joined(&session),
-            Joined::Waiting { session, fingerprint } => (session, fingerprint),
+            Joined::Waiting {
+                session,
+                fingerprint,
+            } => (session, fingerprint),
         };
         let record = Record::new()
             .with("state", "waiting")
@@ -54,7 +57,8 @@ impl Desk<'_> {
     /// Waits at the terminal until an admin has decided.
     fn wait(&mut self, session: Session, label: &str) -> Result<Exit, CommandError> {
         let mut session = session;
-        self.ui.progress("waiting for the admin … (Ctrl-C to stop: the same command goes on later)");
+        self.ui
+            .progress("waiting for the admin … (Ctrl-C to stop: the same command goes on later)");
         loop {
             match self.with_key_online(async |keyring| resume(session, label, keyring).await)? {
                 Joined::Done(session) => {
@@ -84,16 +88,22 @@ impl Desk<'_> {
 
 fn read_card(path: &Path) -> Result<Card, CommandError> {
     let wrong = |error: &str| {
-        CommandError::new(Code::WrongCard, Safe::line(&format!("{}: {error}", path.display())))
-            .outcome("nothing was sent and no key was asked for")
-            .hint("get the card again from somebody you trust")
+        CommandError::new(
+            Code::WrongCard,
+            Safe::line(&format!("{}: {error}", path.display())),
+        )
+        .outcome("nothing was sent and no key was asked for")
+        .hint("get the card again from somebody you trust")
     };
-    let size = std::fs::metadata(path).map_err(|error| missing(path, &error))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| missing(path, &error))?
+        .len();
     if size > u64::try_from(Card::MAX).unwrap_or(u64::MAX) {
         return Err(wrong("this is not an organisation card"));
     }
     let text = std::fs::read_to_string(path).map_err(|error| missing(path, &error))?;
-    text.parse().map_err(|_| wrong("this is not an organisation card"))
+    text.parse()
+        .map_err(|_| wrong("this is not an organisation card"))
 }
 
 fn missing(path: &Path, error: &std::io::Error) -> CommandError {

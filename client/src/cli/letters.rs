@@ -5,7 +5,7 @@ use valise_proto::id::Name;
 
 use super::{
     List, Which,
-    desk::Desk,
+    desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Column, Row, Table},
@@ -42,19 +42,28 @@ struct Whole<'a> {
 impl Desk<'_> {
     pub(super) fn list(&mut self, args: &List) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        self.show(&session, &Filter {
-            unread: args.unread,
-            from: args.from.clone(),
-            limit: Some(args.limit.into()),
-            ..Filter::default()
-        })
+        self.show(
+            &session,
+            &Filter {
+                unread: args.unread,
+                from: args.from.clone(),
+                limit: Some(args.limit.into()),
+                ..Filter::default()
+            },
+        )
     }
 
     pub(super) fn inbox(&mut self) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         // What is here can be read without the server.
         let synced = self.online(&mut session, async |session, _| session.sync().await);
-        self.show(&session, &Filter { limit: Some(RECENT), ..Filter::default() })?;
+        self.show(
+            &session,
+            &Filter {
+                limit: Some(RECENT),
+                ..Filter::default()
+            },
+        )?;
         match synced {
             Ok(report) => match report.alarms.first() {
                 Some(alarm) => Err(refusal(&crate::session::Error::Alarm(alarm.clone()))),
@@ -67,19 +76,32 @@ impl Desk<'_> {
     pub(super) fn search(&mut self, words: &[String]) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let words = Some(words.join(" "));
-        self.show(&session, &Filter { words, ..Filter::default() })
+        self.show(
+            &session,
+            &Filter {
+                words,
+                ..Filter::default()
+            },
+        )
     }
 
     /// Newest first, as people look for letters.
     fn show(&mut self, session: &Session, filter: &Filter) -> Result<Exit, CommandError> {
-        let letters =
-            session.store().read().letters(filter).map_err(|error| refusal(&error.into()))?;
+        let letters = session
+            .store()
+            .read()
+            .letters(filter)
+            .map_err(|error| refusal(&error.into()))?;
         if self.ui.format() == Format::Human && letters.is_empty() {
             self.ui.note("no letters");
             return Ok(Exit::Done);
         }
         let names = ["number", "unread", "date", "from", "to"].map(Column::new);
-        let last = [Column::flexible("subject"), Column::new("id"), Column::new("thread")];
+        let last = [
+            Column::flexible("subject"),
+            Column::new("id"),
+            Column::new("thread"),
+        ];
         let programs = self.ui.format() != Format::Human;
         let last = last.into_iter().take(if programs { 3 } else { 1 });
         let mut table = Table::new(names.into_iter().chain(last));
@@ -105,24 +127,34 @@ impl Desk<'_> {
 
     pub(super) fn read(&mut self, which: Which) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        let letter = self.letter(&session, which)?;
+        let letter = letter(&session, which)?;
         self.show_letter(&letter)?;
-        session.mark_read(letter.number).map_err(|error| refusal(&error))?;
+        session
+            .mark_read(letter.number)
+            .map_err(|error| refusal(&error))?;
         Ok(Exit::Done)
     }
 
     pub(super) fn thread(&mut self, which: Which) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        let letter = self.letter(&session, which)?;
-        let filter = Filter { thread: Some(letter.thread), ..Filter::default() };
-        let letters =
-            session.store().read().letters(&filter).map_err(|error| refusal(&error.into()))?;
+        let letter = letter(&session, which)?;
+        let filter = Filter {
+            thread: Some(letter.thread),
+            ..Filter::default()
+        };
+        let letters = session
+            .store()
+            .read()
+            .letters(&filter)
+            .map_err(|error| refusal(&error.into()))?;
         for (position, letter) in letters.iter().enumerate() {
             if position > 0 && self.ui.format() == Format::Human {
                 self.ui.print("")?;
             }
             self.show_letter(letter)?;
-            session.mark_read(letter.number).map_err(|error| refusal(&error))?;
+            session
+                .mark_read(letter.number)
+                .map_err(|error| refusal(&error))?;
         }
         Ok(Exit::Done)
     }
@@ -159,8 +191,10 @@ impl Desk<'_> {
 
     pub(super) fn who(&mut self, which: Which) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let letter = self.letter(&session, which)?;
-        let readers = session.readers(letter.number).map_err(|error| refusal(&error))?;
+        let letter = letter(&session, which)?;
+        let readers = session
+            .readers(letter.number)
+            .map_err(|error| refusal(&error))?;
         let columns = ["person", "device", "label", "this"].map(Column::new);
         let mut table = Table::new(columns);
         for reader in readers {
@@ -197,7 +231,9 @@ fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
 
 /// A writer's clock can say anything, so it may be no time at all.
 fn rfc3339(at_ms: u64) -> Result<String, CommandError> {
-    let time = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let time = i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map(|time| time.to_string())
         .ok_or_else(|| CommandError::new(Code::Failed, "the letter's date is out of range"))
 }

@@ -49,8 +49,8 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("nothing was sent or kept")
             .hint("shorten it, or send it in parts"),
         Error::UnknownRecipient { near, .. } => {
-            let refusal = CommandError::new(Code::UnknownRecipient, text)
-                .outcome("nothing was sent or kept");
+            let refusal =
+                CommandError::new(Code::UnknownRecipient, text).outcome("nothing was sent or kept");
             match near {
                 Some(near) => refusal.hint(Safe::line(&format!("did you mean {near}?"))),
                 None => refusal.hint("valise sync"),
@@ -80,8 +80,14 @@ fn alarm(alarm: &Alarm) -> CommandError {
             .fact("expected", Safe::line(&format!("organisation {expected}")))
             .fact("seen", Safe::line(&format!("organisation {seen}"))),
         Alarm::LogRollback { seen, shown } => refusal
-            .fact("expected", Safe::line(&format!("{} entries, root {}", seen.size, seen.root)))
-            .fact("seen", Safe::line(&format!("{} entries, root {}", shown.size, shown.root))),
+            .fact(
+                "expected",
+                Safe::line(&format!("{} entries, root {}", seen.size, seen.root)),
+            )
+            .fact(
+                "seen",
+                Safe::line(&format!("{} entries, root {}", shown.size, shown.root)),
+            ),
         Alarm::LogFork { ours, theirs, .. } => refusal
             .fact("here", Safe::line(&format!("root {ours}")))
             .fact("there", Safe::line(&format!("root {theirs}"))),
@@ -114,7 +120,9 @@ fn api(error: &ApiError) -> CommandError {
                 _ => Code::Refused,
             };
             let detail = Safe::line(problem.detail.as_str());
-            CommandError::new(code, "the server refuses").fact("why", detail).hint("valise doctor")
+            CommandError::new(code, "the server refuses")
+                .fact("why", detail)
+                .hint("valise doctor")
         }
     }
 }
@@ -161,8 +169,9 @@ fn key(error: &KeyError) -> CommandError {
 fn vault(error: &VaultError) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
-        VaultError::NotThisKey => CommandError::new(Code::OtherKey, text)
-            .hint("plug in the key that you enrolled here"),
+        VaultError::NotThisKey => {
+            CommandError::new(Code::OtherKey, text).hint("plug in the key that you enrolled here")
+        }
         VaultError::Key(error) => key(error),
         VaultError::Damaged => CommandError::new(Code::StoreDamaged, text),
         VaultError::Sealing => CommandError::new(Code::Failed, text),

@@ -31,13 +31,26 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let json = std::env::args().any(|argument| argument == "json");
             let format = json.then_some(crate::config::Format::Json);
-            let format = if error.kind() == ErrorKind::DisplayHelp { None } else { format };
-            return Ui::of_process(Choices { format, ..Choices::default() }).clap(&error).into();
+            let format = if error.kind() == ErrorKind::DisplayHelp {
+                None
+            } else {
+                format
+            };
+            return Ui::of_process(Choices {
+                format,
+                ..Choices::default()
+            })
+            .clap(&error)
+            .into();
         }
     };
     let config = match Config::load(&cli.global.flags(), &Environment::of_process()) {
         Ok(config) => config,
-        Err(error) => return Ui::of_process(Choices::default()).error(&error.into()).into(),
+        Err(error) => {
+            return Ui::of_process(Choices::default())
+                .error(&error.into())
+                .into();
+        }
     };
     let yes = cli.command.as_ref().is_some_and(says_yes);
     let mut ui = Ui::of_process(Choices::of(&config, yes, cli.global.verbose));
@@ -50,7 +63,11 @@ pub fn main() -> ExitCode {
 fn agent_process(home: Option<std::ffi::OsString>) -> ExitCode {
     let home = home.map(std::path::PathBuf::from).unwrap_or_default();
     let ended = agent::run(&home, std::sync::Arc::new(System));
-    if ended.is_ok() { Exit::Done.into() } else { Exit::Failed.into() }
+    if ended.is_ok() {
+        Exit::Done.into()
+    } else {
+        Exit::Failed.into()
+    }
 }
 
 fn says_yes(command: &Command) -> bool {
@@ -67,7 +84,9 @@ fn says_yes(command: &Command) -> bool {
 }
 
 fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, CommandError> {
-    let Some(command) = command else { return Desk::new(ui, config)?.next_step() };
+    let Some(command) = command else {
+        return Desk::new(ui, config)?.next_step();
+    };
     if let Command::Help(topic) = &command {
         ui.print(help::page(&topic.topic)?)?;
         return Ok(Exit::Done);

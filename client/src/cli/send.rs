@@ -1,17 +1,13 @@
 //! `valise send`, `valise reply` and `valise outbox`.
 
 use super::{
-    OutboxAct, Reply, Send,
-    desk::Desk,
+    OutboxAct, Reply, Send, Which,
+    desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{
-    mail::Draft,
-    safe::Safe,
-    session::Session,
-};
+use crate::{mail::Draft, safe::Safe, session::Session};
 
 /// Largest text that is read from stdin, in bytes.
 const TEXT_MAX: usize = 1 << 20;
@@ -21,7 +17,8 @@ const WIDE: usize = 20;
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
         let body = self.body(args.message)?;
-        let names = |names: &[valise_proto::id::Name]| names.iter().map(ToString::to_string).collect();
+        let names =
+            |names: &[valise_proto::id::Name]| names.iter().map(ToString::to_string).collect();
         let draft = Draft {
             to: names(&args.to),
             cc: names(&args.cc),
@@ -35,7 +32,7 @@ impl Desk<'_> {
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let letter = self.letter(&session, args.letter)?;
+        let letter = letter(&session, args.letter)?;
         let body = self.body(args.message)?;
         let draft = Draft::reply(&letter, session.account(), args.all, body);
         self.post(session, draft)
@@ -44,12 +41,16 @@ impl Desk<'_> {
     fn body(&mut self, message: Option<String>) -> Result<String, CommandError> {
         let body = match message {
             Some(message) => message,
-            None => self.ui.read_text("the letter's text", "-m TEXT", TEXT_MAX)?,
+            None => self
+                .ui
+                .read_text("the letter's text", "-m TEXT", TEXT_MAX)?,
         };
         if body.trim().is_empty() {
-            return Err(CommandError::new(Code::EmptyLetter, "the letter has no text")
-                .outcome("nothing was sent or kept")
-                .hint("give it one with -m, or on stdin"));
+            return Err(
+                CommandError::new(Code::EmptyLetter, "the letter has no text")
+                    .outcome("nothing was sent or kept")
+                    .hint("give it one with -m, or on stdin"),
+            );
         }
         Ok(body)
     }
@@ -58,33 +59,25 @@ impl Desk<'_> {
     fn post(&mut self, mut session: Session, draft: Draft) -> Result<Exit, CommandError> {
         if draft.to.len() + draft.cc.len() > WIDE {
             let people = draft.to.len() + draft.cc.len();
-            self.ui.confirm(Safe::line(&format!("send this letter to {people} people?")))?;
+            self.ui
+                .confirm(Safe::line(&format!("send this letter to {people} people?")))?;
         }
         let names: Vec<String> = draft.to.iter().chain(&draft.cc).cloned().collect();
         if session.write_check(&names).is_err() {
-            self.online(&mut session, async |session, _| session.look_up(&names).await)?;
+            self.online(&mut session, async |session, _| {
+                session.look_up(&names).await
+            })?;
         }
         let number = session.write(draft).map_err(|error| refusal(&error))?;
         let sent = self.online(&mut session, async |session, _| session.send(number).await);
         if let Err(error) = sent {
-            return Err(self.kept(&session, number, error));
+            return Err(kept(&session, number, error));
         }
         self.sent(&session, number)
     }
 
-    /// The letter is in the outbox, and why.
-    fn kept(&mut self, session: &Session, number: u64, error: CommandError) -> CommandError {
-        let waits = session.store().read().outbox_row(number).is_ok_and(|row| row.is_some());
-        let fact = format!("letter {number} waits in the outbox");
-        let error = if waits { error.fact("letter", Safe::line(&fact)) } else { error };
-        if waits && error.code == Code::Unreachable && error.hint.is_some() {
-            return error.outcome("the letter was kept").hint("valise outbox retry");
-        }
-        error
-    }
-
     fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
-        let letter = self.letter(session, super::Which::Number(number))?;
+        let letter = letter(session, Which::Number(number))?;
         let people = |names: &[valise_proto::id::Name]| -> Vec<Safe> {
             names.iter().map(Safe::from).collect()
         };
@@ -103,13 +96,25 @@ impl Desk<'_> {
         if act == Some(OutboxAct::Retry) {
             self.online(&mut session, async |session, _| session.sync().await)?;
         }
-        let rows = session.store().read().outbox().map_err(|error| refusal(&error.into()))?;
-        let columns = [Column::new("number"), Column::new("to"), Column::flexible("subject")];
+        let rows = session
+            .store()
+            .read()
+            .outbox()
+            .map_err(|error| refusal(&error.into()))?;
+        let columns = [
+            Column::new("number"),
+            Column::new("to"),
+            Column::flexible("subject"),
+        ];
         let mut table = Table::new(columns.into_iter().chain([Column::new("state")]));
         for row in rows {
-            let letter = self.letter(&session, super::Which::Number(row.number))?;
+            let letter = letter(&session, Which::Number(row.number))?;
             let people = letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
-            let state = if row.encrypted.is_some() { "encrypted" } else { "waiting" };
+            let state = if row.encrypted.is_some() {
+                "encrypted"
+            } else {
+                "waiting"
+            };
             table.push(Row::new([
                 Cell::Number(row.number),
                 Cell::List(people),
@@ -120,4 +125,24 @@ impl Desk<'_> {
         self.ui.table(&table)?;
         Ok(Exit::Done)
     }
+}
+
+/// The letter is in the outbox, and why.
+fn kept(session: &Session, number: u64, error: CommandError) -> CommandError {
+    let waits = session
+        .store()
+        .read()
+        .outbox_row(number)
+        .is_ok_and(|row| row.is_some());
+    if !waits {
+        return error;
+    }
+    let fact = format!("letter {number} waits in the outbox");
+    let error = error.fact("letter", Safe::line(&fact));
+    if error.code == Code::Unreachable {
+        return error
+            .outcome("the letter was kept")
+            .hint("valise outbox retry");
+    }
+    error
 }

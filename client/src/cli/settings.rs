@@ -13,7 +13,11 @@ impl Desk<'_> {
         let shown = if origin { 3 } else { 2 };
         let mut table = Table::new(names.into_iter().take(shown));
         for (name, value, from) in self.config.rows() {
-            let cells = [name.into(), Safe::line(&value), Safe::line(&from.to_string())];
+            let cells = [
+                name.into(),
+                Safe::line(&value),
+                Safe::line(&from.to_string()),
+            ];
             table.push(Row::new(cells.into_iter().take(shown).map(Into::into)));
         }
         self.ui.table(&table)?;

@@ -2,7 +2,7 @@
 
 use super::{
     desk::Desk,
-    error::{CommandError, Exit},
+    error::{Code, CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Record},
 };
@@ -12,18 +12,20 @@ impl Desk<'_> {
     /// `valise` alone: the next step.
     pub(super) fn next_step(&mut self) -> Result<Exit, CommandError> {
         let home = self.home()?;
-        if !home.store().exists() {
+        if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
         }
         if agent::status(&home).is_none() {
-            return Err(refusal(&Error::LoginNeeded));
+            return Err(
+                CommandError::new(Code::Locked, "your letters are locked").hint("valise unlock")
+            );
         }
         self.status()
     }
 
     pub(super) fn status(&mut self) -> Result<Exit, CommandError> {
         let home = self.home()?;
-        if !home.store().exists() {
+        if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
         }
         let Some(agent) = agent::status(&home) else {
@@ -35,14 +37,25 @@ impl Desk<'_> {
         let failed = |error: crate::store::StoreError| refusal(&error.into());
         let read = session.store().read();
         let waiting = read.outbox().map_err(failed)?.len();
-        let alarms = read.events().map_err(failed)?.iter().filter(|event| event.alarm).count();
+        let alarms = read
+            .events()
+            .map_err(failed)?
+            .iter()
+            .filter(|event| event.alarm)
+            .count();
         let left = agent.left.as_secs() / 60;
         let record = Record::new()
             .with("state", "unlocked")
             .with("name", session.account().clone())
             .with("unread", Cell::Number(read.unread().map_err(failed)?))
-            .with("outbox", Cell::Number(u64::try_from(waiting).unwrap_or(u64::MAX)))
-            .with("alarms", Cell::Number(u64::try_from(alarms).unwrap_or(u64::MAX)))
+            .with(
+                "outbox",
+                Cell::Number(u64::try_from(waiting).unwrap_or(u64::MAX)),
+            )
+            .with(
+                "alarms",
+                Cell::Number(u64::try_from(alarms).unwrap_or(u64::MAX)),
+            )
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
         Ok(Exit::Done)
@@ -56,14 +69,22 @@ impl Desk<'_> {
         if let Some(ledger) = session.ledger() {
             let directory = ledger.directory();
             let organisation = Safe::line(directory.genesis().organisation.as_str());
-            let keys = directory.account(session.account()).map_or(0, |account| account.keys.len());
+            let keys = directory
+                .account(session.account())
+                .map_or(0, |account| account.keys.len());
             record = record
                 .with("organisation", organisation)
                 .with("organisation_id", directory.org())
                 .with("server", Safe::line(ledger.card().url.origin()))
                 .with("admin", Cell::Flag(session.is_admin()))
-                .with("certified", Cell::Flag(directory.active_device(session.device()).is_some()))
-                .with("keys", Cell::Number(u64::try_from(keys).unwrap_or(u64::MAX)));
+                .with(
+                    "certified",
+                    Cell::Flag(directory.active_device(session.device()).is_some()),
+                )
+                .with(
+                    "keys",
+                    Cell::Number(u64::try_from(keys).unwrap_or(u64::MAX)),
+                );
         }
         self.ui.record(&record)?;
         Ok(Exit::Done)
@@ -71,7 +92,9 @@ impl Desk<'_> {
 
     pub(super) fn log_head(&mut self) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let ledger = session.ledger().ok_or_else(|| refusal(&Error::NotEnrolled))?;
+        let ledger = session
+            .ledger()
+            .ok_or_else(|| refusal(&Error::NotEnrolled))?;
         let head = ledger.head();
         let record = Record::new()
             .with("entries", Cell::Number(head.size))

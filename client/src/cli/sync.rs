@@ -32,7 +32,11 @@ impl Desk<'_> {
     }
 
     fn report(&mut self, report: &Report) -> Result<Exit, CommandError> {
-        let alarms = report.alarms.iter().map(|alarm| Safe::from(alarm.kind())).collect();
+        let alarms = report
+            .alarms
+            .iter()
+            .map(|alarm| Safe::from(alarm.kind()))
+            .collect();
         let record = Record::new()
             .with("letters", Cell::Number(report.letters))
             .with("sent", Cell::Number(report.sent))
@@ -49,8 +53,11 @@ impl Desk<'_> {
         let session = self.session()?;
         let events = session.events().map_err(|error| refusal(&error))?;
         let columns = [Column::new("id"), Column::new("time"), Column::new("alarm")];
-        let mut table =
-            Table::new(columns.into_iter().chain([Column::new("kind"), Column::flexible("detail")]));
+        let mut table = Table::new(
+            columns
+                .into_iter()
+                .chain([Column::new("kind"), Column::flexible("detail")]),
+        );
         for event in events {
             let row = Row::new([
                 Cell::Number(event.id),
@@ -71,7 +78,9 @@ async fn watch(session: &mut Session, wait: Duration, report: &mut Report) -> Re
     let mut push = session.watch().await?;
     let watching = async {
         while report.letters == 0 {
-            let Some(page) = push.next().await? else { return Ok(()) };
+            let Some(page) = push.next().await? else {
+                return Ok(());
+            };
             if let Some(ack) = session.receive(page, report).await? {
                 push.acknowledge(&ack).await?;
             }

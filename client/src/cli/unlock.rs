@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_hours(12);
 impl Desk<'_> {
     pub(super) fn unlock(&mut self, args: &Unlock) -> Result<Exit, CommandError> {
         let home = self.home()?;
-        if !home.store().exists() {
+        if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
         }
         let minutes = u64::from(self.config.agent_idle_minutes.value);
@@ -36,7 +36,10 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "unlocked")
             .with("name", session.account().clone())
-            .with("locks_after", Safe::line(&format!("{} min without use", idle.as_secs() / 60)));
+            .with(
+                "locks_after",
+                Safe::line(&format!("{} min without use", idle.as_secs() / 60)),
+            );
         self.ui.record(&record)?;
         Ok(Exit::Done)
     }

@@ -20,7 +20,7 @@ use super::{
 pub(crate) struct Outgoing {
     /// The epoch that it ends.
     pub(crate) epoch: u64,
-    /// MLS PrivateMessage.
+    /// MLS `PrivateMessage`.
     pub(crate) message: Vec<u8>,
     /// MLS Welcome for the added devices; empty when there are none.
     pub(crate) welcome: Vec<u8>,

@@ -199,8 +199,7 @@ impl Reader<'_> {
 
     /// The unread letter that came first.
     pub fn oldest_unread(&self) -> Result<Option<LetterRow>, StoreError> {
-        let sql =
-            format!("select {COLUMNS} from letter where unread = 1 order by number limit 1");
+        let sql = format!("select {COLUMNS} from letter where unread = 1 order by number limit 1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement.query_row((), read_row).optional()?.transpose()
     }

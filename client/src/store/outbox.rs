@@ -28,7 +28,7 @@ pub struct Encrypted {
     pub epoch: u64,
     /// Hash of the letter inside.
     pub hash: Hash,
-    /// MLS PrivateMessage.
+    /// MLS `PrivateMessage`.
     pub message: Vec<u8>,
 }
 

@@ -1,0 +1,485 @@
+//! The rules of the house, as tests: where a name may stand, what a file looks like, what a promise needs.
+
+#![cfg(test)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
+
+/// All that stands at the top level.
+const TOP: &[&str] = &[
+    ".ci",
+    ".config",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "client",
+    "clippy.toml",
+    "deny.toml",
+    "migrations",
+    "proto",
+    "rust-toolchain.toml",
+    "rustfmt.toml",
+    "server",
+    "tests",
+];
+
+/// Which of [`TOP`] need not be there.
+const TOP_OPTIONAL: &[&str] = &[".config"];
+
+/// A crate, and the only places that may name it. A place is a file, or a room: `a/b` is `a/b.rs` and
+/// all of `a/b/`.
+const HOMES: &[(&str, &[&str])] = &[
+    ("openmls", &["client/src/mls", "client/src/store"]),
+    (
+        "openmls_sqlite_storage",
+        &["client/src/mls", "client/src/store"],
+    ),
+    // The vault seals with the provider's HPKE, so that there is one.
+    (
+        "openmls_traits",
+        &["client/src/mls", "client/src/store", "client/src/vault"],
+    ),
+    ("rusqlite", &["client/src/store", "client/src/mls/provider"]),
+    // In the server's tests it is the operator who edits rows.
+    ("sqlx", &["server/src/store", "server/src/tests"]),
+    (
+        "axum",
+        &["server/src/http", "server/src/listen", "server/src/lib.rs"],
+    ),
+    // In the client's tests it is the other side of the ceremony.
+    (
+        "webauthn_rs",
+        &["server/src/login", "client/src/key/ceremony/tests"],
+    ),
+    (
+        "webauthn_rs_core",
+        &["server/src/login", "client/src/key/ceremony/tests"],
+    ),
+    (
+        "clap",
+        &[
+            "client/src/cli",
+            "server/src/cli",
+            "client/src/main.rs",
+            "server/src/main.rs",
+        ],
+    ),
+    ("authenticator", &["client/src/key"]),
+];
+
+/// What writes to a terminal, and the only places that may. Tests may tell what they measured.
+const WRITERS: &[(&str, &[&str])] = &[
+    ("println!", &[]),
+    ("eprintln!", &[]),
+    ("print!", &[]),
+    ("eprint!", &[]),
+    ("dbg!", &[]),
+    ("io::stdout", &["client/src/cli/ui.rs", "server/src/cli"]),
+    ("io::stderr", &["client/src/cli/ui.rs", "server/src/cli"]),
+];
+
+/// Names that say nothing.
+const EMPTY_NAMES: &[&str] = &[
+    "mod", "util", "utils", "common", "helper", "helpers", "misc", "manager",
+];
+
+/// Columns at most of prose; rustfmt holds code to 100.
+const COLUMNS: usize = 110;
+
+/// A file that git knows, or would if asked to add all.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn is_rust(&self) -> bool {
+        self.ends("rs")
+    }
+
+    fn ends(&self, extension: &str) -> bool {
+        Path::new(&self.path)
+            .extension()
+            .is_some_and(|it| it == extension)
+    }
+
+    /// A file of tests only.
+    fn is_test(&self) -> bool {
+        let path = &self.path;
+        path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs")
+    }
+
+    fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        name.split('.').next().unwrap_or_default()
+    }
+
+    /// Whether this file is, or is in, one of `places`.
+    fn is_in(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| {
+            self.path == *place
+                || self
+                    .path
+                    .strip_prefix(place)
+                    .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        })
+    }
+
+    /// Each line without its comment, and its number.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().filter_map(|(index, line)| {
+            let comment = line.trim_start().starts_with("//");
+            let line = line.split(" // ").next().unwrap_or_default();
+            (!comment).then_some((index + 1, line))
+        })
+    }
+}
+
+/// Every text file of the house.
+fn house() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(&root)
+        .output()
+        .expect("git");
+    assert!(listed.status.success(), "git ls-files: {listed:?}");
+    let paths: BTreeSet<String> = String::from_utf8(listed.stdout)
+        .expect("paths are text")
+        .split_terminator('\0')
+        .map(str::to_owned)
+        .collect();
+    let files: Vec<File> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let text = fs::read_to_string(root.join(&path)).ok()?;
+            Some(File { path, text })
+        })
+        .collect();
+    assert!(files.len() > 100, "git lists {} files only", files.len());
+    files
+}
+
+/// The house but this file, which has to name what it forbids.
+fn house_but_me() -> Vec<File> {
+    let mut files = house();
+    files.retain(|file| file.path != "tests/tidy.rs");
+    files
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+}
+
+/// Fails with one line for each thing that is wrong.
+fn none(rule: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{rule}:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn the_top_level_is_what_it_is() {
+    let found: BTreeSet<String> = house()
+        .iter()
+        .filter_map(|file| file.path.split('/').next().map(str::to_owned))
+        .collect();
+    let more = found.iter().filter(|name| !TOP.contains(&name.as_str()));
+    let fewer = TOP
+        .iter()
+        .filter(|name| !TOP_OPTIONAL.contains(name) && !found.contains(**name));
+    let wrong: Vec<String> = more
+        .map(|name| format!("{name} is new: find it a room"))
+        .chain(fewer.map(|name| format!("{name} is missing")))
+        .collect();
+    none("the top level is closed", &wrong);
+}
+
+#[test]
+fn a_crate_is_named_only_in_its_home() {
+    let mut wrong = Vec::new();
+    for file in house_but_me().iter().filter(|file| file.is_rust()) {
+        for (name, places) in HOMES.iter().filter(|(_, places)| !file.is_in(places)) {
+            for (number, line) in file.code() {
+                let path = format!("{name}::");
+                let names = line.contains(&path) || line.contains(&format!("use {name};"));
+                if names && words(line).any(|word| word == *name) {
+                    wrong.push(format!(
+                        "{}:{number} names {name}, at home in {places:?}",
+                        file.path
+                    ));
+                }
+            }
+        }
+    }
+    none("a crate is named only in its home", &wrong);
+}
+
+#[test]
+fn every_home_is_lived_in() {
+    let files = house_but_me();
+    let wrong: Vec<String> = HOMES
+        .iter()
+        .filter(|(name, places)| {
+            let mut rooms = files
+                .iter()
+                .filter(|file| file.is_rust() && file.is_in(places));
+            !rooms.any(|file| {
+                file.code()
+                    .any(|(_, line)| words(line).any(|word| word == *name))
+            })
+        })
+        .map(|(name, _)| format!("nobody names {name}: take it out of HOMES"))
+        .collect();
+    none("every rule is about something", &wrong);
+}
+
+#[test]
+fn only_one_file_of_each_program_writes_to_the_terminal() {
+    let mut wrong = Vec::new();
+    for file in house_but_me()
+        .iter()
+        .filter(|file| file.is_rust() && !file.is_test())
+    {
+        for (writer, _) in WRITERS.iter().filter(|(_, places)| !file.is_in(places)) {
+            for (number, line) in file.code() {
+                let own = line.match_indices(writer).any(|(at, _)| {
+                    let before = line.get(..at).and_then(|text| text.chars().next_back());
+                    !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+                });
+                if own {
+                    wrong.push(format!("{}:{number} names {writer}", file.path));
+                }
+            }
+        }
+    }
+    none("one file writes to the terminal", &wrong);
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let wrong: Vec<String> = house()
+        .iter()
+        .filter(|file| file.is_rust() && !file.text.starts_with("//! "))
+        .map(|file| file.path.clone())
+        .collect();
+    none("a file opens with a //! line", &wrong);
+}
+
+#[test]
+fn a_name_says_something() {
+    let wrong: Vec<String> = house()
+        .iter()
+        .filter(|file| file.is_rust() && EMPTY_NAMES.contains(&file.stem()))
+        .map(|file| file.path.clone())
+        .collect();
+    none("a file is named after what is in it", &wrong);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let later = ["TODO", "FIXME", "XXX", "todo", "unimplemented"];
+    let mut wrong = Vec::new();
+    for file in house_but_me()
+        .iter()
+        .filter(|file| file.path != "Cargo.toml")
+    {
+        for (index, line) in file.text.lines().enumerate() {
+            let left = words(line).find(|word| later.get(..3).unwrap_or_default().contains(word));
+            let stub = later
+                .iter()
+                .skip(3)
+                .any(|word| line.contains(&format!("{word}!(")));
+            if left.is_some() || stub {
+                wrong.push(format!("{}:{}: {}", file.path, index + 1, line.trim()));
+            }
+        }
+    }
+    none("what is here is done", &wrong);
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let mut folders = BTreeMap::<String, BTreeSet<String>>::new();
+    for file in house() {
+        if let Some(rest) = file.path.strip_prefix("migrations/")
+            && let Some((folder, name)) = rest.split_once('/')
+        {
+            folders
+                .entry(folder.to_owned())
+                .or_default()
+                .insert(name.to_owned());
+        }
+    }
+    assert!(folders.contains_key("client"), "no migrations: {folders:?}");
+    assert_eq!(
+        folders.get("sqlite"),
+        folders.get("postgres"),
+        "two databases, one history"
+    );
+    let mut wrong = Vec::new();
+    for (folder, names) in &folders {
+        for (index, name) in names.iter().enumerate() {
+            if !name.starts_with(&format!("{:04}_", index + 1)) {
+                wrong.push(format!(
+                    "migrations/{folder}/{name} is not number {}",
+                    index + 1
+                ));
+            }
+        }
+    }
+    none("migrations count from 0001 without a gap", &wrong);
+}
+
+#[test]
+fn lines_fit_a_screen() {
+    let mut wrong = Vec::new();
+    for file in house() {
+        let written = file.is_rust() || file.path.starts_with(".ci/") || file.ends("sh");
+        for (index, line) in file.text.lines().enumerate().filter(|_| written) {
+            // Code is rustfmt's to break, a text that a program prints is as long as it is, and the
+            // first line is the summary that rustdoc shows: it stays one line.
+            let comment = line.trim_start().starts_with("//");
+            let table = line.trim_start().starts_with("//! |") || line.contains("://");
+            let prose = index > 0 && (comment || !file.is_rust());
+            if prose && !table && !line.contains("\"$") && line.chars().count() > COLUMNS {
+                wrong.push(format!("{}:{}", file.path, index + 1));
+            }
+        }
+    }
+    none("a line has at most 110 columns", &wrong);
+}
+
+#[test]
+fn no_test_is_forgotten() {
+    let files = house();
+    let manifests: Vec<&File> = files
+        .iter()
+        .filter(|file| file.path.ends_with("Cargo.toml"))
+        .collect();
+    let in_tests = || {
+        files
+            .iter()
+            .filter(|file| file.is_rust() && file.path.starts_with("tests/"))
+    };
+    let wrong: Vec<String> = in_tests()
+        .filter(|file| {
+            let declared = manifests.iter().any(|manifest| {
+                let path = file.path.strip_prefix("tests/fuzz/");
+                let path = path.map_or_else(|| format!("../{}", file.path), str::to_owned);
+                manifest.text.contains(&format!("path = \"{path}\""))
+            });
+            let line = format!("mod {};", file.stem());
+            let named = in_tests().any(|other| {
+                let mut code = other.code();
+                other.path != file.path && code.any(|(_, it)| it.trim().ends_with(&line))
+            });
+            !declared && !named
+        })
+        .map(|file| format!("{} is no test's root and nobody's mod", file.path))
+        .collect();
+    none("every test runs", &wrong);
+}
+
+#[test]
+fn nothing_tells_where_it_was_written() {
+    // In two halves, so that this file is not its own finding.
+    let places = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("static.crates", ".io"),
+        concat!("index.crates", ".io"),
+        concat!("py", "pi.org"),
+        concat!("registry.np", "mjs"),
+        concat!("deb.deb", "ian.org"),
+    ];
+    let mut wrong = Vec::new();
+    for file in house() {
+        for (index, line) in file.text.lines().enumerate() {
+            if let Some(place) = places.iter().find(|place| line.contains(**place)) {
+                wrong.push(format!("{}:{} names {place}", file.path, index + 1));
+            }
+        }
+    }
+    none("the house stands anywhere", &wrong);
+}
+
+/// The ids that names of tests begin with: `l05_l10_only_touch` has L05 and L10.
+fn tested_ids(files: &[File]) -> BTreeSet<String> {
+    let code = files
+        .iter()
+        .filter(|file| file.is_rust())
+        .flat_map(File::code);
+    let names = code.filter_map(|(_, line)| {
+        let (_, rest) = line.split_once("fn ")?;
+        rest.split('(').next()
+    });
+    names
+        .flat_map(|name| {
+            name.split('_')
+                .map(str::to_uppercase)
+                .take_while(|word| is_id(word))
+        })
+        .collect()
+}
+
+fn is_id(word: &str) -> bool {
+    let mut letters = word.chars();
+    word.len() == 3
+        && letters
+            .next()
+            .is_some_and(|letter| letter.is_ascii_uppercase())
+        && letters.all(|letter| letter.is_ascii_digit())
+}
+
+#[test]
+fn every_promise_has_a_test() {
+    let files = house();
+    let security = files
+        .iter()
+        .find(|file| file.path == "SECURITY.md")
+        .expect("SECURITY.md");
+    let tested = tested_ids(&files);
+    let mut wrong = Vec::new();
+    let (mut promises, mut promising) = (0, false);
+    for (index, line) in security.text.lines().enumerate() {
+        match line {
+            "**Cannot**" => promising = true,
+            _ if line.starts_with("**") || line.starts_with('#') => promising = false,
+            _ if promising && line.starts_with("- ") => {
+                promises += 1;
+                let ids: Vec<&str> = words(line).filter(|word| is_id(word)).collect();
+                if ids.is_empty() {
+                    wrong.push(format!("SECURITY.md:{} has no id", index + 1));
+                }
+                for id in ids.iter().filter(|id| !tested.contains(**id)) {
+                    wrong.push(format!("SECURITY.md:{}: no test is named {id}", index + 1));
+                }
+            }
+            _ if promising && !line.is_empty() => {
+                wrong.push(format!("SECURITY.md:{}: one promise, one line", index + 1));
+            }
+            _ => {}
+        }
+    }
+    assert!(
+        promises >= 10,
+        "SECURITY.md promises {promises} things only"
+    );
+    none("a promise is tested", &wrong);
+}
