@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader},
     net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::park_timeout,
@@ -14,8 +15,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
 
-use super::program::{Cli, Said, valised};
+use super::program::{Cli, Said, said, valised};
 
+/// How a process ends that aborts.
+const SIGABRT: i32 = 6;
 /// How long anything may take before the test says that it hangs: milliseconds.
 const PATIENCE_MS: u64 = 30_000;
 
@@ -86,6 +89,20 @@ impl Site {
         admin.must(&["admin", "enrol", name, "--yes"]);
         person.must(&["join", &card]);
         person
+    }
+
+    /// Another computer of somebody: the same key, another home, and nothing in it.
+    pub fn computer(&self, person: &Cli, name: &str) -> Cli {
+        let home = person.home.with_extension(name);
+        Cli { home, key: person.key.clone() }
+    }
+
+    /// The same, joined.
+    pub fn other_computer(&self, person: &Cli, name: &str) -> Cli {
+        let computer = self.computer(person, name);
+        let account = person.home.file_name().expect("a name").to_str().expect("a name");
+        computer.must(&["join", &self.path("card.valise"), "--as", account]);
+        computer
     }
 
     /// Keeps a person's store open in an agent until the site is closed.
@@ -188,6 +205,14 @@ impl Cli {
         let said = self.run(arguments);
         assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
         said
+    }
+
+    /// Runs a command that must die at this step, see `valise_client::failpoint`.
+    pub fn dies_at(&self, step: &str, arguments: &[&str]) {
+        let mut command = self.command(arguments);
+        command.env(valise_client::failpoint::VARIABLE, step).stdin(Stdio::null());
+        let output = command.output().expect("valise runs");
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{step}: {:?}", said(output));
     }
 
     /// One JSON value a line.

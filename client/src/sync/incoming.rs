@@ -10,6 +10,7 @@ use valise_proto::{
 
 use super::Report;
 use crate::{
+    failpoint::reached,
     mls::{self, MlsError, Received},
     session::{Error, Session},
     store::{ConversationRow, ConversationState, NewLetter, Sender, Setting, Work},
@@ -89,7 +90,9 @@ impl Session {
         );
         work.add_event(self.clock.now_ms(), "conversation", false, &detail)?;
         work.set(Setting::Mailbox, &welcome.number.to_be_bytes())?;
-        Ok(work.commit()?)
+        work.commit()?;
+        reached("after-welcome");
+        Ok(())
     }
 
     fn mailbox(&self) -> Result<u64, Error> {
@@ -194,6 +197,7 @@ impl Session {
         }
         work.advance_cursor(message.group, message.sequence)?;
         work.commit()?;
+        reached(if letters > 0 { "after-letter-stored" } else { "after-merge" });
         Ok(letters)
     }
 

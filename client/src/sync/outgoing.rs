@@ -18,6 +18,7 @@ use valise_proto::{
 use super::Report;
 use crate::{
     account::random,
+    failpoint::reached,
     mls::{self, Drift, Me, MlsError, Outgoing},
     session::{Error, Session},
     store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit},
@@ -61,10 +62,13 @@ impl Session {
             };
             match self.submit_letter(&row, &encrypted).await? {
                 Outcome::Accepted => {
+                    reached("after-letter-accepted");
                     let work = self.store.begin()?;
                     work.count_sent(encrypted.group, encrypted.hash)?;
                     work.remove_from_outbox(number)?;
-                    return Ok(work.commit()?);
+                    work.commit()?;
+                    reached("after-letter-row");
+                    return Ok(());
                 }
                 Outcome::Stale => {
                     let work = self.store.begin()?;
@@ -216,6 +220,7 @@ impl Session {
     /// Makes a commit, keeps it, and sends it.
     async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
         let claimed = self.claim(change.add.to_vec()).await?;
+        reached("after-claim");
         let submission = SubmissionId(random()?);
         let proposed = self.make_commit(change, &claimed, submission);
         if let Err(Error::Alarm(alarm)) = &proposed {
@@ -306,6 +311,7 @@ impl Session {
             work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
         }
         work.commit()?;
+        reached("after-commit-made");
         Ok((Some(commit), added))
     }
 
@@ -319,7 +325,10 @@ impl Session {
         // Either way there is news of this group.
         self.pulled_at_ms = 0;
         match answer {
-            Outcome::Accepted => Ok(()),
+            Outcome::Accepted => {
+                reached("after-commit-accepted");
+                Ok(())
+            }
             Outcome::Stale => {
                 let work = self.store.begin()?;
                 mls::withdraw_own(&work.mls(), commit.group)?;
@@ -373,7 +382,9 @@ impl Session {
             message,
         };
         work.set_encrypted(number, &encrypted)?;
-        Ok(work.commit()?)
+        work.commit()?;
+        reached("after-encrypt");
+        Ok(())
     }
 }
 
