@@ -26,6 +26,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("name another folder with --home"),
         Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
+        Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
+            .outcome("nothing was signed")
+            .hint("if it is not the person you know: do not enrol that key"),
         Error::NameNeeded => CommandError::new(Code::Usage, text)
             .outcome("nothing was asked for")
             .hint("valise join CARD --as NAME"),
