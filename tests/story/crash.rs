@@ -3,6 +3,7 @@
 mod joining;
 mod kill;
 mod step;
+mod together;
 
 use serde_json::Value;
 

@@ -94,13 +94,21 @@ impl Site {
     /// Another computer of somebody: the same key, another home, and nothing in it.
     pub fn computer(&self, person: &Cli, name: &str) -> Cli {
         let home = person.home.with_extension(name);
-        Cli { home, key: person.key.clone() }
+        Cli {
+            home,
+            key: person.key.clone(),
+        }
     }
 
     /// The same, joined.
     pub fn other_computer(&self, person: &Cli, name: &str) -> Cli {
         let computer = self.computer(person, name);
-        let account = person.home.file_name().expect("a name").to_str().expect("a name");
+        let account = person
+            .home
+            .file_name()
+            .expect("a name")
+            .to_str()
+            .expect("a name");
         computer.must(&["join", &self.path("card.valise"), "--as", account]);
         computer
     }
@@ -210,9 +218,16 @@ impl Cli {
     /// Runs a command that must die at this step, see `valise_client::failpoint`.
     pub fn dies_at(&self, step: &str, arguments: &[&str]) {
         let mut command = self.command(arguments);
-        command.env(valise_client::failpoint::VARIABLE, step).stdin(Stdio::null());
+        command
+            .env(valise_client::failpoint::VARIABLE, step)
+            .stdin(Stdio::null());
         let output = command.output().expect("valise runs");
-        assert_eq!(output.status.signal(), Some(SIGABRT), "{step}: {:?}", said(output));
+        assert_eq!(
+            output.status.signal(),
+            Some(SIGABRT),
+            "{step}: {:?}",
+            said(output)
+        );
     }
 
     /// One JSON value a line.

@@ -7,7 +7,12 @@ use crate::support::Site;
 fn r02_a_newcomer_dies_after_any_step_and_is_enrolled_all_the_same() {
     let (site, alice) = Site::open();
     let card = site.path("card.valise");
-    let before = ["after-credentials", "after-store", "after-settle", "after-ask"];
+    let before = [
+        "after-credentials",
+        "after-store",
+        "after-settle",
+        "after-ask",
+    ];
     let after = [
         "after-login",
         "after-log-stored",
@@ -31,7 +36,11 @@ fn r02_a_newcomer_dies_after_any_step_and_is_enrolled_all_the_same() {
         }
         person.must(&["join", &card]);
         let me = person.json(&["whoami"]).remove(0);
-        assert_eq!((&me["certified"], &me["name"]), (&true.into(), &name.as_str().into()), "{step}");
+        assert_eq!(
+            (&me["certified"], &me["name"]),
+            (&true.into(), &name.as_str().into()),
+            "{step}"
+        );
         assert_eq!(person.json(&["device", "list"]).len(), 1, "{step}");
         alice.must(&["send", &name, "-s", step, "-m", "welcome"]);
         person.must(&["sync"]);
@@ -44,13 +53,23 @@ fn r02_a_newcomer_dies_after_any_step_and_is_enrolled_all_the_same() {
 fn r02_somebody_dies_while_setting_another_computer_up() {
     let (site, alice) = Site::open();
     let card = site.path("card.valise");
-    for step in ["after-store", "after-settle", "after-append", "after-certify", "after-publish"] {
+    for step in [
+        "after-store",
+        "after-settle",
+        "after-append",
+        "after-certify",
+        "after-publish",
+    ] {
         let computer = site.computer(&alice, step);
         computer.dies_at(step, &["join", &card, "--as", "alice"]);
         computer.must(&["join", &card, "--as", "alice"]);
         assert_eq!(computer.json(&["whoami"])[0]["certified"], true, "{step}");
     }
-    assert_eq!(alice.json(&["device", "list"]).len(), 1, "before a look at the log");
+    assert_eq!(
+        alice.json(&["device", "list"]).len(),
+        1,
+        "before a look at the log"
+    );
     alice.must(&["sync"]);
     assert_eq!(alice.json(&["device", "list"]).len(), 6);
 }
@@ -61,7 +80,9 @@ fn r02_a_founder_dies_before_the_genesis_file_is_written() {
     let alice = crate::support::program::Cli::new(folder.path(), "alice");
     let genesis = folder.path().join("genesis.valise");
     let url = "https://localhost:8443";
-    let found = ["found", "--org", "Campagne", "--url", url, "--as", "alice", "--out"];
+    let found = [
+        "found", "--org", "Campagne", "--url", url, "--as", "alice", "--out",
+    ];
     let found = [&found[..], &[genesis.to_str().unwrap()]].concat();
     alice.dies_at("after-store", &found);
     alice.dies_at("after-settle", &found);

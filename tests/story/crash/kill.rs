@@ -181,7 +181,11 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     let mut arrived = Vec::new();
     for from in ["alice", "bob"] {
         let here = subjects(&day.alice, from);
-        assert_eq!(here, subjects(&day.bob, from), "each once, in order, at both");
+        assert_eq!(
+            here,
+            subjects(&day.bob, from),
+            "each once, in order, at both"
+        );
         arrived.extend(here);
     }
     let count = arrived.len();
@@ -190,7 +194,10 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     assert_eq!(count, arrived.len(), "a letter is here twice");
     let sent: Vec<_> = day.letters.iter().filter(|(_, sent)| **sent).collect();
     for (subject, _) in &sent {
-        assert!(arrived.contains(subject), "{subject} was acknowledged and is lost");
+        assert!(
+            arrived.contains(subject),
+            "{subject} was acknowledged and is lost"
+        );
     }
     all_is_well(&day.alice);
     all_is_well(&day.bob);

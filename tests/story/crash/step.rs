@@ -35,16 +35,24 @@ fn r02_a_writer_dies_after_any_step_and_every_letter_arrives_once() {
         alice.must(&[&["send"], to, &["-s", &next, "-m", "goes on"]].concat());
         let all = subjects(&alice, "alice");
         assert!(all.ends_with(&[step.to_owned(), next.clone()]), "{all:?}");
-        for (name, person) in names.iter().zip(&others).filter(|(name, _)| to.contains(name)) {
+        for (name, person) in names
+            .iter()
+            .zip(&others)
+            .filter(|(name, _)| to.contains(name))
+        {
             person.must(&["sync"]);
             let arrived = subjects(person, "alice");
-            assert!(arrived.ends_with(&[step.to_owned(), next.clone()]), "{name}: {arrived:?}");
+            assert!(
+                arrived.ends_with(&[step.to_owned(), next.clone()]),
+                "{name}: {arrived:?}"
+            );
         }
     }
     for (name, person) in names.iter().zip(&others) {
         let meant = steps.iter().filter(|(_, to)| to.contains(name));
-        let meant: Vec<_> =
-            meant.flat_map(|(step, _)| [(*step).to_owned(), format!("{step}, next")]).collect();
+        let meant: Vec<_> = meant
+            .flat_map(|(step, _)| [(*step).to_owned(), format!("{step}, next")])
+            .collect();
         person.must(&["sync"]);
         assert_eq!(subjects(person, "alice"), meant, "{name}");
         all_is_well(person);
@@ -59,19 +67,40 @@ fn r02_a_reader_dies_after_any_step_and_every_letter_is_there_once() {
     let bob = site.hire(&alice, "bob");
     site.unlock(&alice);
     site.unlock(&bob);
-    let steps = ["after-welcome", "after-letter-stored", "after-page-stored", "after-ack"];
+    let steps = [
+        "after-welcome",
+        "after-letter-stored",
+        "after-page-stored",
+        "after-ack",
+    ];
     for step in steps {
         alice.must(&["send", "bob", "-s", step, "-m", "first"]);
-        alice.must(&["send", "bob", "-s", &format!("{step}, next"), "-m", "second"]);
+        alice.must(&[
+            "send",
+            "bob",
+            "-s",
+            &format!("{step}, next"),
+            "-m",
+            "second",
+        ]);
         bob.dies_at(step, &["sync"]);
         sync(&[&bob, &bob]);
     }
-    let meant: Vec<_> =
-        steps.iter().flat_map(|step| [(*step).to_owned(), format!("{step}, next")]).collect();
+    let meant: Vec<_> = steps
+        .iter()
+        .flat_map(|step| [(*step).to_owned(), format!("{step}, next")])
+        .collect();
     assert_eq!(subjects(&bob, "alice"), meant);
     // Another computer of bob's comes into the conversation by a commit.
     let second = site.other_computer(&alice, "alice");
-    bob.must(&["send", "alice", "-s", "to two computers", "-m", "a commit, then a letter"]);
+    bob.must(&[
+        "send",
+        "alice",
+        "-s",
+        "to two computers",
+        "-m",
+        "a commit, then a letter",
+    ]);
     alice.dies_at("after-merge", &["sync"]);
     sync(&[&alice, &second]);
     assert_eq!(subjects(&alice, "bob"), ["to two computers"]);
@@ -88,11 +117,23 @@ fn r02_a_writer_dies_and_the_conversation_goes_on_without_her() {
     let bob = site.hire(&alice, "bob");
     site.unlock(&alice);
     site.unlock(&bob);
-    alice.must(&["send", "bob", "-s", "begin", "-m", "the conversation is there"]);
+    alice.must(&[
+        "send",
+        "bob",
+        "-s",
+        "begin",
+        "-m",
+        "the conversation is there",
+    ]);
     bob.must(&["sync"]);
     let mut meant = vec!["begin".to_owned()];
     let mut computers = Vec::new();
-    for step in ["after-write", "after-encrypt", "after-letter-accepted", "after-commit-made"] {
+    for step in [
+        "after-write",
+        "after-encrypt",
+        "after-letter-accepted",
+        "after-commit-made",
+    ] {
         if step == "after-commit-made" {
             // Both want to let the same computer in. Bob wins.
             computers.push(site.other_computer(&bob, step));
@@ -128,10 +169,23 @@ fn r02_a_writer_dies_and_the_computer_that_she_let_in_is_revoked() {
     let bob = site.hire(&alice, "bob");
     site.unlock(&alice);
     site.unlock(&bob);
-    alice.must(&["send", "bob", "-s", "begin", "-m", "the conversation is there"]);
+    alice.must(&[
+        "send",
+        "bob",
+        "-s",
+        "begin",
+        "-m",
+        "the conversation is there",
+    ]);
     let stolen = site.other_computer(&bob, "stolen");
-    let device = stolen.json(&["whoami"]).remove(0)["device"].as_str().unwrap().to_owned();
-    alice.dies_at("after-commit-made", &["send", "bob", "-s", "dies", "-m", "dies"]);
+    let device = stolen.json(&["whoami"]).remove(0)["device"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    alice.dies_at(
+        "after-commit-made",
+        &["send", "bob", "-s", "dies", "-m", "dies"],
+    );
     bob.must(&["device", "revoke", &device, "--yes"]);
     alice.must(&["outbox", "retry"]);
     bob.must(&["sync"]);
