@@ -108,7 +108,7 @@ fn api(error: &ApiError) -> CommandError {
             CommandError::new(Code::Unreachable, text).hint("try again: valise sync")
         }
         ApiError::WrongServer { .. } => CommandError::new(Code::PinMismatch, text)
-            .outcome("nothing was sent and no key was asked for")
+            .outcome("nothing was sent, and you were not asked to log in")
             .hint("call an admin, by another way than Valise"),
         ApiError::PeerMalformed => CommandError::new(Code::Versions, text),
         ApiError::Randomness => CommandError::new(Code::Failed, text),
