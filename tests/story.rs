@@ -1,4 +1,6 @@
 //! Days in the life of an office.
 
+mod agent;
+mod canary;
 mod crash;
 mod letter;

@@ -3,6 +3,7 @@
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod search;
 pub mod site;
 pub mod time;
 

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
@@ -161,6 +162,14 @@ impl Site {
         self.server = Some(server);
         let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
         assert!(line.starts_with("valised: serving"), "{line:?} {}", log());
+    }
+
+    /// SIGTERM: the server ends in good order.
+    pub fn stop(&mut self) {
+        let mut server = self.server.take().expect("a running server");
+        kill_process(Pid::from_child(&server), Signal::TERM).expect("a signal");
+        let status = ends_within(&mut server, PATIENCE_MS).expect("the server hangs");
+        assert!(status.success(), "{status}");
     }
 
     /// SIGKILL.
