@@ -4,3 +4,4 @@ mod agent;
 mod canary;
 mod crash;
 mod letter;
+mod version;

@@ -30,7 +30,7 @@ pub struct Person {
 }
 
 /// Touches at once, knows no PIN.
-struct Willing;
+pub struct Willing;
 
 impl Prompt for Willing {
     fn touch(&mut self, _purpose: &str) {}
