@@ -90,10 +90,6 @@ impl Desk<'_> {
             .read()
             .letters(filter)
             .map_err(|error| refusal(&error.into()))?;
-        if self.ui.format() == Format::Human && letters.is_empty() {
-            self.ui.note("no letters");
-            return Ok(Exit::Done);
-        }
         let names = ["number", "unread", "date", "from", "to"].map(Column::new);
         let last = [
             Column::flexible("subject"),
@@ -119,7 +115,7 @@ impl Desk<'_> {
             }
             table.push(Row::new(cells).bold(letter.unread));
         }
-        self.ui.table(&table)?;
+        self.ui.table_or(&table, "no letters")?;
         Ok(Exit::Done)
     }
 
