@@ -3,5 +3,12 @@
 mod agent;
 mod canary;
 mod crash;
+mod first_day;
 mod letter;
+mod offline;
+mod race;
+mod refusals;
+mod reply_all;
+mod two_devices;
 mod version;
+mod words;

@@ -4,10 +4,15 @@ pub mod office;
 pub mod person;
 pub mod program;
 pub mod search;
+pub mod server;
 pub mod site;
+pub mod terminal;
 pub mod time;
 
 pub use office::Office;
 pub use person::Person;
+pub use program::{Cli, Said};
+pub use server::Server;
 pub use site::Site;
+pub use terminal::Terminal;
 pub use time::Time;

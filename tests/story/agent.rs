@@ -14,10 +14,10 @@ fn unlocked_letters_are_read_without_the_key_and_locked_ones_are_not() {
     fs::rename(&alice.key, &away).unwrap();
     assert!(alice.must(&["list"]).out.contains("a note"));
     assert!(alice.must(&["read", "@last"]).out.contains("to myself"));
-    assert_eq!(alice.json(&["status"])[0]["state"], "unlocked");
+    assert_eq!(alice.json(&["status"]).objects()[0]["state"], "unlocked");
 
     alice.must(&["lock"]);
-    assert_eq!(alice.json(&["status"])[0]["state"], "locked");
+    assert_eq!(alice.json(&["status"]).objects()[0]["state"], "locked");
     for command in [&["list"][..], &["read", "@last"], &["search", "note"]] {
         let refused = alice.run(command);
         assert_eq!((refused.code, refused.out.as_str()), (8, ""), "{refused:?}");

@@ -33,7 +33,9 @@ fn correspond(alice: &Cli, bob: &Cli) {
     bob.must(&["sync"]);
     for number in LETTERS - 3..LETTERS {
         assert_eq!(
-            bob.json(&["search", &format!("{canary}b{number}")]).len(),
+            bob.json(&["search", &format!("{canary}b{number}")])
+                .objects()
+                .len(),
             1
         );
         assert!(bob.must(&["read", "@unread"]).out.contains(canary));
@@ -41,7 +43,13 @@ fn correspond(alice: &Cli, bob: &Cli) {
         assert_eq!(answered.code, 0, "{answered:?}");
     }
     alice.must(&["sync"]);
-    assert_eq!(alice.json(&["search", &format!("{canary}r")]).len(), 3);
+    assert_eq!(
+        alice
+            .json(&["search", &format!("{canary}r")])
+            .objects()
+            .len(),
+        3
+    );
 }
 
 #[test]
@@ -74,7 +82,7 @@ fn v08_c01_c12_no_word_of_a_letter_is_on_the_server_or_in_a_locked_home() {
 
     for person in [&alice, &bob] {
         person.must(&["lock"]);
-        assert_eq!(person.json(&["status"])[0]["state"], "locked");
+        assert_eq!(person.json(&["status"]).objects()[0]["state"], "locked");
         assert_eq!(files_with(&person.home, canary.as_bytes()), nothing);
         assert_eq!(
             files_with(&person.home, b"alice"),

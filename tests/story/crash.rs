@@ -11,7 +11,9 @@ use crate::support::program::Cli;
 
 /// Subjects of the letters of `from` that are here, oldest first.
 fn subjects(person: &Cli, from: &str) -> Vec<String> {
-    let mut letters = person.json(&["list", "--limit", "100000", "--from", from]);
+    let mut letters = person
+        .json(&["list", "--limit", "100000", "--from", from])
+        .objects();
     letters.reverse();
     let subject = |letter: &Value| letter["subject"].as_str().unwrap().to_owned();
     letters.iter().map(subject).collect()
@@ -19,8 +21,8 @@ fn subjects(person: &Cli, from: &str) -> Vec<String> {
 
 /// Nothing happened here but that conversations began, and nothing waits.
 fn all_is_well(person: &Cli) {
-    for event in person.json(&["events"]) {
+    for event in person.json(&["events"]).objects() {
         assert_eq!(event["kind"], "conversation", "{event}");
     }
-    assert_eq!(person.json(&["outbox"]), Vec::<Value>::new());
+    assert_eq!(person.json(&["outbox"]).objects(), Vec::<Value>::new());
 }

@@ -19,7 +19,7 @@ fn r08_a_store_of_a_newer_valise_is_refused_and_left_as_it_is() {
         &home,
         &mut Keyring {
             source,
-            prompt: &mut Willing,
+            prompt: &mut Willing::default(),
         },
     )
     .unwrap();

@@ -12,7 +12,6 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
 
@@ -237,15 +236,6 @@ impl Cli {
             "{step}: {:?}",
             said(output)
         );
-    }
-
-    /// One JSON value a line.
-    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
-        let said = self.must(&[&["-o", "json"], arguments].concat());
-        let lines = said.out.lines();
-        lines
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect()
     }
 }
 

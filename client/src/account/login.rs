@@ -90,6 +90,23 @@ impl Session {
         Ok(())
     }
 
+    /// Runs `work` in a session with the server. Logs in when there is none, and once more when the
+    /// server has ended it meanwhile, as it does after a time without use.
+    pub async fn online<T>(
+        &mut self,
+        keyring: &mut Keyring<'_>,
+        mut work: impl AsyncFnMut(&mut Self, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.log_in_if_needed(keyring).await?;
+        match work(self, keyring).await {
+            Err(Error::LoginNeeded) => {
+                self.login(keyring).await?;
+                work(self, keyring).await
+            }
+            done => done,
+        }
+    }
+
     /// Logs in, by one touch.
     pub async fn login(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
         let credential = [self.me.record.login.id.as_slice().to_vec()];

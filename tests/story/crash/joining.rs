@@ -35,13 +35,17 @@ fn r02_a_newcomer_dies_after_any_step_and_is_enrolled_all_the_same() {
             person.dies_at(step, &["join", &card]);
         }
         person.must(&["join", &card]);
-        let me = person.json(&["whoami"]).remove(0);
+        let me = person.json(&["whoami"]).objects().remove(0);
         assert_eq!(
             (&me["certified"], &me["name"]),
             (&true.into(), &name.as_str().into()),
             "{step}"
         );
-        assert_eq!(person.json(&["device", "list"]).len(), 1, "{step}");
+        assert_eq!(
+            person.json(&["device", "list"]).objects().len(),
+            1,
+            "{step}"
+        );
         alice.must(&["send", &name, "-s", step, "-m", "welcome"]);
         person.must(&["sync"]);
         assert_eq!(subjects(&person, "alice"), [**step], "{step}");
@@ -63,15 +67,19 @@ fn r02_somebody_dies_while_setting_another_computer_up() {
         let computer = site.computer(&alice, step);
         computer.dies_at(step, &["join", &card, "--as", "alice"]);
         computer.must(&["join", &card, "--as", "alice"]);
-        assert_eq!(computer.json(&["whoami"])[0]["certified"], true, "{step}");
+        assert_eq!(
+            computer.json(&["whoami"]).objects()[0]["certified"],
+            true,
+            "{step}"
+        );
     }
     assert_eq!(
-        alice.json(&["device", "list"]).len(),
+        alice.json(&["device", "list"]).objects().len(),
         1,
         "before a look at the log"
     );
     alice.must(&["sync"]);
-    assert_eq!(alice.json(&["device", "list"]).len(), 6);
+    assert_eq!(alice.json(&["device", "list"]).objects().len(), 6);
 }
 
 #[test]
@@ -87,6 +95,6 @@ fn r02_a_founder_dies_before_the_genesis_file_is_written() {
     alice.dies_at("after-store", &found);
     alice.dies_at("after-settle", &found);
     assert!(!genesis.exists());
-    let again = alice.json(&found).remove(0);
+    let again = alice.json(&found).objects().remove(0);
     assert!(genesis.exists() && again["id"].is_string(), "{again}");
 }

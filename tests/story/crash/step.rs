@@ -178,7 +178,7 @@ fn r02_a_writer_dies_and_the_computer_that_she_let_in_is_revoked() {
         "the conversation is there",
     ]);
     let stolen = site.other_computer(&bob, "stolen");
-    let device = stolen.json(&["whoami"]).remove(0)["device"]
+    let device = stolen.json(&["whoami"]).objects().remove(0)["device"]
         .as_str()
         .unwrap()
         .to_owned();
