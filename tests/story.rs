@@ -1,5 +1,8 @@
 //! Days in the life of an office.
 
+mod agent;
+mod canary;
+mod crash;
 mod first_day;
 mod letter;
 mod newcomer;
@@ -8,4 +11,5 @@ mod race;
 mod refusals;
 mod reply_all;
 mod two_devices;
+mod version;
 mod words;

@@ -34,10 +34,10 @@ pub struct Person {
 }
 
 /// Touches at once, and types the PIN once.
-#[derive(Clone)]
-struct Willing {
-    pin: Option<&'static str>,
-    touches: Arc<AtomicUsize>,
+#[derive(Clone, Default)]
+pub struct Willing {
+    pub pin: Option<&'static str>,
+    pub touches: Arc<AtomicUsize>,
 }
 
 impl Prompt for Willing {

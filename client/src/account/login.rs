@@ -12,6 +12,7 @@ use valise_proto::{
 use super::credentials::client_data;
 use crate::{
     api::{Api, Caller},
+    failpoint::reached,
     key::{AssertionRequest, KeyError},
     mls::provider::DeviceSigner,
     session::{Error, Keyring, Session},
@@ -117,6 +118,7 @@ impl Session {
             keyring,
         )
         .await?;
+        reached("after-login");
         let work = self.store.begin()?;
         work.set(Setting::Session, &encode(&session))?;
         Ok(work.commit()?)

@@ -179,7 +179,14 @@ impl Desk<'_> {
         }
         self.ui.print(Safe::block(&lines.join("\n")))?;
         self.ui.print("")?;
-        self.ui.print(Safe::block(letter.body.trim_end()))
+        // Headers begin a line and a body never does: no text looks like the next letter.
+        let body = Safe::block(letter.body.trim_end());
+        let indented: Vec<_> = body
+            .as_str()
+            .lines()
+            .map(|line| format!("  {line}"))
+            .collect();
+        self.ui.print(Safe::block(&indented.join("\n")))
     }
 
     pub(super) fn who(&mut self, which: Which) -> Result<Exit, CommandError> {

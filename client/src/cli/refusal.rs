@@ -18,9 +18,8 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
         Error::Store(error) => store(error),
-        Error::EnrolmentRefused => {
-            CommandError::new(Code::NotEnrolled, text).hint("call an admin, then join anew")
-        }
+        Error::EnrolmentRefused => CommandError::new(Code::NotEnrolled, text)
+            .hint("call an admin, then run the same command again: it asks anew"),
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
             .outcome("nothing was made")
             .hint("name another folder with --home"),
