@@ -120,15 +120,9 @@ impl Person {
             prompt: &mut self.hand.clone(),
         };
         self.session = None;
-        join(
-            &self.home(),
-            &office.card,
-            Some(&self.name),
-            "laptop",
-            &mut keyring,
-            &clock,
-        )
-        .await
+        let (home, name) = (self.home(), Some(&self.name));
+        let joining = join(&home, &office.card, name, "laptop", &mut keyring, &clock);
+        Box::pin(joining).await
     }
 
     /// Asks to be enrolled.
@@ -168,11 +162,8 @@ impl Person {
             source,
             prompt: &mut self.hand.clone(),
         };
-        self.session
-            .as_mut()
-            .expect("an open account")
-            .online(&mut keyring, run)
-            .await
+        let session = self.session.as_mut().expect("an open account");
+        Box::pin(session.online(&mut keyring, run)).await
     }
 
     /// Revokes a device of `name`.
