@@ -238,7 +238,7 @@ impl Cli {
             output.status.signal(),
             Some(SIGABRT),
             "{step}: {:?}",
-            said(output)
+            said(&output)
         );
     }
 }
