@@ -194,6 +194,10 @@ impl Drop for Site {
             person.run(&["lock"]);
         }
         if let Some(mut server) = self.server.take() {
+            if std::thread::panicking() {
+                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+                println!("the server, {:?}, said: {log}", server.try_wait());
+            }
             drop(server.kill());
             drop(server.wait());
         }
