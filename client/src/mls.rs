@@ -100,7 +100,11 @@ fn capabilities() -> Capabilities {
     Capabilities::builder()
         .versions(vec![ProtocolVersion::Mls10])
         .ciphersuites(vec![SUITE])
-        .extensions(vec![ExtensionType::Unknown(CONVERSATION)])
+        // A leaf names what its own key package carries: a package of last resort says so.
+        .extensions(vec![
+            ExtensionType::LastResort,
+            ExtensionType::Unknown(CONVERSATION),
+        ])
         .credentials(vec![CREDENTIAL])
         .build()
 }
