@@ -3,8 +3,14 @@
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod search;
+pub mod site;
+pub mod terminal;
 pub mod time;
 
 pub use office::Office;
 pub use person::Person;
+pub use program::{Cli, Said};
+pub use site::Site;
+pub use terminal::Terminal;
 pub use time::Time;

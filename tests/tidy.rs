@@ -50,7 +50,15 @@ const HOMES: &[(&str, &[&str])] = &[
         "openmls_traits",
         &["client/src/mls", "client/src/store", "client/src/vault"],
     ),
-    ("rusqlite", &["client/src/store", "client/src/mls/provider"]),
+    // In the story of a race it is the operator who counts.
+    (
+        "rusqlite",
+        &[
+            "client/src/store",
+            "client/src/mls/provider",
+            "tests/story/race",
+        ],
+    ),
     // In the server's tests it is the operator who edits rows.
     ("sqlx", &["server/src/store", "server/src/tests"]),
     (

@@ -13,7 +13,7 @@ use valise_client::account::{Founding, found};
 use valise_proto::card::Card;
 use valise_server::config::Config;
 
-use super::{Person, Time};
+use super::{Cli, Person, Time};
 
 /// The server, and the folder in which everybody lives.
 pub struct Office {
@@ -32,8 +32,16 @@ struct Running {
 impl Office {
     /// Founds an organisation with alice as its first admin, and starts its server.
     pub async fn open() -> (Self, Person) {
+        Self::open_at(Time::still()).await
+    }
+
+    /// The same, on the machine's own time, for people who use the real program.
+    pub async fn open_now() -> (Self, Person) {
+        Self::open_at(Time::running()).await
+    }
+
+    async fn open_at(time: Time) -> (Self, Person) {
         let folder = tempfile::tempdir().expect("a folder");
-        let time = Time::now();
         let port = free_port();
         let url = format!("https://localhost:{port}")
             .parse()
@@ -97,8 +105,10 @@ impl Office {
             });
         });
         is_ready.await.expect("the server starts");
-        // Signatures of the second in which a server starts are refused.
-        self.time.pass(1_000);
+        // Signatures of the second in which a server starts are refused; clients ask again.
+        if self.time.stands_still() {
+            self.time.pass(1_000);
+        }
         self.running = Some(Running { stop, thread });
     }
 
@@ -112,11 +122,32 @@ impl Office {
 
     /// Somebody new, enrolled by `admin`.
     pub async fn hire(&self, admin: &mut Person, name: &str) -> Person {
-        let mut person = Person::new(self.folder.path(), name, self.time.clone());
+        self.employ(admin, self.person(name)).await
+    }
+
+    /// Somebody whom nobody knows yet.
+    pub fn person(&self, name: &str) -> Person {
+        Person::new(self.folder.path(), name, self.time.clone())
+    }
+
+    /// Enrols `person`.
+    pub async fn employ(&self, admin: &mut Person, mut person: Person) -> Person {
         person.ask(self).await;
         admin.enrol(&person.name).await;
         person.join(self).await;
         person
+    }
+
+    /// The organisation card, in a file.
+    pub fn card_file(&self) -> PathBuf {
+        let path = self.folder.path().join("card.valise");
+        std::fs::write(&path, self.card.to_string()).expect("the card");
+        path
+    }
+
+    /// The real program in the hands of `name`: with the same home and key as the person.
+    pub fn cli(&self, name: &str) -> Cli {
+        Cli::new(self.folder.path(), name)
     }
 
     /// The server's data folder.
@@ -133,7 +164,7 @@ impl Drop for Office {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("its address").port()
 }

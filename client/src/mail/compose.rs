@@ -7,6 +7,7 @@ use valise_proto::{
 
 use crate::{
     account::random,
+    failpoint::reached,
     session::{Error, Session},
     store::{LetterRow, NewLetter},
     sync::Report,
@@ -133,6 +134,7 @@ impl Session {
             .ok_or(Error::Wrong("two letters with one id"))?;
         work.add_to_outbox(number, submission)?;
         work.commit()?;
+        reached("after-write");
         Ok(number)
     }
 
@@ -141,8 +143,14 @@ impl Session {
         let mut report = Report::default();
         let waiting = self.store.read().outbox()?;
         for row in waiting.iter().filter(|row| row.number <= number) {
-            self.deliver_letter(row.number, &mut report).await?;
-            report.sent += 1;
+            match self.deliver_letter(row.number, &mut report).await {
+                // It goes on waiting, and holds no later one up.
+                Err(Error::NoDevice(_)) if row.number < number => {}
+                delivered => {
+                    delivered?;
+                    report.sent += 1;
+                }
+            }
         }
         Ok(report)
     }

@@ -42,6 +42,9 @@ pub struct ConversationRow {
     pub record: Conversation,
     /// Where it is in its life.
     pub state: ConversationState,
+    /// The message of the group with which this device came in: 1, or 0, when it was there from
+    /// the beginning.
+    pub joined: u64,
     /// Last message of the group that is durable here.
     pub cursor: u64,
     /// Letters that this device has sent here.
@@ -59,7 +62,7 @@ pub struct Sender {
     pub hash: Hash,
 }
 
-const COLUMNS: &str = "group_id, record, state, cursor, sent, sent_hash";
+const COLUMNS: &str = "group_id, record, state, joined, cursor, sent, sent_hash";
 
 fn accounts_text(accounts: &[Name]) -> String {
     let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
@@ -69,8 +72,8 @@ fn accounts_text(accounts: &[Name]) -> String {
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreError>> {
     let (group, record): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
     let state: String = row.get(2)?;
-    let (cursor, sent): (i64, i64) = (row.get(3)?, row.get(4)?);
-    let sent_hash: Vec<u8> = row.get(5)?;
+    let (joined, cursor, sent): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
+    let sent_hash: Vec<u8> = row.get(6)?;
     Ok((|| {
         let damaged = StoreError::Damaged("a conversation");
         Ok(ConversationRow {
@@ -82,6 +85,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
                 "closed" => ConversationState::Closed,
                 _ => return Err(damaged),
             },
+            joined: unsigned(joined)?,
             cursor: unsigned(cursor)?,
             sent: unsigned(sent)?,
             sent_hash: Hash::try_from(&*sent_hash).map_err(|_| StoreError::Damaged("a hash"))?,
@@ -146,24 +150,26 @@ impl Reader<'_> {
 }
 
 impl Work<'_> {
-    /// Adds a conversation, or replaces the same one after this device was added again.
+    /// Adds a conversation that this device came into with message `joined`, or replaces the same
+    /// one after it was added again.
     pub fn put_conversation(
         &self,
         group: GroupId,
         record: &Conversation,
         state: ConversationState,
-        cursor: u64,
+        joined: u64,
     ) -> Result<(), StoreError> {
-        let sql = "insert into conversation (group_id, record, accounts, state, cursor, sent_hash)
-                   values (?1, ?2, ?3, ?4, ?5, zeroblob(32))
+        let sql = "insert into conversation
+                     (group_id, record, accounts, state, joined, cursor, sent_hash)
+                   values (?1, ?2, ?3, ?4, ?5, ?5, zeroblob(32))
                    on conflict (group_id) do update
-                   set state = excluded.state, cursor = excluded.cursor";
+                   set state = excluded.state, joined = excluded.joined, cursor = excluded.cursor";
         self.transaction.prepare_cached(sql)?.execute((
             group.as_ref(),
             codec::encode(record),
             accounts_text(&record.accounts),
             state.name(),
-            signed(cursor)?,
+            signed(joined)?,
         ))?;
         Ok(())
     }

@@ -18,9 +18,13 @@ use valise_proto::{
 use super::Report;
 use crate::{
     account::random,
+    failpoint::reached,
     mls::{self, Drift, Me, MlsError, Outgoing},
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit},
+    store::{
+        ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit,
+        Reader, StoreError,
+    },
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
@@ -30,16 +34,28 @@ const TRIES: usize = 30;
 
 /// What became of a write.
 enum Outcome {
+    /// The server has it.
     Accepted,
+    /// Another process of this account sent something else under the same id.
+    Overtaken,
+    /// The server knows no such group, or not with this device in it.
+    NoGroup,
+    /// Another commit came first.
     Stale,
 }
 
 impl Session {
-    /// Sends what waits in the outbox, in order.
+    /// Sends what waits in the outbox, in order. A letter to somebody who has no device yet goes on
+    /// waiting, and holds no other one up.
     pub(crate) async fn deliver(&mut self, report: &mut Report) -> Result<(), Error> {
         for row in self.store.read().outbox()? {
-            self.deliver_letter(row.number, report).await?;
-            report.sent += 1;
+            match self.deliver_letter(row.number, report).await {
+                Err(Error::NoDevice(_)) => {}
+                delivered => {
+                    delivered?;
+                    report.sent += 1;
+                }
+            }
         }
         Ok(())
     }
@@ -61,14 +77,27 @@ impl Session {
             };
             match self.submit_letter(&row, &encrypted).await? {
                 Outcome::Accepted => {
+                    reached("after-letter-accepted");
                     let work = self.store.begin()?;
-                    work.count_sent(encrypted.group, encrypted.hash)?;
-                    work.remove_from_outbox(number)?;
-                    return Ok(work.commit()?);
+                    // Counted once, whoever else of this account sent it too.
+                    if work.remove_from_outbox(number)? {
+                        work.count_sent(encrypted.group, encrypted.hash)?;
+                    }
+                    work.commit()?;
+                    reached("after-letter-row");
+                    return Ok(());
+                }
+                Outcome::Overtaken => {}
+                Outcome::NoGroup => {
+                    // The next try starts another conversation.
+                    let work = self.store.begin()?;
+                    work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
+                    work.drop_encrypted(number, encrypted.epoch)?;
+                    work.commit()?;
                 }
                 Outcome::Stale => {
                     let work = self.store.begin()?;
-                    work.drop_encrypted(number)?;
+                    work.drop_encrypted(number, encrypted.epoch)?;
                     work.commit()?;
                     self.pull(report).await?;
                 }
@@ -216,6 +245,7 @@ impl Session {
     /// Makes a commit, keeps it, and sends it.
     async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
         let claimed = self.claim(change.add.to_vec()).await?;
+        reached("after-claim");
         let submission = SubmissionId(random()?);
         let proposed = self.make_commit(change, &claimed, submission);
         if let Err(Error::Alarm(alarm)) = &proposed {
@@ -250,6 +280,9 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
+        if change.overtaken(&work.read())? {
+            return Ok((None, change.add.to_vec()));
+        }
         let mut packages = Vec::new();
         let mut added = Vec::new();
         for package in &claimed.packages {
@@ -306,24 +339,35 @@ impl Session {
             work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
         }
         work.commit()?;
+        reached("after-commit-made");
         Ok((Some(commit), added))
     }
 
-    /// Sends a commit. Accepted, it is merged when it comes back in its place; stale, it never
+    /// Sends a commit. Accepted, it is merged when it comes back in its place; else it never
     /// happened.
     async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<(), Error> {
-        let answer = outcome(
-            self.request(Method::POST, COMMITS, commit.body.clone())
-                .await,
-        )?;
+        let answer = self
+            .request(Method::POST, COMMITS, commit.body.clone())
+            .await;
+        let answer = match answer {
+            // It adds a device that was revoked since.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Forbidden) => Outcome::Stale,
+            answer => outcome(answer)?,
+        };
         // Either way there is news of this group.
         self.pulled_at_ms = 0;
         match answer {
-            Outcome::Accepted => Ok(()),
-            Outcome::Stale => {
+            Outcome::Accepted => {
+                reached("after-commit-accepted");
+                Ok(())
+            }
+            Outcome::NoGroup | Outcome::Overtaken | Outcome::Stale => {
                 let work = self.store.begin()?;
-                mls::withdraw_own(&work.mls(), commit.group)?;
-                work.remove_proposed_commit(commit.group)?;
+                let present = work.read().proposed_commit(commit.group)?;
+                if present.is_some_and(|present| present.submission == commit.submission) {
+                    mls::withdraw_own(&work.mls(), commit.group)?;
+                    work.remove_proposed_commit(commit.group)?;
+                }
                 Ok(work.commit()?)
             }
         }
@@ -348,6 +392,14 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
+        if !work
+            .read()
+            .outbox_row(number)?
+            .is_some_and(|row| row.encrypted.is_none())
+        {
+            // Another process of this account was faster.
+            return Ok(());
+        }
         let row = work
             .read()
             .conversation(row.group)?
@@ -373,7 +425,9 @@ impl Session {
             message,
         };
         work.set_encrypted(number, &encrypted)?;
-        Ok(work.commit()?)
+        work.commit()?;
+        reached("after-encrypt");
+        Ok(())
     }
 }
 
@@ -386,10 +440,26 @@ struct Change<'a> {
     add: &'a [DeviceId],
 }
 
+impl Change<'_> {
+    /// Another process of this account has begun the same since.
+    fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
+        Ok(if self.create {
+            read.conversation_of(&self.record.accounts)?.is_some()
+        } else {
+            read.proposed_commit(self.group)?.is_some()
+        })
+    }
+}
+
 fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error> {
     match answer {
         Ok(_) => Ok(Outcome::Accepted),
-        Err(Error::Api(error)) if error.code() == Some(ErrorCode::Stale) => Ok(Outcome::Stale),
+        Err(Error::Api(error)) => match error.code() {
+            Some(ErrorCode::Conflict) => Ok(Outcome::Overtaken),
+            Some(ErrorCode::NotFound) => Ok(Outcome::NoGroup),
+            Some(ErrorCode::Stale) => Ok(Outcome::Stale),
+            _ => Err(error.into()),
+        },
         Err(error) => Err(error),
     }
 }
@@ -405,7 +475,7 @@ fn accounts(letter: &LetterRow) -> Vec<Name> {
 
 /// The letter as it travels, next in this device's chain.
 fn letter(kept: &LetterRow, row: &ConversationRow) -> Result<Letter, Error> {
-    let damaged = |_| crate::store::StoreError::Damaged("a letter in the outbox");
+    let damaged = |_| StoreError::Damaged("a letter in the outbox");
     Ok(Letter {
         id: LetterId(kept.id.0),
         sequence: row.sent + 1,
