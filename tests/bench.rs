@@ -31,6 +31,7 @@ mod log;
 mod office;
 #[path = "bench/server.rs"]
 mod server;
+#[path = "bench/support.rs"]
 mod support;
 #[path = "bench/watch.rs"]
 mod watch;
