@@ -1,10 +1,12 @@
 //! The office in which stories happen: a real server and people with software keys.
 
+pub mod mallory;
 pub mod office;
 pub mod person;
 pub mod program;
 pub mod time;
 
+pub use mallory::Mallory;
 pub use office::Office;
 pub use person::Person;
 pub use time::Time;

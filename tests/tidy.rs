@@ -50,12 +50,16 @@ const HOMES: &[(&str, &[&str])] = &[
         "openmls_traits",
         &["client/src/mls", "client/src/store", "client/src/vault"],
     ),
-    ("rusqlite", &["client/src/store", "client/src/mls/provider"]),
+    // Mallory edits rows of the server's database.
+    (
+        "rusqlite",
+        &["client/src/store", "client/src/mls/provider", "tests/support/mallory"],
+    ),
     // In the server's tests it is the operator who edits rows.
     ("sqlx", &["server/src/store", "server/src/tests"]),
     (
         "axum",
-        &["server/src/http", "server/src/listen", "server/src/lib.rs"],
+        &["server/src/http", "server/src/listen", "server/src/lib.rs", "tests/support/mallory"],
     ),
     // In the client's tests it is the other side of the ceremony.
     (

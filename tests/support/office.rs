@@ -9,11 +9,14 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use valise_client::account::{Founding, found};
+use valise_client::{
+    account::{Founding, found},
+    weaken::dangerously_weaken,
+};
 use valise_proto::card::Card;
 use valise_server::config::Config;
 
-use super::{Person, Time};
+use super::{Mallory, Person, Time};
 
 /// The server, and the folder in which everybody lives.
 pub struct Office {
@@ -32,6 +35,25 @@ struct Running {
 impl Office {
     /// Founds an organisation with alice as its first admin, and starts its server.
     pub async fn open() -> (Self, Person) {
+        let (mut office, mut alice) = Self::found().await;
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice)
+    }
+
+    /// The same, with mallory where the server should be.
+    pub async fn open_under_mallory() -> (Self, Person, Mallory) {
+        let (mut office, mut alice) = Self::found().await;
+        let public = std::mem::replace(&mut office.port, free_port());
+        let mallory = Mallory::start(public, office.port, &office.data());
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice, mallory)
+    }
+
+    async fn found() -> (Self, Person) {
+        // Tests may share a thread: what one switched off, the next one has.
+        dangerously_weaken(None);
         let folder = tempfile::tempdir().expect("a folder");
         let time = Time::now();
         let port = free_port();
@@ -55,15 +77,13 @@ impl Office {
         let card = valise_server::init::init(&data, &genesis, address)
             .await
             .expect("init");
-        let mut office = Self {
+        let office = Self {
             folder,
             card,
             time,
             port,
             running: None,
         };
-        office.start().await;
-        alice.join(&office).await;
         (office, alice)
     }
 

@@ -15,7 +15,7 @@ use valise_proto::{
 
 use super::{
     MlsError, library, load,
-    members::{audit, identity},
+    members::{audit, identity, usable_leaf},
     peer,
     provider::Provider,
 };
@@ -126,6 +126,7 @@ fn merge(
                     leaf.credential(),
                     leaf.signature_key().as_slice(),
                 )?;
+                usable_leaf(leaf, &added)?;
                 if directory.active_device(added.device).is_none() && checked("D01") {
                     return Err(Alarm::UnauthorisedMember {
                         account: added.account,
@@ -148,6 +149,7 @@ fn merge(
             leaf.credential(),
             leaf.signature_key().as_slice(),
         )?;
+        usable_leaf(leaf, &updated)?;
         if updated != *sender {
             return Err(Alarm::SwappedKey {
                 account: sender.account.clone(),

@@ -1,0 +1,170 @@
+//! A member that keeps none of our rules. The attacks in the tests are made of it.
+//!
+//! Compiled in only with the feature `weaken`, which no published binary has.
+
+use openmls::prelude::{
+    Extension, Extensions, KeyPackage, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
+    MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
+    UnknownExtension,
+};
+use openmls_sqlite_storage::Connection;
+use openmls_traits::OpenMlsProvider as _;
+use tls_codec::DeserializeBytes as _;
+use valise_proto::{
+    codec::encode,
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId},
+    letter::Letter,
+    log::Head,
+};
+
+use super::{
+    CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
+    make_packages, peer,
+    provider::{DeviceSigner, Provider, SUITE, migrate},
+};
+
+/// An attacker's end of MLS: its own key, whatever identity it claims, and its own store.
+pub struct Rogue {
+    connection: Connection,
+    signer: DeviceSigner,
+    credential: Vec<u8>,
+}
+
+impl Rogue {
+    /// Holds the device key of `seed` and claims to be `identity`.
+    pub fn new(seed: &[u8; 32], identity: &LeafIdentity) -> Result<Self, MlsError> {
+        let mut connection = Connection::open_in_memory().map_err(library)?;
+        migrate(&mut connection).map_err(library)?;
+        let signer = DeviceSigner::from_seed(seed).map_err(library)?;
+        let credential = encode(identity);
+        Ok(Self {
+            connection,
+            signer,
+            credential,
+        })
+    }
+
+    /// The public half of its key.
+    pub fn device(&self) -> Result<DeviceId, MlsError> {
+        DeviceId::try_from(self.signer.public_key()).map_err(library)
+    }
+
+    /// A key package whose signatures hold.
+    pub fn package(&self) -> Result<Vec<u8>, MlsError> {
+        let org = valise_proto::id::OrgId([0; 32]);
+        let me = self.me(org);
+        let mut packages = make_packages(&self.provider(), &me, 1, false)?;
+        packages.pop().ok_or(MlsError::NoGroup)
+    }
+
+    /// Founds a group of any id that claims to be `record`, with the owner of `package` in it.
+    /// Returns the Welcome.
+    pub fn found(
+        &self,
+        id: GroupId,
+        record: &Conversation,
+        package: &[u8],
+    ) -> Result<Vec<u8>, MlsError> {
+        let provider = self.provider();
+        let me = self.me(valise_proto::id::OrgId([0; 32]));
+        let extension = Extension::Unknown(CONVERSATION, UnknownExtension(encode(record)));
+        let config = MlsGroupCreateConfig::builder()
+            .ciphersuite(SUITE)
+            .wire_format_policy(WIRE_FORMAT)
+            .use_ratchet_tree_extension(true)
+            .capabilities(capabilities())
+            .with_group_context_extensions(Extensions::single(extension).map_err(library)?)
+            .build();
+        let id = openmls::prelude::GroupId::from_slice(id.as_ref());
+        let credential = me.credential_with_key();
+        let mut group =
+            MlsGroup::new_with_group_id(&provider, &self.signer, &config, id, credential)
+                .map_err(library)?;
+        let package = unchecked_package(&provider, package)?;
+        let (_, welcome, _) = group
+            .add_members(&provider, &self.signer, &[package])
+            .map_err(library)?;
+        group.merge_pending_commit(&provider).map_err(library)?;
+        welcome.to_bytes().map_err(library)
+    }
+
+    /// Joins whatever a Welcome leads into.
+    pub fn join(&self, welcome: &[u8]) -> Result<(), MlsError> {
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome).map_err(peer)?;
+        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+            return Err(peer("no Welcome"));
+        };
+        let provider = self.provider();
+        StagedWelcome::build_from_welcome(&provider, &join_config(), welcome)
+            .map_err(peer)?
+            .skip_lifetime_validation()
+            .build()
+            .map_err(peer)?
+            .into_group(&provider)
+            .map_err(library)?;
+        Ok(())
+    }
+
+    /// Opens a message: a letter is read, a commit merged.
+    pub fn read(&self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, MlsError> {
+        let provider = self.provider();
+        let mut group = load(&provider, group)?;
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(message).map_err(peer)?;
+        let message = message.try_into_protocol_message().map_err(peer)?;
+        let message = group.process_message(&provider, message).map_err(peer)?;
+        match message.into_content() {
+            ProcessedMessageContent::ApplicationMessage(content) => {
+                let letter = Letter::from_padded(&content.into_bytes()).map_err(peer)?;
+                Ok(Some(letter))
+            }
+            ProcessedMessageContent::StagedCommitMessage(commit) => {
+                group
+                    .merge_staged_commit(&provider, *commit)
+                    .map_err(library)?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn me(&self, org: valise_proto::id::OrgId) -> Me<'_> {
+        Me {
+            org,
+            signer: &self.signer,
+            credential: self.credential.clone(),
+        }
+    }
+
+    fn provider(&self) -> Provider<'_> {
+        Provider::new(&self.connection)
+    }
+}
+
+/// A key package of which only the signatures were checked.
+pub(crate) fn unchecked_package(
+    provider: &Provider<'_>,
+    bytes: &[u8],
+) -> Result<KeyPackage, MlsError> {
+    KeyPackageIn::tls_deserialize_exact_bytes(bytes)
+        .map_err(peer)?
+        .validate(provider.crypto(), ProtocolVersion::Mls10)
+        .map_err(peer)
+}
+
+/// Encrypts `letter` without looking who is there.
+pub(crate) fn encrypt_blindly(
+    provider: &Provider<'_>,
+    me: &Me<'_>,
+    group: GroupId,
+    letter: &Letter,
+    head: Head,
+) -> Result<(u64, Vec<u8>), MlsError> {
+    let mut group = load(provider, group)?;
+    let epoch = group.epoch().as_u64();
+    group.set_aad(gossip(head));
+    let message = group
+        .create_message(provider, me.signer, &letter.to_padded())
+        .map_err(library)?;
+    Ok((epoch, message.to_bytes().map_err(library)?))
+}
