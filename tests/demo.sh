@@ -154,7 +154,7 @@ say 'Attack 1: Eve has the card, the network and a security key of her own. She 
 does eve 11 valise join card.valise --as bob
 [[ $answer != "$bobs_words" ]] || fail 'other words than the real Bob had'
 note 'Other words than the real Bob read out. They give nothing, and a careless admin gives no more:'
-does eve 1 valise sync
+does eve 4 valise sync
 does alice 1 valise admin enrol bob --yes
 has 'the name bob was used before'
 

@@ -105,3 +105,49 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     fs::rename(&temporary, path)?;
     fs::File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c06_a_home_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        let home = Home::open(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        home.write(&home.vault(), b"sealed").unwrap();
+        assert_eq!(
+            fs::metadata(home.vault()).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(matches!(Home::open(&path), Err(HomeError::Open(_))));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_new(&path, b"old", 0o600).unwrap();
+        write_new(&path, b"new", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_is_cleared_and_no_account_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        fs::write(home.store(), b"half a store").unwrap();
+        assert!(!home.is_taken());
+        home.clear_unfinished().unwrap();
+        assert!(!home.store().exists());
+        home.clear_unfinished().unwrap();
+        home.write(&home.vault(), b"sealed").unwrap();
+        assert!(home.is_taken());
+    }
+}

@@ -51,6 +51,9 @@ pub enum Error {
     /// A group failed.
     #[error(transparent)]
     Mls(MlsError),
+    /// A name is never given twice.
+    #[error("the name {0} was used before: it is never given to another key")]
+    NameTaken(Name),
     /// A new account needs a name.
     #[error("which name do you ask for?")]
     NameNeeded,
@@ -246,13 +249,6 @@ impl Session {
     /// Everything that went wrong or changed.
     pub fn events(&self) -> Result<Vec<EventRow>, Error> {
         Ok(self.store.read().events()?)
-    }
-
-    /// Marks a letter as read.
-    pub fn mark_read(&mut self, number: u64) -> Result<(), Error> {
-        let work = self.store.begin()?;
-        work.mark_read(number)?;
-        Ok(work.commit()?)
     }
 
     pub(crate) fn directory(&self) -> Result<&valise_proto::log::replay::Directory, Error> {

@@ -110,6 +110,8 @@ impl Store {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(&**key));
         let pragma = Zeroizing::new(format!("pragma key = \"x'{}'\"", *hex));
+        // SQLCipher would write to the terminal by itself.
+        connection.execute_batch("pragma cipher_log_level = none")?;
         connection.execute_batch(&pragma)?;
         // The first read is where a wrong key shows.
         let version: u32 = connection
@@ -212,3 +214,6 @@ impl Reader<'_> {
         Provider::new(self.connection)
     }
 }
+
+#[cfg(test)]
+mod tests;

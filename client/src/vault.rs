@@ -214,3 +214,6 @@ fn seal_to(tag: OrgTag, record: &KeyRecord, store_key: &StoreKey) -> Result<Seal
 fn info(tag: OrgTag) -> Vec<u8> {
     [label::VAULT_SEAL, &tag.0].concat()
 }
+
+#[cfg(test)]
+mod tests;

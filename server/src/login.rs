@@ -432,3 +432,6 @@ fn stated_model(object: &[u8], party: &str, credential_id: &[u8]) -> Option<[u8;
     }
     model.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,4 +10,4 @@ mod push;
 mod request;
 mod routes;
 mod speed;
-mod support;
+pub(crate) mod support;

@@ -55,6 +55,9 @@ impl Session {
         request: &Request,
         keyring: &mut Keyring<'_>,
     ) -> Result<(), Error> {
+        if self.directory()?.account(&request.name).is_some() {
+            return Err(Error::NameTaken(request.name.clone()));
+        }
         let add = AccountAdd {
             account: request.name.clone(),
             key: request.key.clone(),

@@ -77,8 +77,12 @@ pub(super) async fn login(
 }
 
 impl Session {
-    /// Logs in unless there is a session that has not run out.
+    /// Logs in unless there is a session that has not run out. Whom no admin has enrolled yet is
+    /// not asked for a touch in vain.
     pub async fn log_in_if_needed(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        if self.ledger.is_none() {
+            return Err(Error::NotEnrolled);
+        }
         if self.login_session()?.is_none() {
             self.login(keyring).await?;
         }

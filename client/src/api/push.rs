@@ -17,7 +17,10 @@ use valise_proto::{
     codec::{self, encode},
 };
 
-use super::{Api, ApiError, Caller, tls::tls_failure};
+use super::{
+    Api, ApiError, Caller,
+    tls::{tls_cause, tls_failure},
+};
 
 /// An open push connection.
 pub struct Push {
@@ -39,9 +42,7 @@ impl Api {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await;
         let stream = stream.map_err(|error| {
-            let refused = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            let refused = tls_cause(&error);
             refused.map_or_else(
                 || unreachable(&error),
                 |refused| tls_failure(refused, &self.card),

@@ -49,19 +49,8 @@ pub(super) fn pinned(pin: Hash, clock: Arc<dyn Clock>) -> ClientConfig {
 
 /// What a failed request means.
 pub(super) fn failure(error: &reqwest::Error, card: &Card) -> ApiError {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<Error>() {
-            return tls_failure(refused, card);
-        }
-        // hyper and std::io wrap causes without listing them as sources.
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && let Some(inner) = io.get_ref()
-            && let Some(refused) = inner.downcast_ref::<Error>()
-        {
-            return tls_failure(refused, card);
-        }
-        source = cause.source();
+    if let Some(refused) = error.source().and_then(tls_cause) {
+        return tls_failure(refused, card);
     }
     let text = if error.is_timeout() {
         "no answer in time"
@@ -69,6 +58,21 @@ pub(super) fn failure(error: &reqwest::Error, card: &Card) -> ApiError {
         "no connection"
     };
     ApiError::Unreachable(text.to_owned())
+}
+
+/// The TLS error below an error. I/O errors hold their causes inside, not as sources, and may hold
+/// each other.
+pub(super) fn tls_cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    match error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+    {
+        Some(inner) => tls_cause(inner),
+        None => error.source().and_then(tls_cause),
+    }
 }
 
 /// What a failed TLS handshake means.

@@ -18,7 +18,7 @@ use crate::{
     key::{KeyError, Prompt, Source},
     safe::Safe,
     session::{Error, Keyring, Session},
-    store::{Filter, LetterRow},
+    store::{Filter, LetterRow, Store, StoreKey},
 };
 
 /// One command at work.
@@ -59,8 +59,20 @@ impl<'u> Desk<'u> {
             })
     }
 
-    /// The unlocked account: through the agent, else by a touch.
+    /// The unlocked letters, for verbs that need neither the log nor the server.
+    pub(super) fn store(&mut self) -> Result<Store, CommandError> {
+        let (home, key) = self.unlocked()?;
+        Store::open(&home.store(), &key).map_err(|error| refusal(&error.into()))
+    }
+
+    /// The unlocked account.
     pub(super) fn session(&mut self) -> Result<Session, CommandError> {
+        let (home, key) = self.unlocked()?;
+        Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))
+    }
+
+    /// The store key: from the agent, else by a touch.
+    fn unlocked(&mut self) -> Result<(Home, StoreKey), CommandError> {
         let home = self.home()?;
         if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
@@ -69,7 +81,7 @@ impl<'u> Desk<'u> {
             Some(key) => key,
             None => self.with_key(|keyring| Session::unlock(&home, keyring))?,
         };
-        Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))
+        Ok((home, key))
     }
 
     /// Runs something that asks for the hardware key.
@@ -131,8 +143,8 @@ impl<'u> Desk<'u> {
 }
 
 /// The letter that was typed.
-pub(super) fn letter(session: &Session, which: Which) -> Result<LetterRow, CommandError> {
-    let read = session.store().read();
+pub(super) fn letter(store: &Store, which: Which) -> Result<LetterRow, CommandError> {
+    let read = store.read();
     let newest = Filter {
         limit: Some(1),
         ..Filter::default()

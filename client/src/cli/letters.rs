@@ -13,8 +13,7 @@ use super::{
 use crate::{
     config::Format,
     safe::Safe,
-    session::Session,
-    store::{Filter, LetterRow},
+    store::{Filter, LetterRow, Store},
 };
 
 /// How many letters `valise inbox` shows.
@@ -41,9 +40,9 @@ struct Whole<'a> {
 
 impl Desk<'_> {
     pub(super) fn list(&mut self, args: &List) -> Result<Exit, CommandError> {
-        let session = self.session()?;
+        let store = self.store()?;
         self.show(
-            &session,
+            &store,
             &Filter {
                 unread: args.unread,
                 from: args.from.clone(),
@@ -58,7 +57,7 @@ impl Desk<'_> {
         // What is here can be read without the server.
         let synced = self.online(&mut session, async |session, _| session.sync().await);
         self.show(
-            &session,
+            session.store(),
             &Filter {
                 limit: Some(RECENT),
                 ..Filter::default()
@@ -74,10 +73,10 @@ impl Desk<'_> {
     }
 
     pub(super) fn search(&mut self, words: &[String]) -> Result<Exit, CommandError> {
-        let session = self.session()?;
+        let store = self.store()?;
         let words = Some(words.join(" "));
         self.show(
-            &session,
+            &store,
             &Filter {
                 words,
                 ..Filter::default()
@@ -86,9 +85,8 @@ impl Desk<'_> {
     }
 
     /// Newest first, as people look for letters.
-    fn show(&mut self, session: &Session, filter: &Filter) -> Result<Exit, CommandError> {
-        let letters = session
-            .store()
+    fn show(&mut self, store: &Store, filter: &Filter) -> Result<Exit, CommandError> {
+        let letters = store
             .read()
             .letters(filter)
             .map_err(|error| refusal(&error.into()))?;
@@ -126,24 +124,23 @@ impl Desk<'_> {
     }
 
     pub(super) fn read(&mut self, which: Which) -> Result<Exit, CommandError> {
-        let mut session = self.session()?;
-        let letter = letter(&session, which)?;
+        let mut store = self.store()?;
+        let letter = letter(&store, which)?;
         self.show_letter(&letter)?;
-        session
+        store
             .mark_read(letter.number)
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| refusal(&error.into()))?;
         Ok(Exit::Done)
     }
 
     pub(super) fn thread(&mut self, which: Which) -> Result<Exit, CommandError> {
-        let mut session = self.session()?;
-        let letter = letter(&session, which)?;
+        let mut store = self.store()?;
+        let letter = letter(&store, which)?;
         let filter = Filter {
             thread: Some(letter.thread),
             ..Filter::default()
         };
-        let letters = session
-            .store()
+        let letters = store
             .read()
             .letters(&filter)
             .map_err(|error| refusal(&error.into()))?;
@@ -152,9 +149,9 @@ impl Desk<'_> {
                 self.ui.print("")?;
             }
             self.show_letter(letter)?;
-            session
+            store
                 .mark_read(letter.number)
-                .map_err(|error| refusal(&error))?;
+                .map_err(|error| refusal(&error.into()))?;
         }
         Ok(Exit::Done)
     }
@@ -191,7 +188,7 @@ impl Desk<'_> {
 
     pub(super) fn who(&mut self, which: Which) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let letter = letter(&session, which)?;
+        let letter = letter(session.store(), which)?;
         let readers = session
             .readers(letter.number)
             .map_err(|error| refusal(&error))?;

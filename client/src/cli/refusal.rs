@@ -26,6 +26,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("name another folder with --home"),
         Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
+        Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
+            .outcome("nothing was signed")
+            .hint("if it is not the person you know: do not enrol that key"),
         Error::NameNeeded => CommandError::new(Code::Usage, text)
             .outcome("nothing was asked for")
             .hint("valise join CARD --as NAME"),
@@ -106,7 +109,7 @@ fn api(error: &ApiError) -> CommandError {
             CommandError::new(Code::Unreachable, text).hint("try again: valise sync")
         }
         ApiError::WrongServer { .. } => CommandError::new(Code::PinMismatch, text)
-            .outcome("nothing was sent and no key was asked for")
+            .outcome("nothing was sent, and you were not asked to log in")
             .hint("call an admin, by another way than Valise"),
         ApiError::PeerMalformed => CommandError::new(Code::Versions, text),
         ApiError::Randomness => CommandError::new(Code::Failed, text),

@@ -32,7 +32,7 @@ impl Desk<'_> {
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let letter = letter(&session, args.letter)?;
+        let letter = letter(session.store(), args.letter)?;
         let body = self.body(args.message)?;
         let draft = Draft::reply(&letter, session.account(), args.all, body);
         self.post(session, draft)
@@ -77,7 +77,7 @@ impl Desk<'_> {
     }
 
     fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
-        let letter = letter(session, Which::Number(number))?;
+        let letter = letter(session.store(), Which::Number(number))?;
         let people = |names: &[valise_proto::id::Name]| -> Vec<Safe> {
             names.iter().map(Safe::from).collect()
         };
@@ -108,7 +108,7 @@ impl Desk<'_> {
         ];
         let mut table = Table::new(columns.into_iter().chain([Column::new("state")]));
         for row in rows {
-            let letter = letter(&session, Which::Number(row.number))?;
+            let letter = letter(session.store(), Which::Number(row.number))?;
             let people = letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
             let state = if row.encrypted.is_some() {
                 "encrypted"

@@ -50,8 +50,11 @@ impl Desk<'_> {
     }
 
     pub(super) fn events(&mut self) -> Result<Exit, CommandError> {
-        let session = self.session()?;
-        let events = session.events().map_err(|error| refusal(&error))?;
+        let store = self.store()?;
+        let events = store
+            .read()
+            .events()
+            .map_err(|error| refusal(&error.into()))?;
         let columns = [Column::new("id"), Column::new("time"), Column::new("alarm")];
         let mut table = Table::new(
             columns

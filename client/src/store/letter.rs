@@ -7,7 +7,7 @@ use valise_proto::{
 };
 
 use super::{
-    Reader, StoreError, Work,
+    Reader, Store, StoreError, Work,
     log::{signed, unsigned},
 };
 
@@ -220,6 +220,15 @@ fn all_words(text: &str) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
+impl Store {
+    /// Marks a letter as read.
+    pub fn mark_read(&mut self, number: u64) -> Result<(), StoreError> {
+        let work = self.begin()?;
+        work.mark_read(number)?;
+        work.commit()
+    }
+}
+
 impl Work<'_> {
     /// Keeps a letter and indexes it. Returns its number; `None` when its id is here already.
     pub fn add_letter(&self, new: &NewLetter<'_>) -> Result<Option<u64>, StoreError> {
@@ -283,7 +292,7 @@ impl Work<'_> {
     }
 
     /// Marks a letter as read.
-    pub fn mark_read(&self, number: u64) -> Result<(), StoreError> {
+    fn mark_read(&self, number: u64) -> Result<(), StoreError> {
         let sql = "update letter set unread = 0 where number = ?1";
         self.transaction.execute(sql, [signed(number)?])?;
         Ok(())

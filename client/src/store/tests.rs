@@ -1,0 +1,136 @@
+//! A store on disk: what opens it, what survives, what is found.
+
+use valise_proto::{
+    id::{DeviceId, Hash, LetterId, ThreadId},
+    letter::{Format, Letter},
+};
+use zeroize::Zeroizing;
+
+use super::*;
+
+fn key(byte: u8) -> StoreKey {
+    Zeroizing::new([byte; 32])
+}
+
+fn letter(number: u8, subject: &str, body: &str) -> Letter {
+    Letter {
+        id: LetterId([number; 16]),
+        sequence: 1,
+        previous: Hash([0; 32]),
+        thread: ThreadId([9; 16]),
+        in_reply_to: None,
+        date: 1_700_000_000_000,
+        subject: subject.to_owned().try_into().unwrap(),
+        to: vec!["bob".parse().unwrap()],
+        cc: Vec::new(),
+        format: Format::Plain,
+        body: body.to_owned().try_into().unwrap(),
+        attachments: Vec::new(),
+    }
+}
+
+fn add(work: &Work<'_>, letter: &Letter) -> Option<u64> {
+    let new = NewLetter {
+        letter,
+        group: None,
+        sender: &"alice".parse().unwrap(),
+        device: DeviceId([1; 32]),
+        here_ms: 5,
+        outgoing: false,
+        unread: true,
+        remark: "",
+    };
+    work.add_letter(&new).unwrap()
+}
+
+#[test]
+fn c01_a_store_opens_with_its_key_alone_and_shows_nothing_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut store = Store::create(&path, &key(1)).unwrap();
+    let work = store.begin().unwrap();
+    add(&work, &letter(1, "tournesol", "tournesol"));
+    work.commit().unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(9).any(|window| window == b"tournesol"));
+        assert!(!bytes.windows(13).any(|window| window == b"SQLite format"));
+    }
+    drop(store);
+    assert!(matches!(
+        Store::open(&path, &key(2)),
+        Err(StoreError::NotOpened)
+    ));
+    assert!(matches!(
+        Store::create(&path, &key(2)),
+        Err(StoreError::Exists)
+    ));
+    assert_eq!(
+        Store::open(&path, &key(1))
+            .unwrap()
+            .read()
+            .unread()
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn a_newer_store_is_refused_and_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::create(&path, &key(1)).unwrap();
+    store
+        .connection
+        .pragma_update(None, "user_version", VERSION + 1)
+        .unwrap();
+    drop(store);
+    let refused = Store::open(&path, &key(1));
+    assert!(matches!(refused, Err(StoreError::Newer { found }) if found == VERSION + 1));
+}
+
+#[test]
+fn nothing_is_kept_without_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
+    let work = store.begin().unwrap();
+    add(&work, &letter(1, "a", "b"));
+    drop(work);
+    assert_eq!(store.read().letters(&Filter::default()).unwrap().len(), 0);
+}
+
+#[test]
+fn a_letter_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
+    let work = store.begin().unwrap();
+    assert_eq!(add(&work, &letter(1, "a", "b")), Some(1));
+    assert_eq!(add(&work, &letter(1, "another subject", "b")), None);
+    work.commit().unwrap();
+    assert_eq!(store.read().letter(1).unwrap().unwrap().subject, "a");
+}
+
+#[test]
+fn letters_are_found_by_words_with_or_without_accents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
+    let work = store.begin().unwrap();
+    add(&work, &letter(1, "Débat de l'équipe", "à 7 h"));
+    add(&work, &letter(2, "Bus", "platform \"3\" OR nothing"));
+    work.commit().unwrap();
+    let found = |words: &str| -> Vec<u64> {
+        let filter = Filter {
+            words: Some(words.to_owned()),
+            ..Filter::default()
+        };
+        let letters = store.read().letters(&filter).unwrap();
+        letters.into_iter().map(|letter| letter.number).collect()
+    };
+    assert_eq!(found("debat"), [1]);
+    assert_eq!(found("equipe"), [1]);
+    assert_eq!(found("alice plat"), [2]);
+    assert_eq!(found("OR"), [2]);
+    assert_eq!(found("\"3\""), [2]);
+    assert!(found("* ( NEAR").is_empty());
+    assert!(found("subject:bus").is_empty());
+}
