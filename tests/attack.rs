@@ -9,3 +9,4 @@ mod flight;
 mod ghost;
 mod insider;
 mod log;
+mod login;

@@ -57,6 +57,7 @@ impl Session {
         let mut report = Report::default();
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
+        self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
         self.store.truncate_log()?;

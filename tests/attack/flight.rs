@@ -1,7 +1,11 @@
 //! What the server does to letters in flight: nothing that anybody sees changes.
 
 use reqwest::Method;
-use valise_proto::api::{SYNC, delivery};
+use valise_client::{attack::Claim, session::Session, sync::Report};
+use valise_proto::{
+    api::{SYNC, delivery},
+    codec::decode,
+};
 
 use crate::support::{Mallory, Office, Person};
 
@@ -104,13 +108,22 @@ async fn written(
     alice.sync().await;
 }
 
-/// Flips one bit: first each of the header's, then spread over the rest.
+/// Where the content type of an MLS `PrivateMessage` is (RFC 9420 §6.3): behind version, wire
+/// format, the group's id and the epoch.
+const CONTENT_TYPE: usize = 2 + 2 + 1 + 32 + 8;
+
+/// Flips one bit: first of the header, then spread over the rest. The content type stays: see below.
 fn flip(round: usize, bytes: &mut [u8]) {
     let bits = bytes.len() * 8;
-    let bit = if round < 80 {
-        round
+    let bit = if round < 100 {
+        round * 3
     } else {
         (round * 7919) % bits
+    };
+    let bit = if bit / 8 == CONTENT_TYPE {
+        bit + 8
+    } else {
+        bit
     };
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
@@ -136,4 +149,55 @@ async fn g24_twin_untouched_letters_show() {
     written(&office, &mallory, &mut alice, |_, _| {}).await;
     assert_eq!(alice.bodies().len(), FLIPS + 2);
     assert!(!alice.events().contains(&"unreadable".to_owned()));
+}
+
+/// A letter that says of itself that it is a commit ends the conversation for alice, because she
+/// might have missed one. Nothing is silent about it, and after one exchange it is mended.
+async fn spoiled(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
+    let mut bob = office.hire(alice, "bob").await;
+    bob.send(&["alice"], "First", "first").await;
+    alice.sync().await;
+    bob.send(&["alice"], "Transfer", "Pay 100 to Jean.").await;
+    mallory.alter(&Method::GET, SYNC, |page: &mut delivery::Page| {
+        for message in &mut page.messages {
+            let mut bytes = message.message.clone().into_vec();
+            if let Some(kind) = bytes.get_mut(CONTENT_TYPE) {
+                assert_eq!(*kind, 1);
+                *kind = 3;
+            }
+            message.message = bytes.try_into().unwrap();
+        }
+    });
+    bob
+}
+
+#[tokio::test]
+async fn g10_a_spoiled_commit_is_noted_and_heals() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = spoiled(&office, &mallory, &mut alice).await;
+    let (mut session, _) = alice.at_work().await;
+    // Alice's live connection brings it, and the next letter too.
+    session.receive(page(&session).await, &mut Report::default()).await.unwrap();
+    mallory.behave();
+    alice.back(session);
+    bob.send(&["alice"], "Second", "second").await;
+    alice.sync().await;
+    assert_eq!(alice.bodies(), ["first"]);
+    let unreadable = |events: Vec<String>| events.iter().filter(|e| *e == "unreadable").count();
+    assert_eq!(unreadable(alice.events()), 2);
+    // That sync began a successor.
+    bob.sync().await;
+    bob.send(&["alice"], "Third", "third").await;
+    alice.sync().await;
+    assert_eq!(alice.bodies(), ["first", "third"]);
+    alice.send(&["bob"], "Fourth", "fourth").await;
+    bob.sync().await;
+    assert_eq!(bob.bodies().last().unwrap(), "fourth");
+}
+
+/// What the server would push to this session.
+async fn page(session: &Session) -> delivery::Page {
+    let claim = Claim::Session(session.login_session().unwrap().unwrap().id);
+    let answer = session.attack_request(claim, Method::GET, SYNC, Vec::new()).await.unwrap();
+    decode(&answer).unwrap()
 }

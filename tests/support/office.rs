@@ -122,6 +122,17 @@ impl Office {
         self.running = Some(Running { stop, thread });
     }
 
+    /// The port on which the server listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server, which will start on another port. Returns the one where clients look for it.
+    pub fn move_server(&mut self, port: u16) -> u16 {
+        self.stop();
+        std::mem::replace(&mut self.port, port)
+    }
+
     /// Stops the server in good order.
     pub fn stop(&mut self) {
         if let Some(Running { stop, thread }) = self.running.take() {
@@ -153,7 +164,7 @@ impl Drop for Office {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("its address").port()
 }

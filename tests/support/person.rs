@@ -7,6 +7,8 @@ use std::{
 
 use valise_client::{
     account::{Joined, enrolment_requests, join},
+    api::ApiError,
+    attack::Claim,
     clock::Clock,
     home::Home,
     key::{KeyError, Prompt, Source},
@@ -151,6 +153,29 @@ impl Person {
             .await
             .expect("logging in");
         (session, key)
+    }
+
+    /// Logs in again.
+    pub async fn try_log_in(&mut self) -> Result<(), Error> {
+        let mut session = self.session.take().expect("an open account");
+        let result = session.login(&mut self.key_at_hand().keyring()).await;
+        self.session = Some(session);
+        result
+    }
+
+    pub fn key_at_hand(&self) -> KeyAtHand {
+        KeyAtHand { key: self.key.clone(), prompt: Willing }
+    }
+
+    /// One request with this device's key under it.
+    pub async fn request(
+        &mut self,
+        claim: Claim,
+        method: reqwest::Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        self.session().attack_request(claim, method, path, body).await
     }
 
     pub fn back(&mut self, session: Session) {

@@ -101,20 +101,33 @@ impl Reader<'_> {
     }
 
     /// The conversation of exactly these accounts (sorted) that is not closed: of several, the one
-    /// with the smallest group id, so that everybody settles on the same one.
+    /// that was joined last. Whoever lost a conversation starts another, and everybody follows.
     pub fn conversation_of(
         &self,
         accounts: &[Name],
     ) -> Result<Option<ConversationRow>, StoreError> {
         let sql = format!(
             "select {COLUMNS} from conversation where accounts = ?1 and state <> 'closed'
-             order by group_id limit 1"
+             order by rowid desc limit 1"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement
             .query_row([accounts_text(accounts)], read_row)
             .optional()?
             .transpose()
+    }
+
+    /// The accounts of every conversation that is closed and has no successor.
+    pub fn ended_conversations(&self) -> Result<Vec<Vec<Name>>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from conversation as ended where state = 'closed' and not exists
+               (select 1 from conversation as other
+                where other.accounts = ended.accounts and other.state <> 'closed')
+             group by accounts"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map((), read_row)?;
+        rows.map(|row| Ok(row??.record.accounts)).collect()
     }
 
     /// Every conversation that is not closed.

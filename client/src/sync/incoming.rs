@@ -100,12 +100,15 @@ impl Session {
 
     async fn take_message(&mut self, message: &Message, report: &mut Report) -> Result<(), Error> {
         let row = self.store.read().conversation(message.group)?;
-        // Not invited (yet), or no longer in it: nothing here could open it.
-        let Some(row) = row.filter(|row| row.state != ConversationState::Closed) else {
+        // Not invited (yet): nothing here could open it.
+        let Some(row) = row else {
             return Ok(());
         };
         if message.sequence <= row.cursor {
             return Ok(());
+        }
+        if row.state == ConversationState::Closed {
+            return self.miss(message);
         }
         if message.sequence > row.cursor + 1 {
             let missing = message.sequence - row.cursor - 1;
@@ -209,7 +212,7 @@ impl Session {
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
-    /// conversation here: the next letter starts another one.
+    /// conversation here: see [`Session::succeed`].
     fn park(
         &mut self,
         error: &MlsError,
@@ -230,6 +233,19 @@ impl Session {
             work.set_conversation_state(group, ConversationState::Closed)?;
         }
         forget(&work)?;
+        Ok(work.commit()?)
+    }
+
+    /// A message of a conversation that ended here cannot be opened any more, and is not passed over
+    /// in silence.
+    fn miss(&mut self, message: &Message) -> Result<(), Error> {
+        let now = self.clock.now_ms();
+        let work = self.store.begin()?;
+        if !message.message.as_slice().is_empty() {
+            let detail = "a message of a conversation that ended on this device";
+            work.add_event(now, "unreadable", false, detail)?;
+        }
+        work.advance_cursor(message.group, message.sequence)?;
         Ok(work.commit()?)
     }
 

@@ -197,6 +197,24 @@ impl Session {
         Ok(())
     }
 
+    /// Starts a successor of every conversation that ended here, so that its people can reach this
+    /// device again. They follow it, because the conversation that was joined last is the one used.
+    pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.leaf_credential().is_err() {
+            return Ok(());
+        }
+        let mut begun = false;
+        for accounts in self.store.read().ended_conversations()? {
+            let directory = self.directory()?;
+            let reachable = |name| !directory.active_devices(name).is_empty();
+            if accounts.iter().all(reachable) {
+                self.create(&accounts).await?;
+                begun = true;
+            }
+        }
+        if begun { self.pull(report).await } else { Ok(()) }
+    }
+
     /// Removes and adds what has drifted. Returns devices that have no key package to be added by.
     async fn repair(
         &mut self,
