@@ -102,6 +102,11 @@ impl Session {
     /// Reads the log to its end.
     pub async fn read_log(&mut self) -> Result<(), Error> {
         let result = self.advance_log().await;
+        self.noted(result)
+    }
+
+    /// The result, with its alarm recorded if it is one.
+    fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Alarm(alarm)) = &result {
             self.record_alarm(alarm)?;
         }

@@ -1,10 +1,10 @@
 //! What the server does to letters in flight: nothing that anybody sees changes.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use valise_client::{attack::Claim, session::Session, sync::Report};
 use valise_proto::{
-    api::{SYNC, delivery},
-    codec::decode,
+    api::{COMMITS, ErrorCode, Problem, SYNC, delivery},
+    codec::{decode, encode},
 };
 
 use crate::support::{Mallory, Office, Person};
@@ -177,7 +177,10 @@ async fn g10_a_spoiled_commit_is_noted_and_heals() {
     let mut bob = spoiled(&office, &mallory, &mut alice).await;
     let (mut session, _) = alice.at_work().await;
     // Alice's live connection brings it, and the next letter too.
-    session.receive(page(&session).await, &mut Report::default()).await.unwrap();
+    session
+        .receive(page(&session).await, &mut Report::default())
+        .await
+        .unwrap();
     mallory.behave();
     alice.back(session);
     bob.send(&["alice"], "Second", "second").await;
@@ -198,6 +201,90 @@ async fn g10_a_spoiled_commit_is_noted_and_heals() {
 /// What the server would push to this session.
 async fn page(session: &Session) -> delivery::Page {
     let claim = Claim::Session(session.login_session().unwrap().unwrap().id);
-    let answer = session.attack_request(claim, Method::GET, SYNC, Vec::new()).await.unwrap();
+    let answer = session
+        .attack_request(claim, Method::GET, SYNC, Vec::new())
+        .await
+        .unwrap();
     decode(&answer).unwrap()
+}
+
+/// The server refuses a commit for good. It must not be sent for ever, with nothing behind it.
+#[tokio::test]
+async fn g31_a_refused_commit_blocks_nothing() {
+    for code in [
+        ErrorCode::NotFound,
+        ErrorCode::Malformed,
+        ErrorCode::Forbidden,
+    ] {
+        let (office, mut alice, mallory) = Office::open_under_mallory().await;
+        let mut bob = office.hire(&mut alice, "bob").await;
+        mallory.on_request(move |exchange| {
+            if exchange.is(&Method::POST, COMMITS) {
+                exchange.status = StatusCode::from_u16(code.status()).unwrap();
+                let detail = "no".to_owned().try_into().unwrap();
+                exchange.answer = encode(&Problem { code, detail });
+            }
+        });
+        assert!(alice.try_send(&["bob"], "First", "first").await.is_err());
+        mallory.behave();
+        alice.sync().await;
+        bob.sync().await;
+        assert_eq!(bob.bodies(), ["first"], "{code:?}");
+    }
+}
+
+/// The server's database lost the group: the next letter begins another one.
+#[tokio::test]
+async fn g31_a_lost_group_blocks_nothing() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.send(&["bob"], "First", "first").await;
+    bob.sync().await;
+    for table in ["member", "mls_group"] {
+        mallory
+            .database()
+            .execute(&format!("delete from {table}"), ())
+            .unwrap();
+    }
+    assert!(alice.try_send(&["bob"], "Second", "second").await.is_err());
+    alice.sync().await;
+    bob.sync().await;
+    assert_eq!(bob.bodies(), ["first", "second"]);
+}
+
+/// OpenMLS takes its own commit for a stranger's when it comes back whole.
+#[tokio::test]
+async fn g28_an_echoed_commit_is_merged_once() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.send(&["bob"], "First", "first").await;
+    bob.sync().await;
+    // Bob's second computer is added by alice's next letter, and her commit comes back whole.
+    let mut other = bob.other_computer();
+    other.join(&office).await;
+    let proxy = mallory.share();
+    mallory.on_response(move |exchange| {
+        if exchange.is(&Method::GET, SYNC) {
+            let mut page: delivery::Page = decode(&exchange.answer).unwrap();
+            for message in &mut page.messages {
+                for commit in proxy.seen(&Method::POST, COMMITS) {
+                    let commit: delivery::Commit = commit.request();
+                    if commit.id == message.id {
+                        message.message = commit.message;
+                    }
+                }
+            }
+            exchange.answer = encode(&page);
+        }
+    });
+    office.time.pass(10_000);
+    alice.send(&["bob"], "Second", "second").await;
+    mallory.behave();
+    other.sync().await;
+    assert_eq!(other.bodies(), ["second"]);
+    assert!(
+        !alice.events().contains(&"unreadable".to_owned()),
+        "{:?}",
+        alice.events()
+    );
 }

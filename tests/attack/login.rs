@@ -2,12 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use valise_client::{
-    account::join,
-    api::ApiError,
-    attack::Claim,
-    key::soft,
-    session::Error,
-    trust::Alarm,
+    account::join, api::ApiError, attack::Claim, key::soft, session::Error, trust::Alarm,
     weaken::dangerously_weaken,
 };
 use valise_proto::{
@@ -43,7 +38,10 @@ async fn phished(off: Option<&str>) -> (Result<(), Error>, usize, Mallory) {
 #[tokio::test]
 async fn l01_a_proxy_with_another_key_gets_no_touch() {
     let (login, commands, phisher) = phished(None).await;
-    assert!(matches!(login, Err(Error::Api(ApiError::WrongServer { .. }))), "{login:?}");
+    assert!(
+        matches!(login, Err(Error::Api(ApiError::WrongServer { .. }))),
+        "{login:?}"
+    );
     assert_eq!(commands, 0);
     assert!(phisher.seen(&Method::POST, LOGIN).is_empty());
 }
@@ -63,19 +61,35 @@ async fn l01_another_hosts_card_changes_nothing() {
     let (office, mut alice, _mallory) = Office::open_under_mallory().await;
     alice.close();
     let mut card = office.card.clone();
-    card.url = format!("https://localhost:{}", free_port()).parse().unwrap();
+    card.url = format!("https://localhost:{}", free_port())
+        .parse()
+        .unwrap();
     let (home, name) = (alice.home(), alice.name.clone());
     let mut key = alice.key_at_hand();
     let clock: std::sync::Arc<dyn valise_client::clock::Clock> =
         std::sync::Arc::new(alice.time.clone());
-    let refused = join(&home, &card, Some(&name), "laptop", &mut key.keyring(), &clock).await;
-    assert!(matches!(refused, Err(Error::Alarm(Alarm::WrongGenesis { .. }))));
+    let refused = join(
+        &home,
+        &card,
+        Some(&name),
+        "laptop",
+        &mut key.keyring(),
+        &clock,
+    )
+    .await;
+    assert!(matches!(
+        refused,
+        Err(Error::Alarm(Alarm::WrongGenesis { .. }))
+    ));
     alice.reopen();
     assert_eq!(alice.session().ledger().unwrap().card(), &office.card);
 }
 
 fn refused(answer: Result<Vec<u8>, ApiError>) -> ErrorCode {
-    answer.expect_err("logged in").code().expect("the server refused")
+    answer
+        .expect_err("logged in")
+        .code()
+        .expect("the server refused")
 }
 
 /// A login of `person` that mallory keeps for herself: the server never saw it.
@@ -97,18 +111,26 @@ async fn l04_a_login_serves_once_one_device_and_one_account() {
     let mut bob = office.hire(&mut alice, "bob").await;
     let finish = kept_back(&mallory, &mut alice).await;
     // Bob's device key under alice's assertion.
-    let answer = bob.request(Claim::Device, Method::POST, SESSION, finish.clone()).await;
+    let answer = bob
+        .request(Claim::Device, Method::POST, SESSION, finish.clone())
+        .await;
     assert_eq!(refused(answer), ErrorCode::Unauthenticated);
 
     // The nonce is spent by that: it was alice's challenge, and nobody's a second time.
-    let answer = alice.request(Claim::Device, Method::POST, SESSION, finish).await;
+    let answer = alice
+        .request(Claim::Device, Method::POST, SESSION, finish)
+        .await;
     assert_eq!(refused(answer), ErrorCode::Unauthenticated);
 
     // The twin: bytes of that kind are good once, from alice's device.
     let finish = kept_back(&mallory, &mut alice).await;
-    let answer = alice.request(Claim::Device, Method::POST, SESSION, finish.clone()).await;
+    let answer = alice
+        .request(Claim::Device, Method::POST, SESSION, finish.clone())
+        .await;
     assert!(answer.is_ok());
-    let answer = alice.request(Claim::Device, Method::POST, SESSION, finish).await;
+    let answer = alice
+        .request(Claim::Device, Method::POST, SESSION, finish)
+        .await;
     assert_eq!(refused(answer), ErrorCode::Unauthenticated);
 }
 
@@ -118,11 +140,17 @@ async fn l04_bobs_login_is_not_alices() {
     let mut bob = office.hire(&mut alice, "bob").await;
     let mut finish: login::Finish = decode(&kept_back(&mallory, &mut bob).await).unwrap();
     finish.account = alice.name.clone();
-    let answer = bob.request(Claim::Device, Method::POST, SESSION, encode(&finish)).await;
+    let answer = bob
+        .request(Claim::Device, Method::POST, SESSION, encode(&finish))
+        .await;
     assert_eq!(refused(answer), ErrorCode::Unauthenticated);
     // The twin: with his own name he is in.
     let finish = kept_back(&mallory, &mut bob).await;
-    assert!(bob.request(Claim::Device, Method::POST, SESSION, finish).await.is_ok());
+    assert!(
+        bob.request(Claim::Device, Method::POST, SESSION, finish)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -135,12 +163,16 @@ async fn l04_a_challenge_of_another_making_is_refused() {
     assert!(matches!(&answer, Err(Error::Api(e)) if e.code() == Some(ErrorCode::Unauthenticated)));
     // One that is the server's own, but 61 seconds old.
     let time = office.time.clone();
-    mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| time.pass(61_000));
+    mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| {
+        time.pass(61_000)
+    });
     let answer = alice.try_log_in().await;
     assert!(matches!(&answer, Err(Error::Api(e)) if e.code() == Some(ErrorCode::Unauthenticated)));
     // The twin: a second less, and it is good.
     let time = office.time.clone();
-    mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| time.pass(59_000));
+    mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| {
+        time.pass(59_000)
+    });
     assert!(alice.try_log_in().await.is_ok());
 }
 
@@ -165,8 +197,12 @@ async fn l13_a_captured_request_is_no_use() {
     // Alice's session id is no secret: bob has it, and not her device key.
     let id = alice.session().login_session().unwrap().unwrap().id;
     let own = bob.session().login_session().unwrap().unwrap().id;
-    let answer = bob.request(Claim::Session(id), Method::GET, SYNC, Vec::new()).await;
+    let answer = bob
+        .request(Claim::Session(id), Method::GET, SYNC, Vec::new())
+        .await;
     assert_eq!(refused(answer), ErrorCode::Unauthenticated);
-    let answer = bob.request(Claim::Session(own), Method::GET, SYNC, Vec::new()).await;
+    let answer = bob
+        .request(Claim::Session(own), Method::GET, SYNC, Vec::new())
+        .await;
     assert!(answer.is_ok());
 }

@@ -51,7 +51,7 @@ struct Hooks {
     seen: Vec<Exchange>,
 }
 
-struct Proxy {
+pub struct Proxy {
     server: SocketAddr,
     hooks: Mutex<Hooks>,
     connector: TlsConnector,
@@ -154,15 +154,14 @@ impl Mallory {
         (hooks.request, hooks.response) = (None, None);
     }
 
+    /// For hooks that ask what passed.
+    pub fn share(&self) -> Arc<Proxy> {
+        Arc::clone(&self.proxy)
+    }
+
     /// Everything that passed to `method` `path` so far.
     pub fn seen(&self, method: &Method, path: &str) -> Vec<Exchange> {
-        let hooks = self.proxy.hooks.lock().unwrap();
-        hooks
-            .seen
-            .iter()
-            .filter(|exchange| exchange.is(method, path))
-            .cloned()
-            .collect()
+        self.proxy.seen(method, path)
     }
 
     /// Forgets what passed.
@@ -262,6 +261,14 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response<Bod
 }
 
 impl Proxy {
+    pub fn seen(&self, method: &Method, path: &str) -> Vec<Exchange> {
+        let hooks = self.hooks.lock().unwrap();
+        let seen = hooks.seen.iter();
+        seen.filter(|exchange| exchange.is(method, path))
+            .cloned()
+            .collect()
+    }
+
     /// Hooks run outside the lock, so that they may ask mallory what she saw.
     fn put_back(&self, slot: impl Fn(&mut Hooks) -> &mut Option<Hook>, hook: Option<Hook>) {
         let mut hooks = self.hooks.lock().unwrap();

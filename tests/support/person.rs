@@ -164,7 +164,10 @@ impl Person {
     }
 
     pub fn key_at_hand(&self) -> KeyAtHand {
-        KeyAtHand { key: self.key.clone(), prompt: Willing }
+        KeyAtHand {
+            key: self.key.clone(),
+            prompt: Willing,
+        }
     }
 
     /// One request with this device's key under it.
@@ -175,7 +178,9 @@ impl Person {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        self.session().attack_request(claim, method, path, body).await
+        self.session()
+            .attack_request(claim, method, path, body)
+            .await
     }
 
     pub fn back(&mut self, session: Session) {

@@ -67,6 +67,9 @@ pub(crate) fn receive(
     }
     let message = group.process_message(provider, message).map_err(peer)?;
     let gossip: AuthenticatedData = codec::decode(message.aad()).map_err(peer)?;
+    if gossip.version != 1 {
+        return Err(peer("authenticated data of another version"));
+    }
     if compare(directory, gossip.head)? == Gossip::Ahead {
         return Err(MlsError::Ahead(gossip.head));
     }

@@ -151,17 +151,14 @@ impl Session {
         let own = (&self.me.account, self.me.device);
         let work = self.store.begin()?;
         let mut letters = 0;
-        if message.message.as_slice().is_empty() {
-            // This device's own write, in its place.
-            if work
-                .read()
-                .proposed_commit(message.group)?
-                .is_some_and(|c| c.submission == message.id)
-            {
-                mls::merge_own(&work.mls(), message.group)?;
-                work.remove_proposed_commit(message.group)?;
-                work.set_conversation_state(message.group, ConversationState::Open)?;
-            }
+        let proposed = work.read().proposed_commit(message.group)?;
+        if proposed.is_some_and(|own| own.submission == message.id) {
+            // This device's own commit, in its place.
+            mls::merge_own(&work.mls(), message.group)?;
+            work.remove_proposed_commit(message.group)?;
+            work.set_conversation_state(message.group, ConversationState::Open)?;
+        } else if message.message.as_slice().is_empty() {
+            // This device's own letter: it is here already.
         } else {
             let bytes = message.message.as_slice();
             match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {

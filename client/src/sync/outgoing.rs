@@ -31,8 +31,14 @@ const TRIES: usize = 30;
 /// What became of a write.
 enum Outcome {
     Accepted,
+    /// Something else came first.
     Stale,
+    /// The server knows this conversation otherwise than this device does, or not at all.
+    Lost,
 }
+
+const LOST: Error =
+    Error::Wrong("the server has lost this conversation; the next try begins another one");
 
 impl Session {
     /// Sends what waits in the outbox, in order.
@@ -56,7 +62,8 @@ impl Session {
             };
             let Some(encrypted) = row.encrypted.clone() else {
                 let conversation = self.prepare(number, report).await?;
-                self.encrypt(number, &conversation)?;
+                let encrypted = self.encrypt(number, &conversation);
+                self.noted(encrypted)?;
                 continue;
             };
             match self.submit_letter(&row, &encrypted).await? {
@@ -71,6 +78,13 @@ impl Session {
                     work.drop_encrypted(number)?;
                     work.commit()?;
                     self.pull(report).await?;
+                }
+                Outcome::Lost => {
+                    let work = self.store.begin()?;
+                    work.drop_encrypted(number)?;
+                    work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
+                    work.commit()?;
+                    return Err(LOST);
                 }
             }
         }
@@ -94,7 +108,12 @@ impl Session {
                 .try_into()
                 .map_err(|_| Error::Wrong("the letter is too large"))?,
         };
-        outcome(self.request(Method::POST, LETTERS, encode(&letter)).await)
+        match self.request(Method::POST, LETTERS, encode(&letter)).await {
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::NotFound) => {
+                Ok(Outcome::Lost)
+            }
+            answer => outcome(answer),
+        }
     }
 
     /// The conversation of a letter's people, with exactly the devices in it that belong there.
@@ -123,7 +142,8 @@ impl Session {
                 self.pull(report).await?;
                 continue;
             }
-            let drift = self.drift(&row)?;
+            let drift = self.drift(&row);
+            let drift = self.noted(drift)?;
             let missing: Vec<_> = drift
                 .missing
                 .iter()
@@ -212,7 +232,11 @@ impl Session {
                 begun = true;
             }
         }
-        if begun { self.pull(report).await } else { Ok(()) }
+        if begun {
+            self.pull(report).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Removes and adds what has drifted. Returns devices that have no key package to be added by.
@@ -236,10 +260,7 @@ impl Session {
         let claimed = self.claim(change.add.to_vec()).await?;
         let submission = SubmissionId(random()?);
         let proposed = self.make_commit(change, &claimed, submission);
-        if let Err(Error::Alarm(alarm)) = &proposed {
-            self.record_alarm(&alarm.clone())?;
-        }
-        let (commit, added) = proposed?;
+        let (commit, added) = self.noted(proposed)?;
         let without: Vec<_> = change
             .add
             .iter()
@@ -247,7 +268,9 @@ impl Session {
             .copied()
             .collect();
         if let Some(commit) = commit {
-            self.submit_commit(&commit).await?;
+            if let Outcome::Lost = self.submit_commit(&commit).await? {
+                return Err(LOST);
+            }
         }
         Ok(without)
     }
@@ -327,24 +350,33 @@ impl Session {
         Ok((Some(commit), added))
     }
 
-    /// Sends a commit. Accepted, it is merged when it comes back in its place; stale, it never
-    /// happened.
-    async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<(), Error> {
-        let answer = outcome(
-            self.request(Method::POST, COMMITS, commit.body.clone())
-                .await,
-        )?;
+    /// Sends a commit. Accepted, it is merged when it comes back in its place; otherwise it never
+    /// happened. What the server refuses for good must not stand in the way of everything else.
+    async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<Outcome, Error> {
+        let body = commit.body.clone();
+        let answer = match self.request(Method::POST, COMMITS, body).await {
+            Err(Error::Api(error)) => match error.code() {
+                // One of the devices to be added may receive nothing more.
+                Some(ErrorCode::Forbidden) => Outcome::Stale,
+                Some(ErrorCode::Conflict | ErrorCode::Malformed | ErrorCode::NotFound) => {
+                    Outcome::Lost
+                }
+                _ => outcome(Err(error.into()))?,
+            },
+            answer => outcome(answer)?,
+        };
         // Either way there is news of this group.
         self.pulled_at_ms = 0;
-        match answer {
-            Outcome::Accepted => Ok(()),
-            Outcome::Stale => {
-                let work = self.store.begin()?;
-                mls::withdraw_own(&work.mls(), commit.group)?;
-                work.remove_proposed_commit(commit.group)?;
-                Ok(work.commit()?)
+        if !matches!(answer, Outcome::Accepted) {
+            let work = self.store.begin()?;
+            mls::withdraw_own(&work.mls(), commit.group)?;
+            work.remove_proposed_commit(commit.group)?;
+            if matches!(answer, Outcome::Lost) {
+                work.set_conversation_state(commit.group, ConversationState::Closed)?;
             }
+            work.commit()?;
         }
+        Ok(answer)
     }
 
     /// Commits that an earlier run left behind: asks whether they won, by sending them again.
