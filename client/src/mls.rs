@@ -106,7 +106,11 @@ fn capabilities() -> Capabilities {
     Capabilities::builder()
         .versions(vec![ProtocolVersion::Mls10])
         .ciphersuites(vec![SUITE])
-        .extensions(vec![ExtensionType::Unknown(CONVERSATION)])
+        // A last-resort package carries its mark, and validates only if its leaf knows the mark.
+        .extensions(vec![
+            ExtensionType::Unknown(CONVERSATION),
+            ExtensionType::LastResort,
+        ])
         .credentials(vec![CREDENTIAL])
         .build()
 }

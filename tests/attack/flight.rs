@@ -288,3 +288,34 @@ async fn g28_an_echoed_commit_is_merged_once() {
         alice.events()
     );
 }
+
+/// Somebody has drained bob's key packages: the last resort serves everybody, again and again.
+#[tokio::test]
+async fn g11_drained_key_packages_leave_the_last_resort() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    let mut carol = office.hire(&mut alice, "carol").await;
+    let drain = "delete from key_package where last_resort = 0 and device_id = ?1";
+    let device = bob.session().device();
+    assert!(
+        mallory
+            .database()
+            .execute(drain, [device.as_ref()])
+            .unwrap()
+            > 0
+    );
+    alice.send(&["bob"], "First", "first").await;
+    carol.send(&["bob"], "Second", "second").await;
+    carol.send(&["alice", "bob"], "Third", "third").await;
+    bob.sync().await;
+    let mut bodies = bob.bodies();
+    bodies.sort();
+    assert_eq!(bodies, ["first", "second", "third"]);
+    // And bob's sync has brought fresh ones.
+    let count = "select count(*) from key_package where last_resort = 0 and device_id = ?1";
+    let fresh: u32 = mallory
+        .database()
+        .query_row(count, [device.as_ref()], |r| r.get(0))
+        .unwrap();
+    assert!(fresh > 0);
+}
