@@ -10,3 +10,5 @@ mod ghost;
 mod insider;
 mod log;
 mod login;
+mod text;
+mod wedge;

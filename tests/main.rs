@@ -17,3 +17,4 @@
 mod attack;
 mod story;
 mod support;
+mod terminal;

@@ -1,3 +1,14 @@
 //! Days in the life of an office.
 
+mod agent;
+mod canary;
+mod crash;
+mod first_day;
 mod letter;
+mod offline;
+mod race;
+mod refusals;
+mod reply_all;
+mod two_devices;
+mod version;
+mod words;

@@ -4,9 +4,17 @@ pub mod mallory;
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod search;
+pub mod server;
+pub mod site;
+pub mod terminal;
 pub mod time;
 
 pub use mallory::Mallory;
 pub use office::Office;
 pub use person::Person;
+pub use program::{Cli, Said};
+pub use server::Server;
+pub use site::Site;
+pub use terminal::Terminal;
 pub use time::Time;

@@ -9,9 +9,9 @@ use valise_proto::{
         COMMITS, LETTERS,
         delivery::{self, Accepted},
     },
-    codec::{decode, encode},
+    codec::encode,
     conversation::{Conversation, LeafIdentity},
-    id::{DeviceId, GroupId, SessionId, SubmissionId},
+    id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
     letter::Letter,
     log::Head,
 };
@@ -19,12 +19,12 @@ use valise_proto::{
 use crate::{
     account::random,
     api::{ApiError, Caller},
-    mls::{self, Me, MlsError, encrypt_blindly, unchecked_package},
+    mls::{self, Me, MlsError, encrypt_blindly, propose_removal, unchecked_package},
     session::{Error, Session},
     store::{ProposedCommit, Setting, StoreError},
 };
 
-pub use crate::mls::Rogue;
+pub use crate::mls::{Rogue, Weak};
 
 /// Whom a request claims to come from.
 #[derive(Clone, Copy, Debug)]
@@ -119,16 +119,37 @@ impl Session {
         let work = self.store.begin()?;
         let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, head)?;
         work.commit()?;
+        self.attack_post(group, epoch, message).await
+    }
+
+    /// Sends a proposal to remove a colleague, and commits nothing.
+    pub async fn attack_propose_removal(
+        &mut self,
+        group: GroupId,
+        account: &Name,
+    ) -> Result<(), Error> {
+        let head = self.directory()?.head();
+        let devices = self.directory()?.active_devices(account);
+        let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
+        let me = Me {
+            org: self.directory()?.org(),
+            signer: &self.me.signer,
+            credential: self.leaf_credential()?,
+        };
+        let work = self.store.begin()?;
+        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
+        work.commit()?;
+        self.attack_post(group, epoch, message).await
+    }
+
+    async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
         let body = delivery::Letter {
             id: SubmissionId(random()?),
             group,
             epoch,
             message: message.try_into().map_err(|_| MlsError::NoGroup)?,
         };
-        let answer = self
-            .request_raw(Method::POST, LETTERS, encode(&body))
-            .await?;
-        let _: Accepted = decode(&answer).map_err(|_| ApiError::PeerMalformed)?;
+        let _: Accepted = self.request(Method::POST, LETTERS, encode(&body)).await?;
         Ok(())
     }
 

@@ -23,9 +23,9 @@ pub(crate) use members::{Drift, drift, identities};
 pub(crate) use package::{checked_package, make_packages};
 pub(crate) use receive::{Received, is_commit, receive};
 #[cfg(feature = "weaken")]
-pub use rogue::Rogue;
+pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]
-pub(crate) use rogue::{encrypt_blindly, unchecked_package};
+pub(crate) use rogue::{encrypt_blindly, propose_removal, unchecked_package};
 pub(crate) use welcome::join;
 
 use openmls::prelude::{

@@ -119,15 +119,16 @@ impl Store {
                 row.get(0)
             })
             .map_err(|_| StoreError::NotOpened)?;
+        if version > VERSION {
+            return Err(StoreError::Newer { found: version });
+        }
         connection.execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
              pragma foreign_keys = on; pragma temp_store = memory; pragma busy_timeout = 10000;",
         )?;
         let mut store = Self { connection };
-        match version {
-            0 => store.migrate()?,
-            VERSION => {}
-            found => return Err(StoreError::Newer { found }),
+        if version == 0 {
+            store.migrate()?;
         }
         Ok(store)
     }
@@ -139,6 +140,13 @@ impl Store {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Makes this a store of another version, as a valise of that version would leave it.
+    #[cfg(feature = "weaken")]
+    pub fn dangerously_set_version(&self, version: u32) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        Ok(connection.pragma_update(None, "user_version", version)?)
     }
 
     /// Begins a transaction that may write.

@@ -17,6 +17,7 @@ use valise_proto::{
 
 use crate::{
     api::{Api, ApiError, Caller, Push},
+    failpoint::reached,
     mls::{Me, make_packages},
     session::{Error, Session},
     store::{Setting, Store, Work},
@@ -73,7 +74,9 @@ impl Session {
             let packages = usize::from(page.key_packages);
             let ack = self.take(page, report).await?;
             if let Some(ack) = ack {
+                reached("after-page-stored");
                 self.request_raw(Method::POST, ACKS, encode(&ack)).await?;
+                reached("after-ack");
             }
             if !more {
                 self.replenish(packages).await?;
@@ -145,6 +148,7 @@ impl Session {
                 }
                 work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
                 work.commit()?;
+                reached("after-log-stored");
             }
             if !progress.more {
                 return Ok(());
@@ -167,6 +171,7 @@ impl Session {
         let work = self.store.begin()?;
         let publish = packages(&work, &me, PACKAGES - left)?;
         work.commit()?;
+        reached("after-packages-made");
         self.request_raw(Method::POST, KEY_PACKAGES, encode(&publish))
             .await?;
         Ok(())

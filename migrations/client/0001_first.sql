@@ -17,6 +17,7 @@ create table conversation (
   record         blob not null,              -- canonical proto::conversation::Conversation
   accounts       text not null,              -- the same accounts, sorted, one space between
   state          text not null check (state in ('creating', 'open', 'closed')),
+  joined         integer not null,           -- the message of the group with which this device came in
   cursor         integer not null,           -- last message of the group that is durable here
   sent           integer not null default 0, -- letters that this device has sent here
   sent_hash      blob not null               -- hash of the last of them, zero before the first

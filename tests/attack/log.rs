@@ -99,13 +99,8 @@ async fn rolled_back(office: &Office, mallory: &Mallory, alice: &mut Person) -> 
         .await;
     stolen.sync().await;
     let before = mallory::entries(&office.data());
-    let (mut session, mut key) = bob.at_work().await;
     let (name, device) = (bob.name.clone(), stolen.session().device());
-    session
-        .revoke(&name, device, &mut key.keyring())
-        .await
-        .expect("revoking");
-    bob.back(session);
+    bob.revoke(&name, device).await;
     alice.session().read_log().await.expect("the log");
     serve(office, mallory, before);
     // The last look at the server is old enough for another one.
@@ -219,18 +214,18 @@ async fn d12_an_edited_log_convinces_no_client() {
 async fn d12_an_edited_session_makes_no_admin() {
     let (mut office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut bob = office.hire(&mut alice, "bob").await;
-    let (session, _) = bob.at_work().await;
+    bob.sync().await;
     office.stop();
-    let device = session.device();
+    let device = bob.session().device();
     let row = "update session set account = 'alice' where device_id = ?1";
     assert!(mallory.database().execute(row, [device.as_ref()]).unwrap() > 0);
     office.start().await;
-    let refused = enrolment_requests(&session).await;
+    let refused = enrolment_requests(bob.session()).await;
     assert!(matches!(
         refused,
         Err(Error::Api(_) | Error::LoginNeeded | Error::Revoked)
     ));
     // The twin: alice's own session may ask.
-    let (session, _) = alice.at_work().await;
-    assert!(enrolment_requests(&session).await.is_ok());
+    alice.sync().await;
+    assert!(enrolment_requests(alice.session()).await.is_ok());
 }

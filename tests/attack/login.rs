@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use valise_client::{
-    account::join, api::ApiError, attack::Claim, key::soft, session::Error, trust::Alarm,
+    api::ApiError, attack::Claim, key::soft, session::Error, trust::Alarm,
     weaken::dangerously_weaken,
 };
 use valise_proto::{
@@ -64,19 +64,7 @@ async fn l01_another_hosts_card_changes_nothing() {
     card.url = format!("https://localhost:{}", free_port())
         .parse()
         .unwrap();
-    let (home, name) = (alice.home(), alice.name.clone());
-    let mut key = alice.key_at_hand();
-    let clock: std::sync::Arc<dyn valise_client::clock::Clock> =
-        std::sync::Arc::new(alice.time.clone());
-    let refused = join(
-        &home,
-        &card,
-        Some(&name),
-        "laptop",
-        &mut key.keyring(),
-        &clock,
-    )
-    .await;
+    let refused = alice.try_join_with(&card, "laptop").await;
     assert!(matches!(
         refused,
         Err(Error::Alarm(Alarm::WrongGenesis { .. }))

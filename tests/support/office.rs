@@ -16,7 +16,7 @@ use valise_client::{
 use valise_proto::card::Card;
 use valise_server::config::Config;
 
-use super::{Mallory, Person, Time};
+use super::{Cli, Mallory, Person, Time};
 
 /// The server, and the folder in which everybody lives.
 pub struct Office {
@@ -35,15 +35,17 @@ struct Running {
 impl Office {
     /// Founds an organisation with alice as its first admin, and starts its server.
     pub async fn open() -> (Self, Person) {
-        let (mut office, mut alice) = Self::found().await;
-        office.start().await;
-        alice.join(&office).await;
-        (office, alice)
+        Self::open_at(Time::still()).await
+    }
+
+    /// The same, on the machine's own time, for people who use the real program.
+    pub async fn open_now() -> (Self, Person) {
+        Self::open_at(Time::running()).await
     }
 
     /// The same, with mallory where the server should be.
     pub async fn open_under_mallory() -> (Self, Person, Mallory) {
-        let (mut office, mut alice) = Self::found().await;
+        let (mut office, mut alice) = Self::found(Time::still()).await;
         let public = std::mem::replace(&mut office.port, free_port());
         let mallory = Mallory::start(public, office.port, &office.data());
         office.start().await;
@@ -51,11 +53,17 @@ impl Office {
         (office, alice, mallory)
     }
 
-    async fn found() -> (Self, Person) {
+    async fn open_at(time: Time) -> (Self, Person) {
+        let (mut office, mut alice) = Self::found(time).await;
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice)
+    }
+
+    async fn found(time: Time) -> (Self, Person) {
         // Tests may share a thread: what one switched off, the next one has.
         dangerously_weaken(None);
         let folder = tempfile::tempdir().expect("a folder");
-        let time = Time::now();
         let port = free_port();
         let url = format!("https://localhost:{port}")
             .parse()
@@ -143,11 +151,32 @@ impl Office {
 
     /// Somebody new, enrolled by `admin`.
     pub async fn hire(&self, admin: &mut Person, name: &str) -> Person {
-        let mut person = Person::new(self.folder.path(), name, self.time.clone());
+        self.employ(admin, self.person(name)).await
+    }
+
+    /// Somebody whom nobody knows yet.
+    pub fn person(&self, name: &str) -> Person {
+        Person::new(self.folder.path(), name, self.time.clone())
+    }
+
+    /// Enrols `person`.
+    pub async fn employ(&self, admin: &mut Person, mut person: Person) -> Person {
         person.ask(self).await;
         admin.enrol(&person.name).await;
         person.join(self).await;
         person
+    }
+
+    /// The organisation card, in a file.
+    pub fn card_file(&self) -> PathBuf {
+        let path = self.folder.path().join("card.valise");
+        std::fs::write(&path, self.card.to_string()).expect("the card");
+        path
+    }
+
+    /// The real program in the hands of `name`: with the same home and key as the person.
+    pub fn cli(&self, name: &str) -> Cli {
+        Cli::new(self.folder.path(), name)
     }
 
     /// The server's data folder.

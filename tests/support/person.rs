@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use valise_client::{
@@ -17,7 +20,10 @@ use valise_client::{
     store::{Filter, LetterRow},
     sync::Report,
 };
-use valise_proto::id::Name;
+use valise_proto::{
+    card::Card,
+    id::{DeviceId, Name},
+};
 use zeroize::Zeroizing;
 
 use super::{Office, Time};
@@ -28,17 +34,27 @@ pub struct Person {
     pub folder: PathBuf,
     pub key: PathBuf,
     pub time: Time,
+    hand: Willing,
     session: Option<Session>,
 }
 
-/// Touches at once, knows no PIN.
-struct Willing;
+/// Touches at once, and types the PIN once.
+#[derive(Clone, Default)]
+pub struct Willing {
+    pub pin: Option<&'static str>,
+    pub touches: Arc<AtomicUsize>,
+}
 
 impl Prompt for Willing {
-    fn touch(&mut self, _purpose: &str) {}
+    fn touch(&mut self, _purpose: &str) {
+        self.touches.fetch_add(1, Ordering::SeqCst);
+    }
 
-    fn pin(&mut self, _tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
-        Err(KeyError::Cancelled)
+    fn pin(&mut self, tries_left: Option<u8>) -> Result<Zeroizing<String>, KeyError> {
+        match (self.pin, tries_left) {
+            (Some(pin), None) => Ok(pin.to_owned().into()),
+            _ => Err(KeyError::Cancelled),
+        }
     }
 
     fn insert(&mut self) {}
@@ -51,8 +67,19 @@ impl Person {
             folder: office.join(name),
             key: office.join(format!("{name}.key")),
             time,
+            hand: Willing {
+                pin: None,
+                touches: Arc::default(),
+            },
             session: None,
         }
+    }
+
+    /// Gives the person a new key that asks for this PIN.
+    pub fn with_pin(mut self, pin: &'static str) -> Self {
+        valise_client::key::soft::create(&self.key, Some(pin)).expect("a key");
+        self.hand.pin = Some(pin);
+        self
     }
 
     /// The same person, with the same key, at another computer.
@@ -65,6 +92,7 @@ impl Person {
             folder,
             key,
             time,
+            hand: self.hand.clone(),
             session: None,
         }
     }
@@ -82,7 +110,7 @@ impl Person {
         run(
             &mut Keyring {
                 source,
-                prompt: &mut Willing,
+                prompt: &mut self.hand.clone(),
             },
             &clock,
         )
@@ -90,18 +118,23 @@ impl Person {
 
     /// Joins, or goes on joining.
     pub async fn try_join(&mut self, office: &Office) -> Result<Joined, Error> {
+        self.try_join_with(&office.card, "laptop").await
+    }
+
+    /// Joins by any card, with any name for the computer.
+    pub async fn try_join_with(&mut self, card: &Card, label: &str) -> Result<Joined, Error> {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
         let mut keyring = Keyring {
             source,
-            prompt: &mut Willing,
+            prompt: &mut self.hand.clone(),
         };
         self.session = None;
         join(
             &self.home(),
-            &office.card,
+            card,
             Some(&self.name),
-            "laptop",
+            label,
             &mut keyring,
             &clock,
         )
@@ -126,48 +159,44 @@ impl Person {
 
     /// Enrols whoever asks for `name`.
     pub async fn enrol(&mut self, name: &Name) {
-        let (mut session, mut keyring) = self.at_work().await;
-        session.read_log().await.expect("the log");
-        let requests = enrolment_requests(&session).await.expect("the requests");
-        let request = requests
-            .iter()
-            .find(|request| request.name == *name)
-            .expect("a request");
-        session
-            .enrol(request, &mut keyring.keyring())
-            .await
-            .expect("enrolling");
-        self.session = Some(session);
+        let enrolling = self.online(async |session, keyring| {
+            session.read_log().await?;
+            let requests = enrolment_requests(session).await?;
+            let request = requests.iter().find(|request| request.name == *name);
+            session.enrol(request.expect("a request"), keyring).await
+        });
+        enrolling.await.expect("enrolling");
     }
 
-    /// Takes the open session out, logged in, with the key at hand. Put it back into `session`
-    /// with [`Person::back`].
-    pub async fn at_work(&mut self) -> (Session, KeyAtHand) {
-        let mut session = self.session.take().expect("an open account");
-        let mut key = KeyAtHand {
-            key: self.key.clone(),
-            prompt: Willing,
+    /// Runs something that needs the server, with the key at hand.
+    pub async fn online<T>(
+        &mut self,
+        run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let source = Source::Soft(self.key.clone());
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut self.hand.clone(),
         };
-        session
-            .log_in_if_needed(&mut key.keyring())
+        self.session
+            .as_mut()
+            .expect("an open account")
+            .online(&mut keyring, run)
             .await
-            .expect("logging in");
-        (session, key)
     }
 
     /// Logs in again.
     pub async fn try_log_in(&mut self) -> Result<(), Error> {
-        let mut session = self.session.take().expect("an open account");
-        let result = session.login(&mut self.key_at_hand().keyring()).await;
-        self.session = Some(session);
-        result
-    }
-
-    pub fn key_at_hand(&self) -> KeyAtHand {
-        KeyAtHand {
-            key: self.key.clone(),
-            prompt: Willing,
-        }
+        let source = Source::Soft(self.key.clone());
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut self.hand.clone(),
+        };
+        self.session
+            .as_mut()
+            .expect("an open account")
+            .login(&mut keyring)
+            .await
     }
 
     /// One request with this device's key under it.
@@ -183,8 +212,25 @@ impl Person {
             .await
     }
 
-    pub fn back(&mut self, session: Session) {
-        self.session = Some(session);
+    /// Revokes a device of `name`.
+    pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
+        let revoking =
+            self.online(async |session, keyring| session.revoke(name, device, keyring).await);
+        revoking.await.expect("revoking");
+    }
+
+    /// Who can read letter `number`: names and devices.
+    pub fn readers(&mut self, number: u64) -> Vec<(String, DeviceId)> {
+        let readers = self.session().readers(number).expect("readers");
+        readers
+            .into_iter()
+            .map(|reader| (reader.account.to_string(), reader.device))
+            .collect()
+    }
+
+    /// How often this person has touched the key.
+    pub fn touches(&self) -> usize {
+        self.hand.touches.load(Ordering::SeqCst)
     }
 
     pub fn session(&mut self) -> &mut Session {
@@ -219,17 +265,13 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let (mut session, _) = self.at_work().await;
         let names: Vec<_> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        let result = async {
-            session.look_up(&names).await?;
-            let number = session.write(draft)?;
-            session.send(number).await?;
-            Ok(number)
-        }
-        .await;
-        self.session = Some(session);
-        result
+        self.online(async |session, _| session.look_up(&names).await)
+            .await?;
+        let number = self.session().write(draft)?;
+        self.online(async |session, _| session.send(number).await)
+            .await?;
+        Ok(number)
     }
 
     pub async fn send(&mut self, to: &[&str], subject: &str, body: &str) -> u64 {
@@ -244,10 +286,7 @@ impl Person {
     }
 
     pub async fn try_sync(&mut self) -> Result<Report, Error> {
-        let (mut session, _) = self.at_work().await;
-        let report = session.sync().await;
-        self.session = Some(session);
-        report
+        self.online(async |session, _| session.sync().await).await
     }
 
     pub async fn sync(&mut self) -> Report {
@@ -284,20 +323,5 @@ impl Person {
     pub fn events(&mut self) -> Vec<String> {
         let events = self.session().events().expect("events");
         events.into_iter().map(|event| event.kind).collect()
-    }
-}
-
-/// A hardware key within reach.
-pub struct KeyAtHand {
-    key: PathBuf,
-    prompt: Willing,
-}
-
-impl KeyAtHand {
-    pub fn keyring(&mut self) -> Keyring<'_> {
-        Keyring {
-            source: Source::Soft(self.key.clone()),
-            prompt: &mut self.prompt,
-        }
     }
 }

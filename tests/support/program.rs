@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use serde_json::Value;
+
 /// `valise`, as it was built for this test.
 pub fn valise() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_valise"))
@@ -44,6 +46,13 @@ impl Cli {
         }
     }
 
+    /// How many commands have reached the key.
+    pub fn key_commands(&self) -> usize {
+        valise_client::key::soft::commands(&self.key)
+            .expect("the key")
+            .len()
+    }
+
     /// The command, with nothing of this process's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(valise());
@@ -63,6 +72,12 @@ impl Cli {
         self.run_with(arguments, "")
     }
 
+    /// Runs it for a program, and expects it to do as asked.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Said {
+        self.run(&[arguments, &["-o", "json"]].concat()).done()
+    }
+
     /// Runs it without a terminal, with `input` on stdin.
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Said {
         let mut child = self
@@ -77,6 +92,39 @@ impl Cli {
         drop(stdin.write_all(input.as_bytes()));
         drop(stdin);
         said(child.wait_with_output().expect("valise ends"))
+    }
+}
+
+impl Said {
+    /// It did what it was asked.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self
+    }
+
+    /// The answer: one JSON object a line, and nothing else.
+    #[track_caller]
+    pub fn objects(&self) -> Vec<Value> {
+        let objects = self.out.lines().map(|line| {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+            assert!(value.is_object(), "{line}");
+            value
+        });
+        objects.collect()
+    }
+
+    /// The answer: one JSON object.
+    #[track_caller]
+    pub fn object(&self) -> Value {
+        let mut objects = self.objects();
+        assert_eq!(objects.len(), 1, "{}", self.out);
+        objects.remove(0)
+    }
+
+    /// The refusal as a person reads it, without the requests to touch the key before it.
+    pub fn refusal(&self) -> &str {
+        self.err.find("error[").map_or("", |at| &self.err[at..])
     }
 }
 

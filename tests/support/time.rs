@@ -5,39 +5,65 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Time that stands still until it is told to pass. Starts at the machine's present.
+use valise_client::clock::Clock as _;
+
+/// Time that passes when it is told to. Starts at the machine's present.
 #[derive(Clone, Debug)]
-pub struct Time(Arc<AtomicU64>);
+pub struct Time {
+    passed_ms: Arc<AtomicU64>,
+    /// When it stands still between two words; none when the machine's own time runs below it.
+    still_ms: Option<u64>,
+}
 
 impl Time {
-    pub fn now() -> Self {
-        use valise_client::clock::Clock as _;
-        Self(Arc::new(AtomicU64::new(
-            valise_client::clock::System.now_ms(),
-        )))
+    /// Stands still until it is told to pass.
+    pub fn still() -> Self {
+        Self {
+            passed_ms: Arc::default(),
+            still_ms: Some(valise_client::clock::System.now_ms()),
+        }
+    }
+
+    /// Runs with the machine's: for stories with real processes.
+    pub fn running() -> Self {
+        Self {
+            passed_ms: Arc::default(),
+            still_ms: None,
+        }
     }
 
     pub fn pass(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.passed_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub fn pass_minutes(&self, minutes: u64) {
+        self.pass(minutes * 60_000);
     }
 
     pub fn pass_days(&self, days: u64) {
         self.pass(days * 86_400_000);
     }
+
+    fn present_ms(&self) -> u64 {
+        let base = self
+            .still_ms
+            .unwrap_or_else(|| valise_client::clock::System.now_ms());
+        base + self.passed_ms.load(Ordering::SeqCst)
+    }
 }
 
 impl valise_client::clock::Clock for Time {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.present_ms()
     }
 
     fn monotonic_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.present_ms()
     }
 }
 
 impl valise_server::clock::Clock for Time {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.present_ms()
     }
 }

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     api::{Api, Caller},
     clock::Clock,
+    failpoint::reached,
     home::Home,
     key::KeyError,
     mls::provider::DeviceSigner,
@@ -181,6 +182,7 @@ impl Newcomer<'_> {
         let (url, tag) = (&self.card.url, self.card.tag);
         let key = keyring
             .with(|key, prompt| make_key(key, prompt, url, tag, self.name, challenge.challenge))?;
+        reached("after-credentials");
         let seed = Zeroizing::new(random::<32>()?);
         let signer = DeviceSigner::from_seed(&*seed)
             .map_err(|_| Error::Wrong("the device key cannot be made"))?;
@@ -279,6 +281,7 @@ impl Session {
         // The server may not have got it yet, and asking twice is asking once.
         if let Some(ask) = read.setting(Setting::Ask)? {
             api.raw(caller, Method::PUT, &path, ask).await?;
+            reached("after-ask");
             let work = self.store.begin()?;
             work.unset(Setting::Ask)?;
             work.commit()?;
@@ -324,8 +327,10 @@ impl Session {
             let purpose = "certify this computer";
             self.declare(keyring, Fact::DeviceAdd(certificate), purpose)
                 .await?;
+            reached("after-certify");
         }
         self.replenish(0).await?;
+        reached("after-publish");
         let work = self.store.begin()?;
         work.unset(Setting::Enrolment)?;
         Ok(work.commit()?)

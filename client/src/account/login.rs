@@ -12,6 +12,7 @@ use valise_proto::{
 use super::credentials::client_data;
 use crate::{
     api::{Api, Caller},
+    failpoint::reached,
     key::{AssertionRequest, KeyError},
     mls::provider::DeviceSigner,
     session::{Error, Keyring, Session},
@@ -89,6 +90,23 @@ impl Session {
         Ok(())
     }
 
+    /// Runs `work` in a session with the server. Logs in when there is none, and once more when the
+    /// server has ended it meanwhile, as it does after a time without use.
+    pub async fn online<T>(
+        &mut self,
+        keyring: &mut Keyring<'_>,
+        mut work: impl AsyncFnMut(&mut Self, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.log_in_if_needed(keyring).await?;
+        match work(self, keyring).await {
+            Err(Error::LoginNeeded) => {
+                self.login(keyring).await?;
+                work(self, keyring).await
+            }
+            done => done,
+        }
+    }
+
     /// Logs in, by one touch.
     pub async fn login(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
         let credential = [self.me.record.login.id.as_slice().to_vec()];
@@ -100,6 +118,7 @@ impl Session {
             keyring,
         )
         .await?;
+        reached("after-login");
         let work = self.store.begin()?;
         work.set(Setting::Session, &encode(&session))?;
         Ok(work.commit()?)

@@ -7,6 +7,7 @@ use valise_proto::{
 };
 
 use crate::{
+    failpoint::reached,
     home::{Home, HomeError},
     session::Error,
     store::{Setting, Store, StoreError, Work},
@@ -34,8 +35,10 @@ pub(super) fn settle(
     work.set(Setting::KeyRecord, &encode(record))?;
     more(&work)?;
     work.commit()?;
+    reached("after-store");
     let path = home.vault();
     home.write(&path, &vault.to_bytes())
         .map_err(|error| HomeError::Io(path.clone(), error))?;
+    reached("after-settle");
     Ok(store)
 }

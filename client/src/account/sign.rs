@@ -15,6 +15,7 @@ use valise_proto::{
 };
 
 use crate::{
+    failpoint::reached,
     key::{AssertionRequest, KeyError},
     session::{Error, Keyring, Session},
 };
@@ -86,6 +87,7 @@ impl Session {
         let statement = statement(directory, time, fact);
         let entry = sign(keyring, tag, org, &self.me.record, statement, purpose)?;
         let answer: Appended = self.request(Method::POST, LOG, entry.clone()).await?;
+        reached("after-append");
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
         if let Err(alarm) = ledger.check_appended(&entry, &answer) {
             self.record_alarm(&alarm)?;

@@ -123,21 +123,18 @@ impl<'u> Desk<'u> {
     pub(super) fn online<T>(
         &mut self,
         session: &mut Session,
-        run: impl AsyncFnOnce(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
+        run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
         let source = self.source()?;
         let mut prompt = Person {
             ui: self.ui,
             refused: None,
         };
-        let result = self.runtime.block_on(async {
-            let mut keyring = Keyring {
-                source,
-                prompt: &mut prompt,
-            };
-            session.log_in_if_needed(&mut keyring).await?;
-            run(session, &mut keyring).await
-        });
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut prompt,
+        };
+        let result = self.runtime.block_on(session.online(&mut keyring, run));
         said(result, prompt.refused)
     }
 }

@@ -44,7 +44,10 @@ pub fn main() -> ExitCode {
             .into();
         }
     };
-    let config = match Config::load(&cli.global.flags(), &Environment::of_process()) {
+    let environment = Environment::of_process();
+    #[cfg(feature = "weaken")]
+    crate::failpoint::dangerously_arm(&environment);
+    let config = match Config::load(&cli.global.flags(), &environment) {
         Ok(config) => config,
         Err(error) => {
             return Ui::of_process(Choices::default())

@@ -7,6 +7,7 @@ use valise_proto::{
 
 use crate::{
     account::random,
+    failpoint::reached,
     session::{Error, Session},
     store::{LetterRow, NewLetter},
     sync::Report,
@@ -133,6 +134,7 @@ impl Session {
             .ok_or(Error::Wrong("two letters with one id"))?;
         work.add_to_outbox(number, submission)?;
         work.commit()?;
+        reached("after-write");
         Ok(number)
     }
 

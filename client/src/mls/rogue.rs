@@ -9,7 +9,7 @@ use openmls::prelude::{
 };
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider as _;
-use tls_codec::DeserializeBytes as _;
+use tls_codec::{DeserializeBytes as _, Serialize as _, VLByteSlice};
 use valise_proto::{
     codec::encode,
     conversation::{Conversation, LeafIdentity},
@@ -23,6 +23,24 @@ use super::{
     make_packages, peer,
     provider::{DeviceSigner, Provider, SUITE, migrate},
 };
+
+/// Length of an X-Wing public key; its X25519 half is at the end.
+const KEY: usize = 1216;
+/// Where the init key begins: after version, suite and the key's own length (RFC 9420 §10).
+const INIT_KEY: usize = 2 + 2 + 2;
+/// Where the leaf's encryption key begins: it is the first field of the leaf node (RFC 9420 §7.2).
+const LEAF_KEY: usize = INIT_KEY + KEY + 2;
+/// An Ed25519 signature with its length.
+const SIGNATURE: usize = 2 + 64;
+
+/// Which key of a package is weak.
+#[derive(Clone, Copy, Debug)]
+pub enum Weak {
+    /// The one to which the Welcome is encrypted.
+    Init,
+    /// The one to which later commits are encrypted.
+    Leaf,
+}
 
 /// An attacker's end of MLS: its own key, whatever identity it claims, and its own store.
 pub struct Rogue {
@@ -56,6 +74,33 @@ impl Rogue {
         let me = self.me(org);
         let mut packages = make_packages(&self.provider(), &me, 1, false)?;
         packages.pop().ok_or(MlsError::NoGroup)
+    }
+
+    /// A key package of which one key is such that nobody can encrypt to it, signed all the same.
+    pub fn weak_package(&self, place: Weak) -> Result<Vec<u8>, MlsError> {
+        let mut package = self.package()?;
+        let key = match place {
+            Weak::Init => INIT_KEY,
+            Weak::Leaf => LEAF_KEY,
+        };
+        let half = package.get_mut(key + KEY - 32..key + KEY);
+        half.ok_or(MlsError::NoGroup)?.fill(0);
+        // Behind the leaf stand the package's extensions, none, and its signature.
+        let leaf = LEAF_KEY - 2..package.len() - 1 - SIGNATURE;
+        let leaf = package.get_mut(leaf).ok_or(MlsError::NoGroup)?;
+        self.sign("LeafNodeTBS", leaf)?;
+        self.sign("KeyPackageTBS", &mut package)?;
+        Ok(package)
+    }
+
+    /// `SignWithLabel` (RFC 9420 §5.1.2) over everything before the signature that ends `structure`.
+    fn sign(&self, label: &str, structure: &mut [u8]) -> Result<(), MlsError> {
+        let opaque = |bytes: &[u8]| VLByteSlice(bytes).tls_serialize_detached().map_err(library);
+        let (signed, signature) = structure.split_at_mut(structure.len() - SIGNATURE);
+        let label = opaque(format!("MLS 1.0 {label}").as_bytes())?;
+        let made = self.signer.sign_bytes(&[label, opaque(signed)?].concat());
+        signature.copy_from_slice(&opaque(&made)?);
+        Ok(())
     }
 
     /// Founds a group of any id that claims to be `record`, with the owner of `package` in it.
@@ -165,6 +210,30 @@ pub(crate) fn encrypt_blindly(
     group.set_aad(gossip(head));
     let message = group
         .create_message(provider, me.signer, &letter.to_padded())
+        .map_err(library)?;
+    Ok((epoch, message.to_bytes().map_err(library)?))
+}
+
+/// A proposal to remove `device`, without the commit.
+pub(crate) fn propose_removal(
+    provider: &Provider<'_>,
+    me: &Me<'_>,
+    group: GroupId,
+    device: DeviceId,
+    head: Head,
+) -> Result<(u64, Vec<u8>), MlsError> {
+    let mut group = load(provider, group)?;
+    let epoch = group.epoch().as_u64();
+    let member = group
+        .members()
+        .find(|member| member.signature_key == device.as_ref());
+    let index = member.ok_or(MlsError::NoGroup)?.index;
+    group.set_aad(gossip(head));
+    let (message, _) = group
+        .propose_remove_member(provider, me.signer, index)
+        .map_err(library)?;
+    group
+        .clear_pending_proposals(provider.storage())
         .map_err(library)?;
     Ok((epoch, message.to_bytes().map_err(library)?))
 }

@@ -42,6 +42,9 @@ pub struct ConversationRow {
     pub record: Conversation,
     /// Where it is in its life.
     pub state: ConversationState,
+    /// The message of the group with which this device came in: 1, or 0, when it was there from
+    /// the beginning.
+    pub joined: u64,
     /// Last message of the group that is durable here.
     pub cursor: u64,
     /// Letters that this device has sent here.
@@ -59,7 +62,7 @@ pub struct Sender {
     pub hash: Hash,
 }
 
-const COLUMNS: &str = "group_id, record, state, cursor, sent, sent_hash";
+const COLUMNS: &str = "group_id, record, state, joined, cursor, sent, sent_hash";
 
 fn accounts_text(accounts: &[Name]) -> String {
     let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
@@ -69,8 +72,8 @@ fn accounts_text(accounts: &[Name]) -> String {
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreError>> {
     let (group, record): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
     let state: String = row.get(2)?;
-    let (cursor, sent): (i64, i64) = (row.get(3)?, row.get(4)?);
-    let sent_hash: Vec<u8> = row.get(5)?;
+    let (joined, cursor, sent): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
+    let sent_hash: Vec<u8> = row.get(6)?;
     Ok((|| {
         let damaged = StoreError::Damaged("a conversation");
         Ok(ConversationRow {
@@ -82,6 +85,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
                 "closed" => ConversationState::Closed,
                 _ => return Err(damaged),
             },
+            joined: unsigned(joined)?,
             cursor: unsigned(cursor)?,
             sent: unsigned(sent)?,
             sent_hash: Hash::try_from(&*sent_hash).map_err(|_| StoreError::Damaged("a hash"))?,
@@ -101,14 +105,14 @@ impl Reader<'_> {
     }
 
     /// The conversation of exactly these accounts (sorted) that is not closed: of several, the one
-    /// that was joined last. Whoever lost a conversation starts another, and everybody follows.
+    /// with the smallest group id, so that everybody settles on the same one.
     pub fn conversation_of(
         &self,
         accounts: &[Name],
     ) -> Result<Option<ConversationRow>, StoreError> {
         let sql = format!(
             "select {COLUMNS} from conversation where accounts = ?1 and state <> 'closed'
-             order by rowid desc limit 1"
+             order by group_id limit 1"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement
@@ -117,10 +121,24 @@ impl Reader<'_> {
             .transpose()
     }
 
+    /// The smallest group id of closed conversations of exactly these accounts (sorted).
+    pub fn ended_conversation_of(&self, accounts: &[Name]) -> Result<Option<GroupId>, StoreError> {
+        // Of one that the server never took (cursor 0) nobody knows.
+        let sql = "select min(group_id) from conversation
+                   where accounts = ?1 and state = 'closed' and cursor > 0";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let group: Option<Vec<u8>> =
+            statement.query_row([accounts_text(accounts)], |row| row.get(0))?;
+        let damaged = |_| StoreError::Damaged("a group id");
+        group
+            .map(|group| GroupId::try_from(&*group).map_err(damaged))
+            .transpose()
+    }
+
     /// The accounts of every conversation that is closed and has no successor.
     pub fn ended_conversations(&self) -> Result<Vec<Vec<Name>>, StoreError> {
         let sql = format!(
-            "select {COLUMNS} from conversation as ended where state = 'closed' and not exists
+            "select {COLUMNS} from conversation as ended where state = 'closed' and cursor > 0 and not exists
                (select 1 from conversation as other
                 where other.accounts = ended.accounts and other.state <> 'closed')
              group by accounts"
@@ -159,24 +177,26 @@ impl Reader<'_> {
 }
 
 impl Work<'_> {
-    /// Adds a conversation, or replaces the same one after this device was added again.
+    /// Adds a conversation that this device came into with message `joined`, or replaces the same
+    /// one after it was added again.
     pub fn put_conversation(
         &self,
         group: GroupId,
         record: &Conversation,
         state: ConversationState,
-        cursor: u64,
+        joined: u64,
     ) -> Result<(), StoreError> {
-        let sql = "insert into conversation (group_id, record, accounts, state, cursor, sent_hash)
-                   values (?1, ?2, ?3, ?4, ?5, zeroblob(32))
+        let sql = "insert into conversation
+                     (group_id, record, accounts, state, joined, cursor, sent_hash)
+                   values (?1, ?2, ?3, ?4, ?5, ?5, zeroblob(32))
                    on conflict (group_id) do update
-                   set state = excluded.state, cursor = excluded.cursor";
+                   set state = excluded.state, joined = excluded.joined, cursor = excluded.cursor";
         self.transaction.prepare_cached(sql)?.execute((
             group.as_ref(),
             codec::encode(record),
             accounts_text(&record.accounts),
             state.name(),
-            signed(cursor)?,
+            signed(joined)?,
         ))?;
         Ok(())
     }

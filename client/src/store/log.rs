@@ -22,13 +22,19 @@ impl Reader<'_> {
 }
 
 impl Work<'_> {
-    /// Adds an entry. Never replaces one.
+    /// Adds an entry. Never replaces one: another process of this account may have read the same.
     pub fn add_log_entry(&self, position: u64, entry: &[u8]) -> Result<(), StoreError> {
-        let sql = "insert into log_entry (position, entry) values (?1, ?2)";
-        self.transaction
+        let sql = "insert into log_entry (position, entry) values (?1, ?2)
+                   on conflict (position) do update set entry = entry where entry = excluded.entry";
+        let kept = self
+            .transaction
             .prepare_cached(sql)?
             .execute((signed(position)?, entry))?;
-        Ok(())
+        if kept == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged("two log entries in one place"))
+        }
     }
 }
 

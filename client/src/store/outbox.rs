@@ -146,20 +146,22 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Throws a ciphertext away that came too late for its epoch. The letter stays.
-    pub fn drop_encrypted(&self, number: u64) -> Result<(), StoreError> {
+    /// Throws the ciphertext for `epoch` away, which came too late. The letter stays.
+    pub fn drop_encrypted(&self, number: u64, epoch: u64) -> Result<(), StoreError> {
         let sql = "update outbox set group_id = null, epoch = null, hash = null, message = null
-                   where number = ?1";
-        self.transaction.execute(sql, [signed(number)?])?;
+                   where number = ?1 and epoch = ?2";
+        self.transaction
+            .execute(sql, [signed(number)?, signed(epoch)?])?;
         Ok(())
     }
 
-    /// The letter has arrived at the server.
-    pub fn remove_from_outbox(&self, number: u64) -> Result<(), StoreError> {
-        self.transaction
+    /// The letter has arrived at the server; false when that was known.
+    pub fn remove_from_outbox(&self, number: u64) -> Result<bool, StoreError> {
+        let removed = self
+            .transaction
             .prepare_cached("delete from outbox where number = ?1")?
             .execute([signed(number)?])?;
-        Ok(())
+        Ok(removed > 0)
     }
 
     /// Keeps a commit beside the MLS state that made it.

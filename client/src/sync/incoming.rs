@@ -10,9 +10,12 @@ use valise_proto::{
 
 use super::Report;
 use crate::{
+    failpoint::reached,
     mls::{self, MlsError, Received},
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, NewLetter, Sender, Setting, Work},
+    store::{
+        ConversationRow, ConversationState, NewLetter, Reader, Sender, Setting, StoreError, Work,
+    },
     trust::Alarm,
     weaken::checked,
 };
@@ -48,7 +51,7 @@ impl Session {
     }
 
     async fn take_welcome(&mut self, welcome: &Welcome, report: &mut Report) -> Result<(), Error> {
-        if welcome.number <= self.mailbox()? {
+        if welcome.number <= mailbox(&self.store.read())? {
             return Ok(());
         }
         let mut outcome = self.join(welcome);
@@ -70,6 +73,10 @@ impl Session {
     fn join(&mut self, welcome: &Welcome) -> Result<(), MlsError> {
         let directory = self.ledger.as_ref().ok_or(MlsError::NoGroup)?.directory();
         let work = self.store.begin()?;
+        if welcome.number <= mailbox(&work.read())? {
+            // Another process of this account was faster.
+            return Ok(());
+        }
         let (group, record, inviter) = mls::join(
             &work.mls(),
             directory.org(),
@@ -89,26 +96,25 @@ impl Session {
         );
         work.add_event(self.clock.now_ms(), "conversation", false, &detail)?;
         work.set(Setting::Mailbox, &welcome.number.to_be_bytes())?;
-        Ok(work.commit()?)
-    }
-
-    fn mailbox(&self) -> Result<u64, Error> {
-        let number = self.store.read().setting(Setting::Mailbox)?;
-        let bytes = number.and_then(|bytes| bytes.try_into().ok());
-        Ok(bytes.map_or(0, u64::from_be_bytes))
+        work.commit()?;
+        reached("after-welcome");
+        Ok(())
     }
 
     async fn take_message(&mut self, message: &Message, report: &mut Report) -> Result<(), Error> {
-        let row = self.store.read().conversation(message.group)?;
         // Not invited (yet): nothing here could open it.
-        let Some(row) = row else {
+        let Some(row) = self.store.read().conversation(message.group)? else {
             return Ok(());
         };
         if message.sequence <= row.cursor {
             return Ok(());
         }
-        if row.state == ConversationState::Closed {
-            return self.miss(message);
+        // This device's own writes come back empty.
+        if row.state == ConversationState::Closed && !message.message.as_slice().is_empty() {
+            let over = MlsError::PeerMessage("its conversation is over here".to_owned());
+            return self.park(&over, None, report, |work| {
+                work.advance_cursor(message.group, message.sequence)
+            });
         }
         if message.sequence > row.cursor + 1 {
             let missing = message.sequence - row.cursor - 1;
@@ -150,6 +156,11 @@ impl Session {
         let now = self.clock.now_ms();
         let own = (&self.me.account, self.me.device);
         let work = self.store.begin()?;
+        let present = work.read().conversation(message.group)?;
+        if present.is_none_or(|present| message.sequence <= present.cursor) {
+            // Another process of this account was faster.
+            return Ok(0);
+        }
         let mut letters = 0;
         let proposed = work.read().proposed_commit(message.group)?;
         if proposed.is_some_and(|own| own.submission == message.id) {
@@ -157,9 +168,7 @@ impl Session {
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
             work.set_conversation_state(message.group, ConversationState::Open)?;
-        } else if message.message.as_slice().is_empty() {
-            // This device's own letter: it is here already.
-        } else {
+        } else if !message.message.as_slice().is_empty() {
             let bytes = message.message.as_slice();
             match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {
                 Received::Letter {
@@ -194,6 +203,11 @@ impl Session {
         }
         work.advance_cursor(message.group, message.sequence)?;
         work.commit()?;
+        reached(if letters > 0 {
+            "after-letter-stored"
+        } else {
+            "after-merge"
+        });
         Ok(letters)
     }
 
@@ -215,7 +229,7 @@ impl Session {
         error: &MlsError,
         closes: Option<GroupId>,
         report: &mut Report,
-        forget: impl FnOnce(&Work<'_>) -> Result<(), crate::store::StoreError>,
+        forget: impl FnOnce(&Work<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Error> {
         let now = self.clock.now_ms();
         let work = self.store.begin()?;
@@ -233,25 +247,19 @@ impl Session {
         Ok(work.commit()?)
     }
 
-    /// A message of a conversation that ended here cannot be opened any more, and is not passed over
-    /// in silence.
-    fn miss(&mut self, message: &Message) -> Result<(), Error> {
-        let now = self.clock.now_ms();
-        let work = self.store.begin()?;
-        if !message.message.as_slice().is_empty() {
-            let detail = "a message of a conversation that ended on this device";
-            work.add_event(now, "unreadable", false, detail)?;
-        }
-        work.advance_cursor(message.group, message.sequence)?;
-        Ok(work.commit()?)
-    }
-
     fn note(&mut self, kind: &str, detail: &str) -> Result<(), Error> {
         let now = self.clock.now_ms();
         let work = self.store.begin()?;
         work.add_event(now, kind, false, detail)?;
         Ok(work.commit()?)
     }
+}
+
+/// Number of the last Welcome that is done with.
+fn mailbox(read: &Reader<'_>) -> Result<u64, StoreError> {
+    let number = read.setting(Setting::Mailbox)?;
+    let bytes = number.and_then(|bytes| bytes.try_into().ok());
+    Ok(bytes.map_or(0, u64::from_be_bytes))
 }
 
 /// A letter that opened.
@@ -285,8 +293,10 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         }
         .into());
     }
-    let last = work.read().sender(group, device)?;
-    let last = last.unwrap_or(Sender {
+    let known = work.read().sender(group, device)?;
+    // Who came in later has not missed what was said before.
+    let came_later = known.is_none() && row.joined > 1;
+    let last = known.unwrap_or(Sender {
         sequence: 0,
         hash: Hash([0; 32]),
     });
@@ -296,7 +306,8 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         work.add_event(*now, "repeated-letter", false, &detail)?;
         return Ok(0);
     }
-    if letter.sequence > last.sequence + 1 || letter.previous != last.hash {
+    let follows = letter.sequence == last.sequence + 1 && letter.previous == last.hash;
+    if !follows && !came_later {
         let detail = format!(
             "letters of {account} before number {} are missing",
             letter.sequence

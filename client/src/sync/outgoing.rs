@@ -18,27 +18,33 @@ use valise_proto::{
 use super::Report;
 use crate::{
     account::random,
+    failpoint::reached,
     mls::{self, Drift, Me, MlsError, Outgoing},
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit},
+    store::{
+        ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit,
+        Reader, StoreError,
+    },
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
 const FRESH_MS: u64 = 5_000;
 /// How often a letter may lose races before it stays in the outbox.
 const TRIES: usize = 30;
+/// How many ids are tried for a successor: each one halves what is left, on average.
+const NONCES: usize = 10_000;
 
 /// What became of a write.
 enum Outcome {
+    /// The server has it.
     Accepted,
-    /// Something else came first.
+    /// Another process of this account sent something else under the same id.
+    Overtaken,
+    /// The server knows no such group, or not with this device in it.
+    NoGroup,
+    /// Another commit came first.
     Stale,
-    /// The server knows this conversation otherwise than this device does, or not at all.
-    Lost,
 }
-
-const LOST: Error =
-    Error::Wrong("the server has lost this conversation; the next try begins another one");
 
 impl Session {
     /// Sends what waits in the outbox, in order.
@@ -68,23 +74,29 @@ impl Session {
             };
             match self.submit_letter(&row, &encrypted).await? {
                 Outcome::Accepted => {
+                    reached("after-letter-accepted");
                     let work = self.store.begin()?;
-                    work.count_sent(encrypted.group, encrypted.hash)?;
-                    work.remove_from_outbox(number)?;
-                    return Ok(work.commit()?);
+                    // Counted once, whoever else of this account sent it too.
+                    if work.remove_from_outbox(number)? {
+                        work.count_sent(encrypted.group, encrypted.hash)?;
+                    }
+                    work.commit()?;
+                    reached("after-letter-row");
+                    return Ok(());
+                }
+                Outcome::Overtaken => {}
+                Outcome::NoGroup => {
+                    // The next try starts another conversation.
+                    let work = self.store.begin()?;
+                    work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
+                    work.drop_encrypted(number, encrypted.epoch)?;
+                    work.commit()?;
                 }
                 Outcome::Stale => {
                     let work = self.store.begin()?;
-                    work.drop_encrypted(number)?;
+                    work.drop_encrypted(number, encrypted.epoch)?;
                     work.commit()?;
                     self.pull(report).await?;
-                }
-                Outcome::Lost => {
-                    let work = self.store.begin()?;
-                    work.drop_encrypted(number)?;
-                    work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
-                    work.commit()?;
-                    return Err(LOST);
                 }
             }
         }
@@ -108,12 +120,7 @@ impl Session {
                 .try_into()
                 .map_err(|_| Error::Wrong("the letter is too large"))?,
         };
-        match self.request(Method::POST, LETTERS, encode(&letter)).await {
-            Err(Error::Api(error)) if error.code() == Some(ErrorCode::NotFound) => {
-                Ok(Outcome::Lost)
-            }
-            answer => outcome(answer),
-        }
+        outcome(self.request(Method::POST, LETTERS, encode(&letter)).await)
     }
 
     /// The conversation of a letter's people, with exactly the devices in it that belong there.
@@ -183,19 +190,34 @@ impl Session {
         Ok(())
     }
 
-    /// Starts a conversation of `accounts` (sorted).
-    async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
-        let nonce = random()?;
-        let creator = self.me.account.clone();
-        let record = Conversation {
-            nonce,
-            creator,
+    /// A new conversation's record. After one that ended here, its id is the smaller one: of two
+    /// conversations of the same people everybody uses that one, so all follow.
+    fn found(&self, accounts: &[Name]) -> Result<(GroupId, Conversation), Error> {
+        let ended = self.store.read().ended_conversation_of(accounts)?;
+        let org = self.directory()?.org();
+        let mut record = Conversation {
+            nonce: random()?,
+            creator: self.me.account.clone(),
             accounts: accounts.to_vec(),
         };
+        for _ in 0..NONCES {
+            let group = record.group_id(org).ok_or(Error::Wrong(
+                "a conversation has at most 1,000 people, the writer among them",
+            ))?;
+            if ended.is_none_or(|ended| group < ended) {
+                return Ok((group, record));
+            }
+            record.nonce = random()?;
+        }
+        Err(Error::Wrong(
+            "a conversation of these people ended too often",
+        ))
+    }
+
+    /// Starts a conversation of `accounts` (sorted).
+    async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
+        let (group, record) = self.found(accounts)?;
         let directory = self.directory()?;
-        let group = record.group_id(directory.org()).ok_or(Error::Wrong(
-            "a conversation has at most 1,000 people, the writer among them",
-        ))?;
         let mut devices: Vec<_> = accounts
             .iter()
             .flat_map(|name| directory.active_devices(name))
@@ -218,7 +240,7 @@ impl Session {
     }
 
     /// Starts a successor of every conversation that ended here, so that its people can reach this
-    /// device again. They follow it, because the conversation that was joined last is the one used.
+    /// device again.
     pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
         if self.leaf_credential().is_err() {
             return Ok(());
@@ -258,6 +280,7 @@ impl Session {
     /// Makes a commit, keeps it, and sends it.
     async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
         let claimed = self.claim(change.add.to_vec()).await?;
+        reached("after-claim");
         let submission = SubmissionId(random()?);
         let proposed = self.make_commit(change, &claimed, submission);
         let (commit, added) = self.noted(proposed)?;
@@ -268,9 +291,7 @@ impl Session {
             .copied()
             .collect();
         if let Some(commit) = commit {
-            if let Outcome::Lost = self.submit_commit(&commit).await? {
-                return Err(LOST);
-            }
+            self.submit_commit(&commit).await?;
         }
         Ok(without)
     }
@@ -291,6 +312,9 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
+        if change.overtaken(&work.read())? {
+            return Ok((None, change.add.to_vec()));
+        }
         let mut packages = Vec::new();
         let mut added = Vec::new();
         for package in &claimed.packages {
@@ -347,36 +371,45 @@ impl Session {
             work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
         }
         work.commit()?;
+        reached("after-commit-made");
         Ok((Some(commit), added))
     }
 
-    /// Sends a commit. Accepted, it is merged when it comes back in its place; otherwise it never
-    /// happened. What the server refuses for good must not stand in the way of everything else.
-    async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<Outcome, Error> {
-        let body = commit.body.clone();
-        let answer = match self.request(Method::POST, COMMITS, body).await {
-            Err(Error::Api(error)) => match error.code() {
-                // One of the devices to be added may receive nothing more.
-                Some(ErrorCode::Forbidden) => Outcome::Stale,
-                Some(ErrorCode::Conflict | ErrorCode::Malformed | ErrorCode::NotFound) => {
-                    Outcome::Lost
-                }
-                _ => outcome(Err(error.into()))?,
-            },
+    /// Sends a commit. Accepted, it is merged when it comes back in its place; else it never
+    /// happened.
+    async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<(), Error> {
+        let answer = self
+            .request(Method::POST, COMMITS, commit.body.clone())
+            .await;
+        let answer = match answer {
+            // It adds a device that was revoked since.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Forbidden) => Outcome::Stale,
+            // It contradicts what the server knows of the group: only another group helps.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Malformed) => {
+                Outcome::NoGroup
+            }
             answer => outcome(answer)?,
         };
         // Either way there is news of this group.
         self.pulled_at_ms = 0;
-        if !matches!(answer, Outcome::Accepted) {
-            let work = self.store.begin()?;
-            mls::withdraw_own(&work.mls(), commit.group)?;
-            work.remove_proposed_commit(commit.group)?;
-            if matches!(answer, Outcome::Lost) {
-                work.set_conversation_state(commit.group, ConversationState::Closed)?;
+        match answer {
+            Outcome::Accepted => {
+                reached("after-commit-accepted");
+                Ok(())
             }
-            work.commit()?;
+            Outcome::NoGroup | Outcome::Overtaken | Outcome::Stale => {
+                let work = self.store.begin()?;
+                let present = work.read().proposed_commit(commit.group)?;
+                if present.is_some_and(|present| present.submission == commit.submission) {
+                    mls::withdraw_own(&work.mls(), commit.group)?;
+                    work.remove_proposed_commit(commit.group)?;
+                }
+                if matches!(answer, Outcome::NoGroup) {
+                    work.set_conversation_state(commit.group, ConversationState::Closed)?;
+                }
+                Ok(work.commit()?)
+            }
         }
-        Ok(answer)
     }
 
     /// Commits that an earlier run left behind: asks whether they won, by sending them again.
@@ -398,6 +431,14 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
+        if !work
+            .read()
+            .outbox_row(number)?
+            .is_some_and(|row| row.encrypted.is_none())
+        {
+            // Another process of this account was faster.
+            return Ok(());
+        }
         let row = work
             .read()
             .conversation(row.group)?
@@ -423,7 +464,9 @@ impl Session {
             message,
         };
         work.set_encrypted(number, &encrypted)?;
-        Ok(work.commit()?)
+        work.commit()?;
+        reached("after-encrypt");
+        Ok(())
     }
 }
 
@@ -436,10 +479,26 @@ struct Change<'a> {
     add: &'a [DeviceId],
 }
 
+impl Change<'_> {
+    /// Another process of this account has begun the same since.
+    fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
+        Ok(if self.create {
+            read.conversation_of(&self.record.accounts)?.is_some()
+        } else {
+            read.proposed_commit(self.group)?.is_some()
+        })
+    }
+}
+
 fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error> {
     match answer {
         Ok(_) => Ok(Outcome::Accepted),
-        Err(Error::Api(error)) if error.code() == Some(ErrorCode::Stale) => Ok(Outcome::Stale),
+        Err(Error::Api(error)) => match error.code() {
+            Some(ErrorCode::Conflict) => Ok(Outcome::Overtaken),
+            Some(ErrorCode::NotFound) => Ok(Outcome::NoGroup),
+            Some(ErrorCode::Stale) => Ok(Outcome::Stale),
+            _ => Err(error.into()),
+        },
         Err(error) => Err(error),
     }
 }
@@ -455,7 +514,7 @@ fn accounts(letter: &LetterRow) -> Vec<Name> {
 
 /// The letter as it travels, next in this device's chain.
 fn letter(kept: &LetterRow, row: &ConversationRow) -> Result<Letter, Error> {
-    let damaged = |_| crate::store::StoreError::Damaged("a letter in the outbox");
+    let damaged = |_| StoreError::Damaged("a letter in the outbox");
     Ok(Letter {
         id: LetterId(kept.id.0),
         sequence: row.sent + 1,

@@ -1,0 +1,210 @@
+//! R01, R02: `kill -9` at random moments, of the server and of whoever writes or reads.
+
+use std::{collections::BTreeMap, process::Child};
+
+use valise_client::clock::{Clock as _, System};
+
+use super::{all_is_well, subjects};
+use crate::support::{
+    Site,
+    program::Cli,
+    site::{code, ends_within},
+};
+
+const CLIENT_KILLS: usize = 50;
+const SERVER_KILLS: usize = 30;
+/// Kills of the server at the moment at which it has stored something and may not have said so.
+const STORED_KILLS: usize = 20;
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+/// What happens in the office.
+struct Day {
+    site: Site,
+    dice: Dice,
+    alice: Cli,
+    bob: Cli,
+    /// Subject of each letter that was begun, and whether `valise send` said that it was sent.
+    letters: BTreeMap<String, bool>,
+    /// Milliseconds that a command takes when nobody is killed.
+    usual_ms: BTreeMap<&'static str, u64>,
+}
+
+impl Day {
+    /// Starts something at random; who waits for it learns its name and, of a letter, its subject.
+    fn begin(&mut self) -> (Child, &'static str, Option<String>) {
+        match self.dice.roll(8) {
+            0 => (self.alice.start(&["outbox", "retry"]), "retry", None),
+            1 => (self.alice.start(&["sync"]), "sync", None),
+            2 => (self.bob.start(&["sync"]), "sync", None),
+            3 => self.write("bob"),
+            _ => self.write("alice"),
+        }
+    }
+
+    fn write(&mut self, from: &str) -> (Child, &'static str, Option<String>) {
+        let subject = format!("letter {:04} of {from}", self.letters.len());
+        self.letters.insert(subject.clone(), false);
+        let (writer, to) = if from == "alice" {
+            (&self.alice, "bob")
+        } else {
+            (&self.bob, "alice")
+        };
+        let child = writer.start(&["send", to, "-s", &subject, "-m", "news"]);
+        (child, "send", Some(subject))
+    }
+
+    /// How long to wait before the blow: any moment of the command, and sometimes just after it.
+    fn moment(&mut self, verb: &str) -> u64 {
+        let usual = self.usual_ms[verb];
+        self.dice.roll(usual + usual / 10)
+    }
+
+    fn ended(&mut self, verb: &'static str, subject: Option<String>, code: i32) {
+        if let Some(subject) = subject {
+            self.letters.insert(subject, code == 0);
+        }
+        // Unreachable is the only other honest answer of somebody whose server was killed.
+        assert!([0, 7].contains(&code), "{verb} ended with {code}");
+    }
+
+    fn kill_a_client(&mut self) -> bool {
+        let (mut child, verb, subject) = self.begin();
+        let moment = self.moment(verb);
+        if let Some(status) = ends_within(&mut child, moment) {
+            self.ended(verb, subject, status.code().unwrap_or(-1));
+            return false;
+        }
+        child.kill().expect("killing");
+        child.wait().expect("its end");
+        true
+    }
+
+    fn kill_the_server(&mut self) -> bool {
+        let (mut child, verb, subject) = self.begin();
+        let moment = self.moment(verb);
+        let early = ends_within(&mut child, moment);
+        self.site.kill();
+        self.site.start();
+        self.ended(verb, subject, code(&mut child));
+        early.is_none()
+    }
+
+    /// Kills the server as soon as its database has grown.
+    fn kill_the_server_when_it_stores(&mut self) -> bool {
+        let wal = self.site.folder.path().join("server/valise.db-wal");
+        let state = || {
+            std::fs::metadata(&wal)
+                .ok()
+                .map(|file| (file.len(), file.modified().ok()))
+        };
+        let (mut child, verb, subject) = self.write("alice");
+        let before = state();
+        let stored = loop {
+            if state() != before {
+                break true;
+            }
+            if ends_within(&mut child, 0).is_some() {
+                break false;
+            }
+        };
+        self.site.kill();
+        self.site.start();
+        self.ended(verb, subject, code(&mut child));
+        stored
+    }
+
+    fn measure(&mut self) {
+        for (person, verb, arguments) in [
+            (
+                self.alice.clone(),
+                "send",
+                &["send", "bob", "-s", "measured", "-m", "news"][..],
+            ),
+            (self.alice.clone(), "retry", &["outbox", "retry"]),
+            (self.bob.clone(), "sync", &["sync"]),
+        ] {
+            let begun = System.monotonic_ms();
+            person.must(arguments);
+            self.usual_ms.insert(verb, System.monotonic_ms() - begun);
+        }
+        self.letters.insert("measured".to_owned(), true);
+    }
+}
+
+#[test]
+fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
+    let seed = System.now_ms();
+    println!("seed {seed}");
+    let (mut site, alice) = Site::open();
+    let bob = site.hire(&alice, "bob");
+    site.unlock(&alice);
+    site.unlock(&bob);
+    let (letters_begun, usual_ms) = (BTreeMap::new(), BTreeMap::new());
+    let mut day = Day {
+        site,
+        dice: Dice(seed),
+        alice,
+        bob,
+        letters: letters_begun,
+        usual_ms,
+    };
+    let begun = System.monotonic_ms();
+    day.measure();
+    println!("usual times in ms: {:?}", day.usual_ms);
+    let mut kills = (0, 0, 0);
+    while kills.0 < CLIENT_KILLS {
+        kills.0 += usize::from(day.kill_a_client());
+    }
+    let clients_ms = System.monotonic_ms() - begun;
+    while kills.1 < SERVER_KILLS {
+        kills.1 += usize::from(day.kill_the_server());
+    }
+    while kills.2 < STORED_KILLS {
+        kills.2 += usize::from(day.kill_the_server_when_it_stores());
+    }
+    let all_ms = System.monotonic_ms() - begun;
+    for person in [&day.alice, &day.bob, &day.alice, &day.bob] {
+        person.must(&["sync"]);
+    }
+    let mut arrived = Vec::new();
+    for from in ["alice", "bob"] {
+        let here = subjects(&day.alice, from);
+        assert_eq!(
+            here,
+            subjects(&day.bob, from),
+            "each once, in order, at both"
+        );
+        arrived.extend(here);
+    }
+    let count = arrived.len();
+    arrived.sort_unstable();
+    arrived.dedup();
+    assert_eq!(count, arrived.len(), "a letter is here twice");
+    let sent: Vec<_> = day.letters.iter().filter(|(_, sent)| **sent).collect();
+    for (subject, _) in &sent {
+        assert!(
+            arrived.contains(subject),
+            "{subject} was acknowledged and is lost"
+        );
+    }
+    all_is_well(&day.alice);
+    all_is_well(&day.bob);
+    println!(
+        "{kills:?} kills, {} letters begun, {} acknowledged, {} arrived; {clients_ms} ms, {all_ms} ms",
+        day.letters.len(),
+        sent.len(),
+        arrived.len(),
+    );
+}

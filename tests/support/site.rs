@@ -1,0 +1,246 @@
+//! An organisation in which everybody is a process: `valised serve`, and `valise` for each person.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::park_timeout,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use valise_client::clock::{Clock as _, System};
+
+use super::program::{Cli, Said, said, valised};
+
+/// How a process ends that aborts.
+const SIGABRT: i32 = 6;
+/// How long anything may take before the test says that it hangs: milliseconds.
+const PATIENCE_MS: u64 = 30_000;
+
+/// The server's process, and the folder in which everybody lives.
+pub struct Site {
+    pub folder: TempDir,
+    server: Option<Child>,
+    agents: Vec<Cli>,
+}
+
+impl Site {
+    /// Founds an organisation with alice as its first admin, and starts its server.
+    pub fn open() -> (Self, Cli) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        drop(listener);
+        let mut site = Self {
+            folder,
+            server: None,
+            agents: Vec::new(),
+        };
+        let alice = site.person("alice");
+        let url = format!("https://localhost:{port}");
+        let genesis = site.path("genesis.valise");
+        let founding = [
+            "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
+        ];
+        alice.must(&[&founding[..], &[&genesis]].concat());
+        let made = Command::new(valised())
+            .env_clear()
+            .args([
+                "init",
+                "--data",
+                &site.path("server"),
+                "--genesis",
+                &genesis,
+            ])
+            .args([
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--card",
+                &site.path("card.valise"),
+            ])
+            .output()
+            .expect("valised runs");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        site.start();
+        alice.must(&["join", &site.path("card.valise")]);
+        (site, alice)
+    }
+
+    /// A person's `valise`: with a key, and not enrolled.
+    pub fn person(&self, name: &str) -> Cli {
+        Cli::new(self.folder.path(), name)
+    }
+
+    /// Somebody new, enrolled by `admin`.
+    pub fn hire(&self, admin: &Cli, name: &str) -> Cli {
+        let person = self.person(name);
+        let card = self.path("card.valise");
+        let asked = person.run(&["join", &card, "--as", name]);
+        assert_eq!(asked.code, 11, "{asked:?}");
+        admin.must(&["admin", "enrol", name, "--yes"]);
+        person.must(&["join", &card]);
+        person
+    }
+
+    /// Another computer of somebody: the same key, another home, and nothing in it.
+    pub fn computer(&self, person: &Cli, name: &str) -> Cli {
+        let home = person.home.with_extension(name);
+        Cli {
+            home,
+            key: person.key.clone(),
+        }
+    }
+
+    /// The same, joined.
+    pub fn other_computer(&self, person: &Cli, name: &str) -> Cli {
+        let computer = self.computer(person, name);
+        let account = person
+            .home
+            .file_name()
+            .expect("a name")
+            .to_str()
+            .expect("a name");
+        computer.must(&["join", &self.path("card.valise"), "--as", account]);
+        computer
+    }
+
+    /// Keeps a person's store open in an agent until the site is closed.
+    pub fn unlock(&mut self, person: &Cli) {
+        person.must(&["unlock"]);
+        self.agents.push(person.clone());
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder
+            .path()
+            .join(name)
+            .to_str()
+            .expect("a name")
+            .to_owned()
+    }
+
+    /// What the server wrote to its standard error, of all its runs.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    /// The process id of the running server.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("a running server").id()
+    }
+
+    /// Starts the server, and returns when it accepts connections.
+    pub fn start(&mut self) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("the log");
+        let mut server = Command::new(valised())
+            .env_clear()
+            .env("VALISED_LOG_LEVEL", "trace")
+            .args(["serve", "--data", &self.path("server")])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("valised runs");
+        let mut line = String::new();
+        let stdout = server.stdout.take().expect("its output");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("its first line");
+        self.server = Some(server);
+        let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
+        assert!(line.starts_with("valised: serving"), "{line:?} {}", log());
+    }
+
+    /// SIGTERM: the server ends in good order.
+    pub fn stop(&mut self) {
+        let mut server = self.server.take().expect("a running server");
+        kill_process(Pid::from_child(&server), Signal::TERM).expect("a signal");
+        let status = ends_within(&mut server, PATIENCE_MS).expect("the server hangs");
+        assert!(status.success(), "{status}");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut server = self.server.take().expect("a running server");
+        server.kill().expect("killing");
+        server.wait().expect("its end");
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for person in &self.agents {
+            person.run(&["lock"]);
+        }
+        if let Some(mut server) = self.server.take() {
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+}
+
+/// Waits for the end of `child`, at most until `ms` have passed. `None`: it still runs.
+pub fn ends_within(child: &mut Child, ms: u64) -> Option<ExitStatus> {
+    let begun = System.monotonic_ms();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return Some(status);
+        }
+        if System.monotonic_ms() - begun >= ms {
+            return None;
+        }
+        park_timeout(Duration::from_micros(500));
+    }
+}
+
+impl Cli {
+    /// Starts a command whose output nobody reads.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("valise runs")
+    }
+
+    /// Runs a command that must succeed.
+    pub fn must(&self, arguments: &[&str]) -> Said {
+        let said = self.run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        said
+    }
+
+    /// Runs a command that must die at this step, see `valise_client::failpoint`.
+    pub fn dies_at(&self, step: &str, arguments: &[&str]) {
+        let mut command = self.command(arguments);
+        command
+            .env(valise_client::failpoint::VARIABLE, step)
+            .stdin(Stdio::null());
+        let output = command.output().expect("valise runs");
+        assert_eq!(
+            output.status.signal(),
+            Some(SIGABRT),
+            "{step}: {:?}",
+            said(output)
+        );
+    }
+}
+
+/// The exit code of a command that must end by itself.
+pub fn code(child: &mut Child) -> i32 {
+    let status = ends_within(child, PATIENCE_MS).expect("valise hangs");
+    status.code().unwrap_or(-1)
+}

@@ -1,0 +1,6 @@
+//! What a person sees at a real terminal.
+
+mod hostile;
+mod join;
+mod letters;
+mod pin;
