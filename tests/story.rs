@@ -5,6 +5,7 @@ mod canary;
 mod crash;
 mod first_day;
 mod letter;
+mod newcomer;
 mod offline;
 mod race;
 mod refusals;

@@ -58,6 +58,13 @@ impl Home {
         self.vault().exists()
     }
 
+    /// Removes an account that never came to be: its vault first, so that the rest is unfinished.
+    pub fn forget(&self) -> Result<(), HomeError> {
+        let vault = self.vault();
+        fs::remove_file(&vault).map_err(|error| HomeError::Io(vault, error))?;
+        self.clear_unfinished()
+    }
+
     /// Removes a store that was never finished, so that nobody has its key.
     pub fn clear_unfinished(&self) -> Result<(), HomeError> {
         for suffix in ["", "-wal", "-shm"] {

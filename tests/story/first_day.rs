@@ -2,49 +2,32 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Cli, Server, program::said};
+use crate::support::{Cli, Server};
 
 /// Alice founds the organisation on her machine; the operator makes the server from what she signed.
 fn opening() -> (Server, Cli) {
     let mut server = Server::new();
     let alice = server.cli("alice");
-    let genesis = server.path("genesis.valise");
-    let url = server.url();
-    let out = genesis.to_str().unwrap();
+    let (genesis, url) = (server.path("genesis.valise"), server.url());
     let founding = [
-        "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out", out,
+        "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
     ];
-    let founded = alice.json(&founding).object();
-    assert_eq!(founded["organisation"], "Campagne");
+    let founded = alice.json(&[&founding[..], &[&genesis]].concat());
+    has(
+        &founded.object(),
+        &json!({ "organisation": "Campagne", "genesis": genesis }),
+    );
 
     let listen = server.listen();
-    let init = [
-        "init",
-        "--data",
-        "server",
-        "--genesis",
-        "genesis.valise",
-        "--listen",
-        &listen,
-    ];
-    let init = [&init[..], &["--card", "card.valise"]].concat();
-    said(server.command(&init).output().unwrap()).done();
+    server.run(&format!(
+        "init --data server --genesis genesis.valise --listen {listen} --card card.valise"
+    ));
     server.start();
-    said(
-        server
-            .command(&["healthcheck", "--data", "server"])
-            .output()
-            .unwrap(),
-    )
-    .done();
+    server.run("healthcheck --data server");
 
-    let card = server.path("card.valise");
-    let joined = alice.json(&["join", card.to_str().unwrap()]).object();
-    assert_eq!(
-        (&joined["state"], &joined["name"]),
-        (&json!("joined"), &json!("alice"))
-    );
-    assert_eq!(joined["organisation"], "Campagne");
+    let joined = alice.json(&["join", &server.path("card.valise")]).object();
+    let expected = json!({ "state": "joined", "name": "alice", "organisation": "Campagne" });
+    has(&joined, &expected);
     (server, alice)
 }
 
@@ -52,142 +35,164 @@ fn opening() -> (Server, Cli) {
 fn hiring(server: &Server, alice: &Cli) -> Cli {
     let bob = server.cli("bob");
     let card = server.path("card.valise");
-    let join = ["join", card.to_str().unwrap(), "--as", "bob", "-o", "json"];
+    let join = ["join", &card, "--as", "bob", "-o", "json"];
     let asked = bob.run(&join);
     assert_eq!(asked.code, 11, "{}", asked.err);
-    let words = asked.object()["words"].as_str().unwrap().to_owned();
-    assert_eq!(words.split_whitespace().count(), 6, "{words}");
+    has(
+        &asked.object(),
+        &json!({ "state": "waiting", "name": "bob" }),
+    );
+    let words = asked.object()["words"].clone();
+    assert_eq!(words.as_str().unwrap().split(' ').count(), 6, "{words}");
     // Asking again is asking once: the same words, and still nobody decided.
     let again = bob.run(&join);
-    assert_eq!((again.code, &again.object()["words"]), (11, &json!(words)));
+    assert_eq!((again.code, &again.object()["words"]), (11, &words));
 
     let requests = alice.json(&["admin", "requests"]).objects();
     assert_eq!(requests.len(), 1);
-    assert_eq!(
-        (&requests[0]["name"], &requests[0]["words"]),
-        (&json!("bob"), &json!(words))
-    );
+    has(&requests[0], &json!({ "name": "bob", "words": words }));
     let enrolled = alice.json(&["admin", "enrol", "bob", "--yes"]).object();
-    assert_eq!(
-        (&enrolled["state"], &enrolled["name"]),
-        (&json!("enrolled"), &json!("bob"))
+    has(
+        &enrolled,
+        &json!({ "state": "enrolled", "name": "bob", "words": words }),
     );
     assert!(alice.json(&["admin", "requests"]).objects().is_empty());
 
-    let joined = bob.json(&join[..4]).object();
-    assert_eq!(
-        (&joined["state"], &joined["name"]),
-        (&json!("joined"), &json!("bob"))
+    let joined = bob.run(&join).done().object();
+    has(
+        &joined,
+        &json!({ "state": "joined", "name": "bob", "organisation": "Campagne" }),
     );
     bob
 }
 
-fn names(objects: &[Value], key: &str) -> Vec<String> {
-    objects
-        .iter()
-        .map(|object| object[key].as_str().unwrap().to_owned())
-        .collect()
+/// Alice writes, bob reads and answers. Returns the first letter's id.
+fn correspond(alice: &Cli, bob: &Cli) -> Value {
+    // The text comes from stdin, whatever is in it.
+    let text = "The bus leaves at 7.\n\n– Gare de Lyon, « hall 2 »\n";
+    let send = ["send", "bob", "-s", "Point presse", "-o", "json"];
+    let posted = alice.run_with(&send, text).done().object();
+    has(
+        &posted,
+        &json!({ "state": "sent", "to": ["bob"], "cc": [] }),
+    );
+
+    has(
+        &bob.json(&["sync"]).object(),
+        &json!({ "letters": 1, "alarms": [] }),
+    );
+    has(
+        &bob.json(&["sync"]).object(),
+        &json!({ "letters": 0, "alarms": [] }),
+    );
+    let list = bob.json(&["list"]).objects();
+    assert_eq!(list.len(), 1);
+    has(
+        &list[0],
+        &json!({ "from": "alice", "subject": "Point presse", "unread": true }),
+    );
+    let number = list[0]["number"].to_string();
+
+    let letter = bob.json(&["read", &number]).object();
+    has(
+        &letter,
+        &json!({ "id": posted["id"], "body": text, "to": ["bob"], "cc": [] }),
+    );
+    assert!(bob.json(&["list", "--unread"]).objects().is_empty());
+
+    bob.json(&["reply", &number, "-m", "I will be there."]);
+    has(
+        &alice.json(&["sync"]).object(),
+        &json!({ "letters": 1, "alarms": [] }),
+    );
+    posted["id"].clone()
+}
+
+/// Nothing is wrong, and every question has an answer that a program understands.
+fn all_is_well(person: &Cli) {
+    let checks = person.json(&["doctor"]).objects();
+    assert!(
+        names(&checks, "check").contains(&"server".to_owned()),
+        "{checks:?}"
+    );
+    assert!(
+        !names(&checks, "state").contains(&"failed".to_owned()),
+        "{checks:?}"
+    );
+    let events = person.json(&["events"]).objects();
+    assert!(
+        events.iter().all(|event| event["alarm"] == false),
+        "{events:?}"
+    );
+    assert!(person.json(&["outbox"]).objects().is_empty());
+    assert_eq!(person.json(&["search", "bus"]).objects().len(), 1);
+    has(
+        &person.json(&["status"]).object(),
+        &json!({ "state": "locked" }),
+    );
+    let settings = person.json(&["config", "show", "--origin"]).objects();
+    assert!(
+        names(&settings, "name").contains(&"key".to_owned()),
+        "{settings:?}"
+    );
 }
 
 #[test]
 fn from_founding_to_the_first_answer() {
     let (mut server, alice) = opening();
     let bob = hiring(&server, &alice);
+    let first = correspond(&alice, &bob);
 
-    // A letter: its text from stdin, whatever is in it.
-    let text = "The bus leaves at 7.\n\n– Gare de Lyon, « hall 2 »\n";
-    let send = ["send", "bob", "-s", "Point presse", "-o", "json"];
-    let sent = alice.run_with(&send, text).done().object();
-    assert_eq!(
-        (&sent["state"], &sent["to"]),
-        (&json!("sent"), &json!(["bob"]))
-    );
-
-    assert_eq!(bob.json(&["sync"]).object()["letters"], 1);
-    assert_eq!(bob.json(&["sync"]).object()["letters"], 0);
-    let list = bob.json(&["list"]).objects();
-    assert_eq!(list.len(), 1);
-    assert_eq!(
-        (&list[0]["from"], &list[0]["unread"]),
-        (&json!("alice"), &json!(true))
-    );
-    assert_eq!(list[0]["subject"], "Point presse");
-    let number = list[0]["number"].to_string();
-
-    let read = bob.json(&["read", &number]).object();
-    assert_eq!((&read["body"], &read["id"]), (&json!(text), &sent["id"]));
-    assert_eq!((&read["to"], &read["cc"]), (&json!(["bob"]), &json!([])));
-    assert!(bob.json(&["list", "--unread"]).objects().is_empty());
-
-    // The answer, and the thread that both have.
-    bob.json(&["reply", &number, "-m", "I will be there."]);
-    assert_eq!(alice.json(&["sync"]).object()["letters"], 1);
+    // Both have the same thread.
     for person in [&alice, &bob] {
         let thread = person.json(&["thread", "1"]).objects();
-        assert_eq!(names(&thread, "from"), ["alice", "bob"]);
-        assert_eq!(
-            names(&thread, "subject"),
-            ["Point presse", "Re: Point presse"]
+        assert_eq!(thread.len(), 2);
+        has(
+            &thread[0],
+            &json!({ "from": "alice", "subject": "Point presse", "id": first }),
         );
-        assert_eq!(
-            (&thread[0]["id"], &thread[1]["in_reply_to"]),
-            (&sent["id"], &sent["id"])
-        );
+        let answer = json!({ "from": "bob", "subject": "Re: Point presse", "in_reply_to": first });
+        has(&thread[1], &answer);
     }
 
-    // Who can read it: two people, one device each.
-    let (here, there) = (
-        alice.json(&["who", "1"]).objects(),
-        bob.json(&["who", "1"]).objects(),
-    );
-    assert_eq!(names(&here, "person"), ["alice", "bob"]);
-    assert_eq!(names(&here, "device"), names(&there, "device"));
-    assert_eq!(
-        (&here[0]["this"], &there[0]["this"]),
-        (&json!(true), &json!(false))
-    );
-    let whoami = bob.json(&["whoami"]).object();
-    assert_eq!(
-        (&whoami["name"], &whoami["admin"]),
-        (&json!("bob"), &json!(false))
-    );
-    assert_eq!(
-        (&whoami["certified"], &whoami["device"]),
-        (&json!(true), &there[1]["device"])
-    );
-    assert_eq!(
-        names(&bob.json(&["device", "list"]).objects(), "state"),
-        ["certified"]
+    // Who can read it: two people, one device each, and both see the same.
+    let readers = [&alice, &bob].map(|person| person.json(&["who", "1"]).objects());
+    assert_eq!(names(&readers[0], "person"), ["alice", "bob"]);
+    assert_eq!(names(&readers[0], "device"), names(&readers[1], "device"));
+    has(&readers[1][0], &json!({ "person": "alice", "this": false }));
+    has(&readers[1][1], &json!({ "person": "bob", "this": true }));
+    let device = &readers[1][1]["device"];
+    let whoami = json!({ "name": "bob", "admin": false, "certified": true, "device": device });
+    has(&bob.json(&["whoami"]).object(), &whoami);
+    let devices = bob.json(&["device", "list"]).objects();
+    assert_eq!(devices.len(), 1);
+    has(
+        &devices[0],
+        &json!({ "id": device, "this": true, "state": "certified" }),
     );
 
-    // Both see the same log, and nothing is wrong.
-    let sync = alice.json(&["sync"]).object();
-    assert_eq!((&sync["letters"], &sync["alarms"]), (&json!(0), &json!([])));
-    bob.json(&["sync"]);
-    assert_eq!(
-        alice.json(&["log", "head"]).object(),
-        bob.json(&["log", "head"]).object()
-    );
-    for person in [&alice, &bob] {
-        let checks = person.json(&["doctor"]).objects();
-        assert!(
-            checks.iter().all(|check| check["state"] != "failed"),
-            "{checks:?}"
-        );
-        assert!(!names(&checks, "check").is_empty());
-        let events = person.json(&["events"]).objects();
-        assert!(
-            events.iter().all(|event| event["alarm"] == false),
-            "{events:?}"
-        );
-        assert!(person.json(&["outbox"]).objects().is_empty());
-        assert_eq!(person.json(&["search", "bus"]).objects().len(), 1);
-        assert_eq!(person.json(&["status"]).object()["state"], "locked");
-        let settings = person.json(&["config", "show", "--origin"]).objects();
-        assert!(
-            names(&settings, "name").contains(&"key".to_owned()),
-            "{settings:?}"
-        );
-    }
+    // Both have verified the same log.
+    let heads = [&alice, &bob].map(|person| {
+        person.json(&["sync"]);
+        person.json(&["log", "head"]).object()
+    });
+    assert_eq!(heads[0], heads[1]);
+    all_is_well(&alice);
+    all_is_well(&bob);
     server.stop();
+}
+
+fn names(objects: &[Value], key: &str) -> Vec<String> {
+    let names = objects
+        .iter()
+        .map(|object| object[key].as_str().unwrap().to_owned());
+    names.collect()
+}
+
+/// Each of these members is in `object`, with this value.
+#[track_caller]
+fn has(object: &Value, members: &Value) {
+    for (name, value) in members.as_object().unwrap() {
+        assert_eq!(&object[name], value, "{name} of {object}");
+    }
 }

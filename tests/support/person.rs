@@ -130,15 +130,9 @@ impl Person {
             prompt: &mut self.hand.clone(),
         };
         self.session = None;
-        join(
-            &self.home(),
-            card,
-            Some(&self.name),
-            label,
-            &mut keyring,
-            &clock,
-        )
-        .await
+        let (home, name) = (self.home(), Some(&self.name));
+        let joining = join(&home, card, name, label, &mut keyring, &clock);
+        Box::pin(joining).await
     }
 
     /// Asks to be enrolled.
@@ -178,11 +172,8 @@ impl Person {
             source,
             prompt: &mut self.hand.clone(),
         };
-        self.session
-            .as_mut()
-            .expect("an open account")
-            .online(&mut keyring, run)
-            .await
+        let session = self.session.as_mut().expect("an open account");
+        Box::pin(session.online(&mut keyring, run)).await
     }
 
     /// Logs in again.

@@ -91,7 +91,7 @@ impl Cli {
         // A command that reads nothing may be gone already.
         drop(stdin.write_all(input.as_bytes()));
         drop(stdin);
-        said(child.wait_with_output().expect("valise ends"))
+        said(&child.wait_with_output().expect("valise ends"))
     }
 }
 
@@ -128,7 +128,7 @@ impl Said {
     }
 }
 
-pub fn said(output: Output) -> Said {
+pub fn said(output: &Output) -> Said {
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

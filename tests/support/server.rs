@@ -2,14 +2,17 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Cli, office::free_port, program::valised};
+use super::{
+    Cli,
+    office::free_port,
+    program::{said, valised},
+};
 
 /// `valised`, and the folder in which everybody lives.
 pub struct Server {
@@ -36,9 +39,9 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// A file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    /// Where a file in the folder is.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
     }
 
     /// Somebody who lives here.
@@ -46,20 +49,25 @@ impl Server {
         Cli::new(self.folder.path(), name)
     }
 
-    /// `valised` with arguments, in the folder.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    /// Runs an operator's command in the folder, and expects it to do as asked.
+    #[track_caller]
+    pub fn run(&self, arguments: &str) {
+        said(&self.command(arguments).output().expect("valised runs")).done();
+    }
+
+    fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(valised());
         command
             .env_clear()
             .current_dir(self.folder.path())
-            .args(arguments);
+            .args(arguments.split(' '));
         command
     }
 
     /// Starts it, and returns when it says that it serves.
     pub fn start(&mut self) {
         let mut child = self
-            .command(&["serve", "--data", "server"])
+            .command("serve --data server")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

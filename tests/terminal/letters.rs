@@ -33,7 +33,7 @@ async fn a_letter_is_typed_sent_and_read() {
     let screen = terminal.screen();
     assert!(screen.contains("From:    alice"), "{screen}");
     assert!(screen.contains("Subject: Point presse"), "{screen}");
-    assert!(screen.contains("\nThe bus leaves at 7."), "{screen}");
+    assert!(screen.contains("\n  The bus leaves at 7."), "{screen}");
 
     // Read is read, and the list says so.
     let mut terminal = Terminal::start(office.cli("bob").command(&["list"]));

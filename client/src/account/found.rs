@@ -50,6 +50,10 @@ pub fn found(
     if home.is_taken() {
         return again(home, out, keyring, clock);
     }
+    if out.exists() {
+        let taken = std::io::ErrorKind::AlreadyExists.into();
+        return Err(HomeError::Io(out.to_owned(), taken).into());
+    }
     let organisation = Text::try_from(founding.organisation.to_owned())
         .map_err(|_| Error::Wrong("an organisation's name has at most 64 bytes"))?;
     let url = Text::try_from(founding.url.to_string())

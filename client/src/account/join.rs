@@ -61,7 +61,12 @@ pub async fn join(
         let key = Session::unlock(home, keyring)?;
         let mut session = Session::open(home, &key, Arc::clone(clock))?;
         session.adopt(card)?;
-        return resume(session, device_label, keyring).await;
+        let joined = resume(session, device_label, keyring).await;
+        if matches!(joined, Err(Error::EnrolmentRefused)) {
+            // Nothing was ever received here: the next try asks anew, with new credentials.
+            home.forget()?;
+        }
+        return joined;
     }
     let name = name.ok_or(Error::NameNeeded)?;
     let api = Api::new(card.clone(), Arc::clone(clock))?;
@@ -103,7 +108,17 @@ pub async fn resume(
             }
         }
     }
-    session.certify(device_label, keyring).await?;
+    if session.login_session()?.is_none() {
+        session.login(keyring).await?;
+    }
+    match session.certify(device_label, keyring).await {
+        // The server has ended the session meanwhile, as it does after a time without use.
+        Err(Error::LoginNeeded) => {
+            session.login(keyring).await?;
+            session.certify(device_label, keyring).await?;
+        }
+        done => done?,
+    }
     Ok(Joined::Done(session))
 }
 
@@ -294,12 +309,9 @@ impl Session {
         Ok(Some(status))
     }
 
-    /// The last step: log in, read the log, see that it binds this name to this key, and certify
+    /// The last step: read the log, see that it binds this name to this key, and certify
     /// this device by a touch.
     async fn certify(&mut self, label: &str, keyring: &mut Keyring<'_>) -> Result<(), Error> {
-        if self.login_session()?.is_none() {
-            self.login(keyring).await?;
-        }
         self.read_log().await?;
         let directory = self.directory()?;
         let account = directory.account(&self.me.account);

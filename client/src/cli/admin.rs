@@ -36,7 +36,7 @@ impl Desk<'_> {
                 Cell::Text(Words::of(&request.fingerprint).into()),
             ]));
         }
-        self.ui.table(&table)?;
+        self.ui.table_or(&table, "nobody asks to be enrolled")?;
         Ok(Exit::Done)
     }
 

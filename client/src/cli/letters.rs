@@ -90,10 +90,6 @@ impl Desk<'_> {
             .read()
             .letters(filter)
             .map_err(|error| refusal(&error.into()))?;
-        if self.ui.format() == Format::Human && letters.is_empty() {
-            self.ui.note("no letters");
-            return Ok(Exit::Done);
-        }
         let names = ["number", "unread", "date", "from", "to"].map(Column::new);
         let last = [
             Column::flexible("subject"),
@@ -119,7 +115,7 @@ impl Desk<'_> {
             }
             table.push(Row::new(cells).bold(letter.unread));
         }
-        self.ui.table(&table)?;
+        self.ui.table_or(&table, "no letters")?;
         Ok(Exit::Done)
     }
 
@@ -183,7 +179,14 @@ impl Desk<'_> {
         }
         self.ui.print(Safe::block(&lines.join("\n")))?;
         self.ui.print("")?;
-        self.ui.print(Safe::block(letter.body.trim_end()))
+        // Headers begin a line and a body never does: no text looks like the next letter.
+        let body = Safe::block(letter.body.trim_end());
+        let indented: Vec<_> = body
+            .as_str()
+            .lines()
+            .map(|line| format!("  {line}"))
+            .collect();
+        self.ui.print(Safe::block(&indented.join("\n")))
     }
 
     pub(super) fn who(&mut self, which: Which) -> Result<Exit, CommandError> {

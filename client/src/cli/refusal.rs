@@ -18,9 +18,8 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
         Error::Store(error) => store(error),
-        Error::EnrolmentRefused => {
-            CommandError::new(Code::NotEnrolled, text).hint("call an admin, then join anew")
-        }
+        Error::EnrolmentRefused => CommandError::new(Code::NotEnrolled, text)
+            .hint("call an admin, then run the same command again: it asks anew"),
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
             .outcome("nothing was made")
             .hint("name another folder with --home"),
@@ -105,9 +104,7 @@ fn api(error: &ApiError) -> CommandError {
         ApiError::Certificate => CommandError::new(Code::Expired, text)
             .outcome("nothing was sent")
             .hint("tell whoever runs your server; check this computer's clock"),
-        ApiError::Unreachable(_) => {
-            CommandError::new(Code::Unreachable, text).hint("try again: valise sync")
-        }
+        ApiError::Unreachable(_) => CommandError::new(Code::Unreachable, text).hint("valise sync"),
         ApiError::WrongServer { .. } => CommandError::new(Code::PinMismatch, text)
             .outcome("nothing was sent, and you were not asked to log in")
             .hint("call an admin, by another way than Valise"),

@@ -122,7 +122,7 @@ impl Desk<'_> {
                 state.into(),
             ]));
         }
-        self.ui.table(&table)?;
+        self.ui.table_or(&table, "no letter waits")?;
         Ok(Exit::Done)
     }
 }

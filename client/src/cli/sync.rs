@@ -71,7 +71,7 @@ impl Desk<'_> {
             ]);
             table.push(row.bold(event.alarm));
         }
-        self.ui.table(&table)?;
+        self.ui.table_or(&table, "nothing has happened yet")?;
         Ok(Exit::Done)
     }
 }

@@ -204,6 +204,15 @@ impl Ui {
         self.answer(&text)
     }
 
+    /// Writes a list that may well be empty. Then people read `nothing` on stderr: silence would
+    /// leave them wondering.
+    pub fn table_or(&mut self, table: &Table, nothing: &'static str) -> Result<(), CommandError> {
+        if table.is_empty() && self.look.format == Format::Human {
+            self.note(nothing);
+        }
+        self.table(table)
+    }
+
     /// Writes one thing: labelled lines, tab-separated pairs, or one JSON object.
     pub fn record(&mut self, record: &Record) -> Result<(), CommandError> {
         self.look.now_ms = self.clock.now_ms();

@@ -143,8 +143,14 @@ impl Session {
         let mut report = Report::default();
         let waiting = self.store.read().outbox()?;
         for row in waiting.iter().filter(|row| row.number <= number) {
-            self.deliver_letter(row.number, &mut report).await?;
-            report.sent += 1;
+            match self.deliver_letter(row.number, &mut report).await {
+                // It goes on waiting, and holds no later one up.
+                Err(Error::NoDevice(_)) if row.number < number => {}
+                delivered => {
+                    delivered?;
+                    report.sent += 1;
+                }
+            }
         }
         Ok(report)
     }

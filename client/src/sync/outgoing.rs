@@ -47,11 +47,17 @@ enum Outcome {
 }
 
 impl Session {
-    /// Sends what waits in the outbox, in order.
+    /// Sends what waits in the outbox, in order. A letter to somebody who has no device yet goes on
+    /// waiting, and holds no other one up.
     pub(crate) async fn deliver(&mut self, report: &mut Report) -> Result<(), Error> {
         for row in self.store.read().outbox()? {
-            self.deliver_letter(row.number, report).await?;
-            report.sent += 1;
+            match self.deliver_letter(row.number, report).await {
+                Err(Error::NoDevice(_)) => {}
+                delivered => {
+                    delivered?;
+                    report.sent += 1;
+                }
+            }
         }
         Ok(())
     }

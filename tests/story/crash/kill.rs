@@ -37,13 +37,18 @@ struct Day {
     bob: Cli,
     /// Subject of each letter that was begun, and whether `valise send` said that it was sent.
     letters: BTreeMap<String, bool>,
+    /// Other computers of bob's, each from its joining on.
+    computers: Vec<Cli>,
     /// Milliseconds that a command takes when nobody is killed.
     usual_ms: BTreeMap<&'static str, u64>,
 }
 
+/// A command on its way: its process, its name and, of a letter, its subject.
+type Begun = (Child, &'static str, Option<String>);
+
 impl Day {
-    /// Starts something at random; who waits for it learns its name and, of a letter, its subject.
-    fn begin(&mut self) -> (Child, &'static str, Option<String>) {
+    /// Starts something at random.
+    fn begin(&mut self) -> Begun {
         match self.dice.roll(8) {
             0 => (self.alice.start(&["outbox", "retry"]), "retry", None),
             1 => (self.alice.start(&["sync"]), "sync", None),
@@ -53,7 +58,19 @@ impl Day {
         }
     }
 
-    fn write(&mut self, from: &str) -> (Child, &'static str, Option<String>) {
+    /// Now and then somebody else does something too, and is not killed.
+    fn company(&mut self) -> Option<Begun> {
+        (self.dice.roll(4) == 0).then(|| self.begin())
+    }
+
+    /// Now and then bob sets another computer up: the next who writes lets it in.
+    fn another_computer(&mut self) {
+        let name = format!("computer{}", self.computers.len());
+        self.computers
+            .push(self.site.other_computer(&self.bob, &name));
+    }
+
+    fn write(&mut self, from: &str) -> Begun {
         let subject = format!("letter {:04} of {from}", self.letters.len());
         self.letters.insert(subject.clone(), false);
         let (writer, to) = if from == "alice" {
@@ -71,7 +88,8 @@ impl Day {
         self.dice.roll(usual + usual / 10)
     }
 
-    fn ended(&mut self, verb: &'static str, subject: Option<String>, code: i32) {
+    fn end(&mut self, (mut child, verb, subject): Begun) {
+        let code = code(&mut child);
         if let Some(subject) = subject {
             self.letters.insert(subject, code == 0);
         }
@@ -80,25 +98,30 @@ impl Day {
     }
 
     fn kill_a_client(&mut self) -> bool {
-        let (mut child, verb, subject) = self.begin();
-        let moment = self.moment(verb);
-        if let Some(status) = ends_within(&mut child, moment) {
-            self.ended(verb, subject, status.code().unwrap_or(-1));
-            return false;
+        let company = self.company();
+        let mut begun = self.begin();
+        let moment = self.moment(begun.1);
+        let in_time = ends_within(&mut begun.0, moment).is_none();
+        if in_time {
+            begun.0.kill().expect("killing");
+            begun.0.wait().expect("its end");
+        } else {
+            self.end(begun);
         }
-        child.kill().expect("killing");
-        child.wait().expect("its end");
-        true
+        company.into_iter().for_each(|begun| self.end(begun));
+        in_time
     }
 
     fn kill_the_server(&mut self) -> bool {
-        let (mut child, verb, subject) = self.begin();
-        let moment = self.moment(verb);
-        let early = ends_within(&mut child, moment);
+        let company = self.company();
+        let mut begun = self.begin();
+        let moment = self.moment(begun.1);
+        let in_time = ends_within(&mut begun.0, moment).is_none();
         self.site.kill();
         self.site.start();
-        self.ended(verb, subject, code(&mut child));
-        early.is_none()
+        self.end(begun);
+        company.into_iter().for_each(|begun| self.end(begun));
+        in_time
     }
 
     /// Kills the server as soon as its database has grown.
@@ -109,19 +132,19 @@ impl Day {
                 .ok()
                 .map(|file| (file.len(), file.modified().ok()))
         };
-        let (mut child, verb, subject) = self.write("alice");
+        let mut begun = self.write("alice");
         let before = state();
         let stored = loop {
             if state() != before {
                 break true;
             }
-            if ends_within(&mut child, 0).is_some() {
+            if ends_within(&mut begun.0, 0).is_some() {
                 break false;
             }
         };
         self.site.kill();
         self.site.start();
-        self.ended(verb, subject, code(&mut child));
+        self.end(begun);
         stored
     }
 
@@ -151,24 +174,30 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     let bob = site.hire(&alice, "bob");
     site.unlock(&alice);
     site.unlock(&bob);
-    let (letters_begun, usual_ms) = (BTreeMap::new(), BTreeMap::new());
     let mut day = Day {
         site,
         dice: Dice(seed),
         alice,
         bob,
-        letters: letters_begun,
-        usual_ms,
+        letters: BTreeMap::new(),
+        computers: Vec::new(),
+        usual_ms: BTreeMap::new(),
     };
     let begun = System.monotonic_ms();
     day.measure();
     println!("usual times in ms: {:?}", day.usual_ms);
     let mut kills = (0, 0, 0);
     while kills.0 < CLIENT_KILLS {
+        if kills.0 >= 15 * (1 + day.computers.len()) {
+            day.another_computer();
+        }
         kills.0 += usize::from(day.kill_a_client());
     }
     let clients_ms = System.monotonic_ms() - begun;
     while kills.1 < SERVER_KILLS {
+        if kills.1 >= 10 * (day.computers.len() - 2) {
+            day.another_computer();
+        }
         kills.1 += usize::from(day.kill_the_server());
     }
     while kills.2 < STORED_KILLS {
@@ -186,6 +215,15 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
             subjects(&day.bob, from),
             "each once, in order, at both"
         );
+        for computer in &day.computers {
+            computer.must(&["sync"]);
+            let there = subjects(computer, from);
+            assert!(
+                here.ends_with(&there),
+                "{}: {there:?}",
+                computer.home.display()
+            );
+        }
         arrived.extend(here);
     }
     let count = arrived.len();
@@ -201,6 +239,7 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     }
     all_is_well(&day.alice);
     all_is_well(&day.bob);
+    day.computers.iter().for_each(all_is_well);
     println!(
         "{kills:?} kills, {} letters begun, {} acknowledged, {} arrived; {clients_ms} ms, {all_ms} ms",
         day.letters.len(),

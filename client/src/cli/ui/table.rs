@@ -276,6 +276,7 @@ impl Record {
                     let mut head = name.replace('_', " ");
                     let value = match cell {
                         Cell::Flag(on) => if *on { "yes" } else { "no" }.into(),
+                        Cell::List(items) if items.is_empty() => "none".into(),
                         _ => cell.show(look),
                     };
                     for line in value.as_str().split('\n') {
