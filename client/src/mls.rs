@@ -106,10 +106,10 @@ fn capabilities() -> Capabilities {
     Capabilities::builder()
         .versions(vec![ProtocolVersion::Mls10])
         .ciphersuites(vec![SUITE])
-        // A last-resort package carries its mark, and validates only if its leaf knows the mark.
+        // A leaf names what its own key package carries: a package of last resort says so.
         .extensions(vec![
-            ExtensionType::Unknown(CONVERSATION),
             ExtensionType::LastResort,
+            ExtensionType::Unknown(CONVERSATION),
         ])
         .credentials(vec![CREDENTIAL])
         .build()

@@ -147,7 +147,7 @@ fn run_outside(person: &Cli, arguments: &[&str], outside: &Path) {
         command.env(format!("XDG_{name}"), outside);
     }
     let done = said(
-        command
+        &command
             .current_dir(outside)
             .stdin(Stdio::null())
             .output()

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Cli, Server};
+use crate::support::{Cli, Site};
 
 /// Alice founds the organisation on her machine; the operator makes the server from what she signed.
-fn opening() -> (Server, Cli) {
-    let mut server = Server::new();
-    let alice = server.cli("alice");
-    let (genesis, url) = (server.path("genesis.valise"), server.url());
+fn opening() -> (Site, Cli) {
+    let mut site = Site::empty();
+    let alice = site.person("alice");
+    let (genesis, url) = (site.path("genesis.valise"), site.url());
     let founding = [
         "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
     ];
@@ -18,23 +18,20 @@ fn opening() -> (Server, Cli) {
         &json!({ "organisation": "Campagne", "genesis": genesis }),
     );
 
-    let listen = server.listen();
-    server.run(&format!(
-        "init --data server --genesis genesis.valise --listen {listen} --card card.valise"
-    ));
-    server.start();
-    server.run("healthcheck --data server");
+    site.init();
+    site.start();
+    site.operate("healthcheck --data server");
 
-    let joined = alice.json(&["join", &server.path("card.valise")]).object();
+    let joined = alice.json(&["join", &site.path("card.valise")]).object();
     let expected = json!({ "state": "joined", "name": "alice", "organisation": "Campagne" });
     has(&joined, &expected);
-    (server, alice)
+    (site, alice)
 }
 
 /// Bob asks, reads his six words to alice, and she enrols him.
-fn hiring(server: &Server, alice: &Cli) -> Cli {
-    let bob = server.cli("bob");
-    let card = server.path("card.valise");
+fn hiring(site: &Site, alice: &Cli) -> Cli {
+    let bob = site.person("bob");
+    let card = site.path("card.valise");
     let join = ["join", &card, "--as", "bob", "-o", "json"];
     let asked = bob.run(&join);
     assert_eq!(asked.code, 11, "{}", asked.err);
@@ -139,8 +136,8 @@ fn all_is_well(person: &Cli) {
 
 #[test]
 fn from_founding_to_the_first_answer() {
-    let (mut server, alice) = opening();
-    let bob = hiring(&server, &alice);
+    let (mut site, alice) = opening();
+    let bob = hiring(&site, &alice);
     let first = correspond(&alice, &bob);
 
     // Both have the same thread.
@@ -179,7 +176,7 @@ fn from_founding_to_the_first_answer() {
     assert_eq!(heads[0], heads[1]);
     all_is_well(&alice);
     all_is_well(&bob);
-    server.stop();
+    site.stop();
 }
 
 fn names(objects: &[Value], key: &str) -> Vec<String> {

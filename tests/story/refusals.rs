@@ -3,7 +3,7 @@
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use valise_server::config::Config;
 
-use crate::support::{Office, Person, Said, Server};
+use crate::support::{Office, Person, Said, Site};
 
 /// An office where everybody uses the real program.
 async fn office() -> (Office, Person) {
@@ -214,7 +214,8 @@ async fn a_certificate_that_has_run_out() {
 
 #[test]
 fn what_was_not_understood() {
-    let nobody = Server::new().cli("nobody");
+    let site = Site::empty();
+    let nobody = site.person("nobody");
     refused(
         &nobody.run(&["help", "V9999"]),
         5,

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
-    net::TcpListener,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -15,7 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
 
-use super::program::{Cli, Said, said, valised};
+use super::{
+    office::free_port,
+    program::{Cli, Said, said, valised},
+};
 
 /// How a process ends that aborts.
 const SIGABRT: i32 = 6;
@@ -25,54 +27,62 @@ const PATIENCE_MS: u64 = 30_000;
 /// The server's process, and the folder in which everybody lives.
 pub struct Site {
     pub folder: TempDir,
+    port: u16,
     server: Option<Child>,
     agents: Vec<Cli>,
 }
 
 impl Site {
-    /// Founds an organisation with alice as its first admin, and starts its server.
-    pub fn open() -> (Self, Cli) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
-        let mut site = Self {
-            folder,
+    /// A folder and a free port, and nobody there yet.
+    pub fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_port(),
             server: None,
             agents: Vec::new(),
-        };
+        }
+    }
+
+    /// Founds an organisation with alice as its first admin, and starts its server.
+    pub fn open() -> (Self, Cli) {
+        let mut site = Self::empty();
         let alice = site.person("alice");
-        let url = format!("https://localhost:{port}");
-        let genesis = site.path("genesis.valise");
+        let (genesis, url) = (site.path("genesis.valise"), site.url());
         let founding = [
             "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
         ];
         alice.must(&[&founding[..], &[&genesis]].concat());
-        let made = Command::new(valised())
-            .env_clear()
-            .args([
-                "init",
-                "--data",
-                &site.path("server"),
-                "--genesis",
-                &genesis,
-            ])
-            .args([
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--card",
-                &site.path("card.valise"),
-            ])
-            .output()
-            .expect("valised runs");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        site.init();
         site.start();
         alice.must(&["join", &site.path("card.valise")]);
         (site, alice)
+    }
+
+    /// Where the server is, or will be.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// The operator makes the server's data and the card from what the founder signed.
+    pub fn init(&self) {
+        let listen = format!("127.0.0.1:{}", self.port);
+        self.operate(&format!(
+            "init --data server --genesis genesis.valise --listen {listen} --card card.valise"
+        ));
+    }
+
+    /// Runs an operator's command in the folder, which must succeed.
+    pub fn operate(&self, arguments: &str) {
+        said(&self.valised(arguments).output().expect("valised runs")).done();
+    }
+
+    fn valised(&self, arguments: &str) -> Command {
+        let mut command = Command::new(valised());
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .args(arguments.split(' '));
+        command
     }
 
     /// A person's `valise`: with a key, and not enrolled.
@@ -145,10 +155,9 @@ impl Site {
             .append(true)
             .open(self.log())
             .expect("the log");
-        let mut server = Command::new(valised())
-            .env_clear()
+        let mut server = self
+            .valised("serve --data server")
             .env("VALISED_LOG_LEVEL", "trace")
-            .args(["serve", "--data", &self.path("server")])
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -185,6 +194,10 @@ impl Drop for Site {
             person.run(&["lock"]);
         }
         if let Some(mut server) = self.server.take() {
+            if std::thread::panicking() {
+                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+                println!("the server, {:?}, said: {log}", server.try_wait());
+            }
             drop(server.kill());
             drop(server.wait());
         }
@@ -234,7 +247,7 @@ impl Cli {
             output.status.signal(),
             Some(SIGABRT),
             "{step}: {:?}",
-            said(output)
+            said(&output)
         );
     }
 }

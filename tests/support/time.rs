@@ -32,6 +32,10 @@ impl Time {
         }
     }
 
+    pub fn stands_still(&self) -> bool {
+        self.still_ms.is_some()
+    }
+
     pub fn pass(&self, ms: u64) {
         self.passed_ms.fetch_add(ms, Ordering::SeqCst);
     }

@@ -70,3 +70,34 @@ pub(crate) fn checked_package(
     usable_leaf(leaf, &identity)?;
     Ok(package)
 }
+
+#[cfg(test)]
+mod tests {
+    use openmls_sqlite_storage::Connection;
+    use valise_proto::id::OrgId;
+
+    use super::*;
+    use crate::mls::provider::{DeviceSigner, migrate};
+
+    #[test]
+    fn every_package_is_valid_for_whoever_claims_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let provider = Provider::new(&connection);
+        let signer = DeviceSigner::from_seed(&[7; 32]).unwrap();
+        let (org, credential) = (OrgId([1; 32]), vec![2; 100]);
+        let me = Me {
+            org,
+            signer: &signer,
+            credential,
+        };
+        for last_resort in [false, true] {
+            let bytes = make_packages(&provider, &me, 1, last_resort).unwrap();
+            let package = KeyPackageIn::tls_deserialize_exact_bytes(&bytes[0]).unwrap();
+            let package = package
+                .validate(provider.crypto(), ProtocolVersion::Mls10)
+                .unwrap();
+            assert_eq!(package.last_resort(), last_resort);
+        }
+    }
+}

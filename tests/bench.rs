@@ -1,0 +1,56 @@
+//! The load program: measures what people wait for, each figure beside its bar and beside what this
+//! machine can do at best. It asserts nothing about time.
+//!
+//! `cargo build --release -p valise-server`, then
+//! `cargo bench -p valise-client --features soft-key --bench load [-- latency|office|log]`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    reason = "a measurement stops at the first surprise, and needs only a part of the office"
+)]
+
+#[path = "bench/baseline.rs"]
+mod baseline;
+#[path = "bench/figure.rs"]
+mod figure;
+#[path = "bench/latency.rs"]
+mod latency;
+#[path = "bench/load.rs"]
+mod load;
+#[path = "bench/log.rs"]
+mod log;
+#[path = "bench/office.rs"]
+mod office;
+#[path = "bench/server.rs"]
+mod server;
+mod support;
+#[path = "bench/watch.rs"]
+mod watch;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == part);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let best = baseline::measure();
+    if wants("latency") {
+        runtime.block_on(latency::measure(&best));
+    }
+    if wants("office") {
+        runtime.block_on(office::measure(&best));
+    }
+    if wants("log") {
+        log::measure(&best);
+    }
+}

@@ -1,0 +1,252 @@
+//! A day in an office with the real `valised` and the real `valise`: memory, load, the commands.
+
+use valise_client::store::Filter;
+
+use crate::{
+    baseline::Baseline,
+    figure::{Bar, Figure, count, note, percentile},
+    load,
+    server::Server,
+    support::{Office, Person, program::Cli},
+    watch::{Passing, ms, now, timed},
+};
+
+/// People who write, all of them also to bob.
+const WRITERS: usize = 8;
+/// Each writes to the next so many, and bob, together.
+const NEIGHBOURS: usize = 3;
+/// Letters of one writer in one conversation.
+const EACH: usize = 180;
+/// How often a command is run.
+const RUNS: usize = 20;
+
+pub async fn measure(best: &Baseline) {
+    let (mut office, mut alice) = Office::open().await;
+    let mut passing = Passing::of(&office.time);
+    let mut bob = office.hire(&mut alice, "bob").await;
+    let mut writers = Vec::new();
+    for number in 0..WRITERS {
+        writers.push(office.hire(&mut alice, &format!("writer{number}")).await);
+    }
+    office.stop();
+    // What a day's limit is for one person must not limit eight who play an office.
+    let mut limits = std::fs::read_to_string(office.data().join("valised.toml")).unwrap();
+    limits
+        .push_str("letters_per_device_minute = 4000000000\nclaims_per_target_hour = 4000000000\n");
+    std::fs::write(office.data().join("valised.toml"), limits).unwrap();
+    let server = idle(best, &office, &mut alice).await;
+
+    let conversations = conversations();
+    for (writer, conversations) in writers.iter_mut().zip(&conversations) {
+        writer.sync().await;
+        for people in conversations {
+            let people: Vec<&str> = people.iter().map(String::as_str).collect();
+            writer.send(&people, "First", "Hello").await;
+        }
+    }
+    bob.sync().await;
+    drop(passing);
+    for writer in &mut writers {
+        writer.sync().await;
+    }
+    server.stop();
+    let streams = encrypt(&mut writers, &conversations);
+    let (server, _) = Server::start(&office.data());
+    passing = Passing::of(&office.time);
+    let letters: usize = streams.iter().map(load::Stream::len).sum();
+    accept(best, &office, &server, streams).await;
+    receive(&mut bob, letters).await;
+    commands(best, &office, &mut bob);
+    note(
+        "server: resident memory after the load",
+        server.resident_mb(),
+        "MB",
+        None,
+    );
+    drop(passing);
+    server.stop();
+    let (server, start_ms) = Server::start(&office.data());
+    note("server: start again, after the load", start_ms, "ms", None);
+    server.stop();
+}
+
+/// Start-up, memory after 100 requests, and what a sync costs when there is nothing new.
+async fn idle(best: &Baseline, office: &Office, alice: &mut Person) -> Server {
+    let (server, start_ms) = Server::start(&office.data());
+    let ratio = Some((start_ms / best.process_ms, "process"));
+    note("server: start until it serves", start_ms, "ms", ratio);
+    alice.sync().await;
+    let (before, mut samples) = (loopback_bytes(), Vec::new());
+    for _ in 0..100 {
+        let start = now();
+        alice.sync().await;
+        samples.push(ms(start.elapsed()));
+    }
+    let bytes = (loopback_bytes() - before) / 100.0;
+    let p50 = percentile(&samples, 50);
+    let ratio = Some((p50 / best.loopback_ms, "loopback"));
+    note("sync, nothing new, p50", p50, "ms", ratio);
+    note(
+        "  of it: bytes on the wire, both ways, headers included",
+        bytes,
+        "B",
+        None,
+    );
+    Figure {
+        name: "server: resident memory after start and 100 requests",
+        value: server.resident_mb(),
+        unit: "MB",
+        bar: Bar::AtMost(30.0),
+        ratio: None,
+    }
+    .print();
+    server
+}
+
+/// To whom each writer writes.
+fn conversations() -> Vec<Vec<Vec<String>>> {
+    let all = (0..WRITERS).map(|writer| {
+        let mut conversations = vec![vec!["bob".to_owned()]];
+        for distance in 1..=NEIGHBOURS {
+            for other in [writer + distance, writer + WRITERS - distance] {
+                let other = format!("writer{}", other % WRITERS);
+                conversations.push(vec!["bob".to_owned(), other]);
+            }
+        }
+        conversations
+    });
+    all.collect()
+}
+
+fn encrypt(writers: &mut Vec<Person>, people: &[Vec<Vec<String>>]) -> Vec<load::Stream> {
+    let start = now();
+    let runtime = tokio::runtime::Handle::current();
+    let threads: Vec<_> = writers
+        .drain(..)
+        .zip(people.to_vec())
+        .map(|(mut writer, people)| {
+            let runtime = runtime.clone();
+            std::thread::spawn(move || runtime.block_on(load::encrypt(&mut writer, &people, EACH)))
+        })
+        .collect();
+    let streams: Vec<_> = threads
+        .into_iter()
+        .flat_map(|t| t.join().expect("a writer"))
+        .collect();
+    let letters: usize = streams.iter().map(load::Stream::len).sum();
+    let rate = count(letters) / start.elapsed().as_secs_f64();
+    note(
+        "letters written and encrypted, 8 stores at once",
+        rate,
+        "/s",
+        None,
+    );
+    streams
+}
+
+async fn accept(best: &Baseline, office: &Office, server: &Server, streams: Vec<load::Stream>) {
+    let (letters, connections) = (streams.iter().map(load::Stream::len).sum(), streams.len());
+    note("  connections of the load", count(connections), "", None);
+    let before = server.cpu_s();
+    let rate = load::send(office, streams).await;
+    let cpu_us = (server.cpu_s() - before) / count(letters) * 1e6;
+    Figure {
+        name: "server: letters of 1 KiB accepted",
+        value: rate,
+        unit: "/s",
+        bar: Bar::AtLeast(2_000.0),
+        ratio: Some((rate * best.flush_ms / 1000.0, "one fdatasync each")),
+    }
+    .print();
+    note(
+        "  of it: processor time of the server for a letter",
+        cpu_us,
+        "us",
+        None,
+    );
+}
+
+/// Bob was away and gets everything.
+async fn receive(bob: &mut Person, letters: usize) {
+    let start = now();
+    let report = bob.sync().await;
+    let rate = count(letters) / start.elapsed().as_secs_f64();
+    assert_eq!(
+        usize::try_from(report.letters).expect("a number"),
+        letters,
+        "{:?}",
+        report.alarms
+    );
+    note(
+        "receiver: letters decrypted and kept, catching up",
+        rate,
+        "/s",
+        None,
+    );
+    let kept = bob
+        .session()
+        .store()
+        .read()
+        .letters(&Filter::default())
+        .expect("letters")
+        .len();
+    note("  letters in the store now", count(kept), "", None);
+}
+
+fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
+    bob.close();
+    let cli = Cli::new(office.folder.path(), "bob");
+    run(&cli, &["unlock"]);
+    let list = || run(&cli, &["list"]);
+    let samples: Vec<f64> = (0..RUNS).map(|_| timed(list).1).collect();
+    let p50 = percentile(&samples, 50);
+    Figure {
+        name: "`valise list` of this store, unlocked, whole process, p50",
+        value: p50,
+        unit: "ms",
+        bar: Bar::AtMost(50.0),
+        ratio: Some((p50 / best.process_ms, "process")),
+    }
+    .print();
+    let search = || run(&cli, &["search", "bus", "leaves"]);
+    let samples: Vec<f64> = (0..5).map(|_| timed(search).1).collect();
+    note(
+        "`valise search` that finds every letter, p50",
+        percentile(&samples, 50),
+        "ms",
+        None,
+    );
+    let arguments = "send alice -s Point -m Bus";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let send = || run(&cli, &arguments);
+    send();
+    let samples: Vec<f64> = (0..RUNS).map(|_| timed(send).1).collect();
+    let p50 = percentile(&samples, 50);
+    let ratio = Some((p50 / best.flush_ms, "fdatasync"));
+    note(
+        "`valise send`, unlocked, whole process, p50",
+        p50,
+        "ms",
+        ratio,
+    );
+    run(&cli, &["lock"]);
+}
+
+fn run(cli: &Cli, arguments: &[&str]) {
+    let said = cli.run(arguments);
+    assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+}
+
+/// What has passed over loopback so far: bytes, TCP and IP headers included.
+fn loopback_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/net/dev").expect("the interfaces");
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("lo:"))
+        .expect("loopback");
+    line.split_whitespace()
+        .next()
+        .expect("a number")
+        .parse()
+        .expect("a number")
+}

@@ -1,0 +1,78 @@
+//! The real `valised`, as a process.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{support::program, watch::timed};
+
+pub struct Server(Child);
+
+impl Server {
+    /// Starts it; milliseconds until it says that it serves.
+    pub fn start(data: &Path) -> (Self, f64) {
+        timed(|| {
+            let mut child = Command::new(program::valised())
+                .env_clear()
+                .args(["serve", "--data"])
+                .arg(data)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("valised runs");
+            let mut line = String::new();
+            let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+            out.read_line(&mut line).expect("a line");
+            assert!(line.contains("serving"), "{line}");
+            Self(child)
+        })
+    }
+
+    /// Resident memory in MB, as `VmRSS` has it.
+    pub fn resident_mb(&self) -> f64 {
+        let status = self.file("status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("VmRSS");
+        let kib: f64 = line
+            .split_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse()
+            .expect("a number");
+        kib * 1024.0 / 1e6
+    }
+
+    /// Processor time used so far: seconds.
+    pub fn cpu_s(&self) -> f64 {
+        let stat = self.file("stat");
+        let after_name = stat.rsplit(')').next().expect("its fields");
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks: f64 = fields[11..13]
+            .iter()
+            .map(|field| field.parse::<f64>().unwrap())
+            .sum();
+        ticks / 100.0
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.0.id())).expect("the process")
+    }
+
+    /// Stops it in good order.
+    pub fn stop(mut self) {
+        let id = i32::try_from(self.0.id()).expect("a process id");
+        let id = rustix::process::Pid::from_raw(id).expect("a process id");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("a signal");
+        self.0.wait().expect("the server ends");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+    }
+}
