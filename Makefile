@@ -18,10 +18,13 @@ lint: ## the quick half of make test: format, lints, dependencies, docs
 	@.ci/install deny
 	@.ci/check lint
 
-bench: ## letters a second, a long log replayed: every test in a speed.rs, as released
+bench: ## what people wait for, letters a second, memory: each beside its bar and this machine's limit
 	@.ci/install
-	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo test --release --locked -p valise-proto -p valise-server \
-	  --lib speed:: -- --ignored --nocapture --test-threads 1
+	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo build --release --locked -p valise-server
+	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo bench --locked -p valise-client --features soft-key \
+	  --bench load
+	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo test --release --locked -p valise-proto \
+	  --lib speed:: -- --ignored --nocapture
 
 fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs a nightly toolchain)
 	@.ci/install fuzz

@@ -14,6 +14,7 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    unused_imports,
     reason = "a measurement stops at the first surprise, and needs only a part of the office"
 )]
 
