@@ -64,7 +64,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["server/src/store", "server/src/tests"]),
     (
         "axum",
-        &["server/src/http", "server/src/listen", "server/src/lib.rs", "tests/support/mallory"],
+        &[
+            "server/src/http",
+            "server/src/listen",
+            "server/src/lib.rs",
+            "tests/support/mallory",
+        ],
     ),
     // In the client's tests it is the other side of the ceremony.
     (

@@ -61,6 +61,9 @@ pub enum MlsError {
     /// The sender has seen more of the log than this device: read the log, then try again.
     #[error("the sender has seen {} entries of the log", .0.size)]
     Ahead(Head),
+    /// The message is of an epoch that this device was never brought to.
+    #[error("a change of who is in the conversation never came")]
+    LostCommit,
     /// OpenMLS or the provider failed. Its text holds no secret.
     #[error("MLS: {0}")]
     Library(String),
@@ -126,7 +129,7 @@ fn join_config() -> MlsGroupJoinConfig {
 fn load(provider: &Provider<'_>, group: GroupId) -> Result<MlsGroup, MlsError> {
     use openmls_traits::OpenMlsProvider as _;
     let id = openmls::prelude::GroupId::from_slice(group.as_ref());
-    let group = MlsGroup::load(provider.storage(), &id).map_err(library)?;
+    let group = MlsGroup::load(provider.storage(), &id).map_err(StoreError::from)?;
     group.ok_or(MlsError::NoGroup)
 }
 

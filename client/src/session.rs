@@ -105,6 +105,22 @@ pub enum Error {
     Wrong(&'static str),
 }
 
+impl Error {
+    /// Whether nothing at all can be sent: not just this letter, or not to these people.
+    pub(crate) fn concerns_everybody(&self) -> bool {
+        match self {
+            Self::Api(error) => !matches!(error, ApiError::Refused(_)),
+            Self::Alarm(_)
+            | Self::LoginNeeded
+            | Self::NotEnrolled
+            | Self::NotJoined
+            | Self::Revoked
+            | Self::Store(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<MlsError> for Error {
     fn from(error: MlsError) -> Self {
         match error {

@@ -41,6 +41,18 @@ pub struct Report {
     pub alarms: Vec<Alarm>,
 }
 
+impl Report {
+    /// Nothing is sent after a colleague's letter that does not agree with this device's log.
+    pub(crate) fn refuse_after_fork(&self) -> Result<(), Error> {
+        let forked =
+            |alarm: &&Alarm| matches!(alarm, Alarm::HiddenLog { .. } | Alarm::LogFork { .. });
+        match self.alarms.iter().find(forked) {
+            Some(alarm) => Err(alarm.clone().into()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One page of the log after what `ledger` has.
 pub(crate) async fn log_page(
     api: &Api,
@@ -58,6 +70,7 @@ impl Session {
         let mut report = Report::default();
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
+        report.refuse_after_fork()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
@@ -73,6 +86,9 @@ impl Session {
             let more = page.more != 0;
             let packages = usize::from(page.key_packages);
             let ack = self.take(page, report).await?;
+            if more && ack.is_none() {
+                return Err(ApiError::PeerMalformed.into());
+            }
             if let Some(ack) = ack {
                 reached("after-page-stored");
                 self.request_raw(Method::POST, ACKS, encode(&ack)).await?;
@@ -152,6 +168,9 @@ impl Session {
             }
             if !progress.more {
                 return Ok(());
+            }
+            if progress.entries.is_empty() {
+                return Err(ApiError::PeerMalformed.into());
             }
         }
     }

@@ -70,6 +70,11 @@ create table outbox (
   message    blob
 ) strict;
 
+-- Letters that the server took and has not given back in their place yet.
+create table echo (
+  submission blob primary key
+) strict, without rowid;
+
 -- A commit that this device proposed and that the server has not been heard about. One a group.
 create table proposed_commit (
   group_id   blob primary key,

@@ -23,7 +23,7 @@ use super::{
     settle::settle,
 };
 use crate::{
-    api::{Api, Caller},
+    api::{Api, ApiError, Caller},
     clock::Clock,
     failpoint::reached,
     home::Home,
@@ -243,8 +243,12 @@ async fn read_whole_log(
     let mut ledger = Ledger::begin(card.clone(), &genesis)?;
     loop {
         let page = crate::sync::log_page(api, Caller::Session(signer, session), &ledger).await?;
-        if !ledger.advance(page)?.more {
+        let progress = ledger.advance(page)?;
+        if !progress.more {
             return Ok(ledger);
+        }
+        if progress.entries.is_empty() {
+            return Err(ApiError::PeerMalformed.into());
         }
     }
 }

@@ -141,17 +141,7 @@ impl Session {
     /// Sends a letter that [`Session::write`] put into the outbox, after those before it.
     pub async fn send(&mut self, number: u64) -> Result<Report, Error> {
         let mut report = Report::default();
-        let waiting = self.store.read().outbox()?;
-        for row in waiting.iter().filter(|row| row.number <= number) {
-            match self.deliver_letter(row.number, &mut report).await {
-                // It goes on waiting, and holds no later one up.
-                Err(Error::NoDevice(_)) if row.number < number => {}
-                delivered => {
-                    delivered?;
-                    report.sent += 1;
-                }
-            }
-        }
+        self.deliver_until(number, &mut report).await?;
         Ok(report)
     }
 

@@ -1,8 +1,8 @@
 //! Messages from others: each is opened, checked and merged in one transaction, or changes nothing.
 
 use openmls::prelude::{
-    ContentType, LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessedMessageContent, Proposal, Sender,
-    StagedCommit,
+    ContentType, LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessMessageError,
+    ProcessedMessageContent, Proposal, Sender, StagedCommit,
 };
 use tls_codec::DeserializeBytes as _;
 use valise_proto::{
@@ -23,6 +23,9 @@ use crate::{
     trust::{Alarm, Gossip, compare},
     weaken::checked,
 };
+
+/// The end of the year 9999 UTC: no letter is from later. Milliseconds.
+const DATE_MAX_MS: u64 = 253_402_300_799_999;
 
 /// What a message was.
 pub(crate) enum Received {
@@ -65,32 +68,77 @@ pub(crate) fn receive(
     if message.is_external() && checked("G02") {
         return Err(peer("an external message"));
     }
-    let message = group.process_message(provider, message).map_err(peer)?;
-    let gossip: AuthenticatedData = codec::decode(message.aad()).map_err(peer)?;
-    if gossip.version != 1 {
-        return Err(peer("authenticated data of another version"));
+    if message.epoch() > group.epoch() {
+        return Err(MlsError::LostCommit);
     }
-    if compare(directory, gossip.head)? == Gossip::Ahead {
-        return Err(MlsError::Ahead(gossip.head));
-    }
+    let message = group
+        .process_message(provider, message)
+        .map_err(|error| match error {
+            ProcessMessageError::StorageError(error) => MlsError::Store(error.into()),
+            other => peer(other),
+        })?;
     let Sender::Member(index) = *message.sender() else {
         return Err(peer("a message from outside the group"));
     };
-    let sender = sender(&group, index, directory, record)?;
+    let authenticated = message.aad().to_vec();
     match message.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
-            let letter = Letter::from_padded(&content.into_bytes()).map_err(peer)?;
+            let head = gossip(directory, &authenticated)?;
+            let sender = sender(&group, index, directory, record)?;
+            let letter = sound(Letter::from_padded(&content.into_bytes()).map_err(peer)?)?;
             Ok(Received::Letter {
                 sender,
                 letter: Box::new(letter),
-                head: gossip.head,
+                head,
             })
         }
         ProcessedMessageContent::StagedCommitMessage(commit) => {
-            merge(provider, &mut group, directory, record, &sender, *commit)
+            let head = gossip(directory, &authenticated)?;
+            let room = Room {
+                directory,
+                record,
+                sender: sender(&group, index, directory, record)?,
+                head,
+            };
+            merge(provider, &mut group, &room, *commit)
         }
+        // Its authenticated data is nobody's word: the signature was not checked.
         _ => Err(peer("neither a letter nor a commit")),
     }
+}
+
+/// The sender's view of the log, which must not contradict ours.
+fn gossip(directory: &Directory, authenticated: &[u8]) -> Result<Head, MlsError> {
+    let gossip: AuthenticatedData = codec::decode(authenticated).map_err(peer)?;
+    if gossip.version != 1 {
+        return Err(peer("authenticated data of another version"));
+    }
+    match compare(directory, gossip.head)? {
+        Gossip::Agrees => Ok(gossip.head),
+        Gossip::Ahead => Err(MlsError::Ahead(gossip.head)),
+    }
+}
+
+/// A letter whose numbers and subject are such as a client writes.
+fn sound(letter: Letter) -> Result<Letter, MlsError> {
+    let counted = (1..=u64::from(u32::MAX)).contains(&letter.sequence);
+    let dated = letter.date <= DATE_MAX_MS;
+    let one_line = !letter.subject.as_str().contains(['\n', '\r']);
+    if counted && dated && one_line {
+        Ok(letter)
+    } else {
+        Err(peer("a letter that no client writes"))
+    }
+}
+
+/// What a commit is judged by.
+struct Room<'a> {
+    directory: &'a Directory,
+    record: &'a Conversation,
+    /// Who made the commit.
+    sender: LeafIdentity,
+    /// How much of the log they had seen.
+    head: Head,
 }
 
 fn sender(
@@ -113,11 +161,15 @@ fn sender(
 fn merge(
     provider: &Provider<'_>,
     group: &mut MlsGroup,
-    directory: &Directory,
-    record: &Conversation,
-    sender: &LeafIdentity,
+    room: &Room<'_>,
     commit: StagedCommit,
 ) -> Result<Received, MlsError> {
+    let Room {
+        directory,
+        record,
+        sender,
+        head,
+    } = room;
     let mut removed = Vec::new();
     for proposal in commit.queued_proposals() {
         match proposal.proposal() {
@@ -130,7 +182,8 @@ fn merge(
                     leaf.signature_key().as_slice(),
                 )?;
                 usable_leaf(leaf, &added)?;
-                if directory.active_device(added.device).is_none() && checked("D01") {
+                // A device revoked since is taken out again before the next letter goes.
+                if directory.revoked_by(added.device, head.size) && checked("D01") {
                     return Err(Alarm::UnauthorisedMember {
                         account: added.account,
                     }

@@ -10,7 +10,7 @@ use valise_proto::{
 };
 
 use super::{
-    CONVERSATION, MlsError, join_config, library,
+    CONVERSATION, MlsError, join_config, library, load,
     members::{audit, identity},
     peer,
     provider::{Provider, SUITE},
@@ -19,14 +19,21 @@ use crate::{trust::Alarm, weaken::checked};
 
 /// Joins the group that a Welcome leads into, if it is what it says it is: the id is the hash of
 /// its own record (G04), the inviter and every leaf are certified devices of its accounts (D01,
-/// G05), and this account is one of them.
+/// G05), and this account is one of them. `present` is the group when this device is in it already:
+/// then only a later epoch of it is an invitation.
 pub(crate) fn join(
     provider: &Provider<'_>,
     org: OrgId,
     directory: &Directory,
     account: &Name,
+    present: Option<GroupId>,
     bytes: &[u8],
 ) -> Result<(GroupId, Conversation, LeafIdentity), MlsError> {
+    let epoch = match present.map(|group| load(provider, group)) {
+        Some(Ok(group)) => Some(group.epoch()),
+        Some(Err(MlsError::NoGroup)) | None => None,
+        Some(Err(error)) => return Err(error),
+    };
     let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(peer)?;
     let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
         return Err(peer("an invitation that is none"));
@@ -46,11 +53,10 @@ pub(crate) fn join(
         inviter.credential(),
         inviter.signature_key().as_slice(),
     )?;
-    if directory.active_device(inviter.device).is_none() && checked("D01") {
-        return Err(Alarm::UnauthorisedMember {
-            account: inviter.account,
-        }
-        .into());
+    // Whoever was shut out since has invited us all the same: the next sender takes them out.
+    let past = epoch.is_some_and(|epoch| staged.group_context().epoch() <= epoch);
+    if past && checked("G04") {
+        return Err(peer("an invitation back into the past of a conversation"));
     }
     audit(staged.members(), directory, &record)?;
     if record.accounts.binary_search(account).is_err() {

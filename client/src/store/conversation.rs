@@ -190,7 +190,8 @@ impl Work<'_> {
                      (group_id, record, accounts, state, joined, cursor, sent_hash)
                    values (?1, ?2, ?3, ?4, ?5, ?5, zeroblob(32))
                    on conflict (group_id) do update
-                   set state = excluded.state, joined = excluded.joined, cursor = excluded.cursor";
+                   set state = excluded.state, joined = excluded.joined,
+                       cursor = max(cursor, excluded.cursor)";
         self.transaction.prepare_cached(sql)?.execute((
             group.as_ref(),
             codec::encode(record),

@@ -157,11 +157,33 @@ impl Work<'_> {
 
     /// The letter has arrived at the server; false when that was known.
     pub fn remove_from_outbox(&self, number: u64) -> Result<bool, StoreError> {
+        let number = signed(number)?;
+        self.transaction
+            .prepare_cached(
+                "insert or ignore into echo (submission)
+                 select submission from outbox where number = ?1",
+            )?
+            .execute([number])?;
         let removed = self
             .transaction
             .prepare_cached("delete from outbox where number = ?1")?
-            .execute([signed(number)?])?;
+            .execute([number])?;
         Ok(removed > 0)
+    }
+
+    /// Whether a message without content is one that this device sent: the server gives it back
+    /// empty, once.
+    pub fn is_echo(&self, submission: SubmissionId) -> Result<bool, StoreError> {
+        let echoed = self
+            .transaction
+            .prepare_cached("delete from echo where submission = ?1")?
+            .execute([submission.as_ref()])?;
+        let waiting: bool = self.transaction.query_row(
+            "select exists (select 1 from outbox where submission = ?1)",
+            [submission.as_ref()],
+            |row| row.get(0),
+        )?;
+        Ok(echoed > 0 || waiting)
     }
 
     /// Keeps a commit beside the MLS state that made it.

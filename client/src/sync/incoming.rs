@@ -10,6 +10,7 @@ use valise_proto::{
 
 use super::Report;
 use crate::{
+    api::ApiError,
     failpoint::reached,
     mls::{self, MlsError, Received},
     session::{Error, Session},
@@ -20,6 +21,8 @@ use crate::{
     weaken::checked,
 };
 
+/// More messages than this are never missing at once: the server makes numbers up.
+const JUMP_MAX: u64 = 10_000_000;
 /// How often one message may send this device back to the log before the server is lying.
 const TRIES: usize = 2;
 
@@ -77,13 +80,20 @@ impl Session {
             // Another process of this account was faster.
             return Ok(());
         }
+        let known = work.read().conversation(welcome.group)?;
+        let known = known.filter(|row| row.state != ConversationState::Closed);
         let (group, record, inviter) = mls::join(
             &work.mls(),
             directory.org(),
             directory,
             &self.me.account,
+            known.as_ref().map(|row| row.group),
             welcome.message.as_slice(),
         )?;
+        if known.is_some_and(|row| row.cursor + 1 < welcome.sequence) {
+            let detail = "messages of a conversation never came before this device was added again";
+            work.add_event(self.clock.now_ms(), "gap", false, detail)?;
+        }
         if group != welcome.group {
             return Err(Alarm::WrongConversation.into());
         }
@@ -116,6 +126,9 @@ impl Session {
                 work.advance_cursor(message.group, message.sequence)
             });
         }
+        if message.sequence - row.cursor > JUMP_MAX {
+            return Err(ApiError::PeerMalformed.into());
+        }
         if message.sequence > row.cursor + 1 {
             let missing = message.sequence - row.cursor - 1;
             self.note(
@@ -130,17 +143,13 @@ impl Session {
                     return Ok(());
                 }
                 Err(MlsError::Store(error)) => return Err(error.into()),
-                Err(MlsError::Ahead(head)) if attempt == TRIES => {
-                    return self.hidden(head);
+                Err(MlsError::Ahead(_) | MlsError::Alarm(_)) if attempt < TRIES => {
+                    self.read_log().await?;
                 }
-                Err(MlsError::Ahead(_)) => self.read_log().await?,
-                Err(MlsError::Alarm(alarm @ Alarm::LogFork { .. })) => {
-                    self.record_alarm(&alarm)?;
-                    return Err(alarm.into());
-                }
-                Err(MlsError::Alarm(_)) if attempt < TRIES => self.read_log().await?,
                 Err(error) => {
-                    let closes = mls::is_commit(message.message.as_slice());
+                    let error = self.named(error)?;
+                    let closes = matches!(error, MlsError::LostCommit)
+                        || mls::is_commit(message.message.as_slice());
                     let (group, sequence) = (message.group, message.sequence);
                     return self.park(&error, closes.then_some(group), report, |work| {
                         work.advance_cursor(group, sequence)
@@ -168,7 +177,13 @@ impl Session {
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
             work.set_conversation_state(message.group, ConversationState::Open)?;
-        } else if !message.message.as_slice().is_empty() {
+        } else if message.message.as_slice().is_empty() {
+            // This device's own write, in its place: anything else was emptied on the way.
+            if !work.is_echo(message.id)? {
+                let detail = "a message of a conversation came without its content";
+                work.add_event(now, "gap", false, detail)?;
+            }
+        } else {
             let bytes = message.message.as_slice();
             match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {
                 Received::Letter {
@@ -211,15 +226,17 @@ impl Session {
         Ok(letters)
     }
 
-    /// The sender has seen a log that the server hides from this device.
-    fn hidden(&mut self, seen: Head) -> Result<(), Error> {
-        let shown = self.directory()?.head().size;
-        let alarm = Alarm::HiddenLog {
-            seen: seen.size,
-            shown,
+    /// A sender who has seen more of the log than the server shows this device: it hides some.
+    fn named(&self, error: MlsError) -> Result<MlsError, Error> {
+        let MlsError::Ahead(head) = error else {
+            return Ok(error);
         };
-        self.record_alarm(&alarm)?;
-        Err(alarm.into())
+        let shown = self.directory()?.head().size;
+        Ok(Alarm::HiddenLog {
+            seen: head.size,
+            shown,
+        }
+        .into())
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the

@@ -47,19 +47,50 @@ enum Outcome {
 }
 
 impl Session {
-    /// Sends what waits in the outbox, in order. A letter to somebody who has no device yet goes on
-    /// waiting, and holds no other one up.
+    /// Sends what waits in the outbox, in order. A letter that cannot go holds up those to the same
+    /// people, and nobody else's. The first failure is the answer; to somebody who has no device
+    /// yet a letter just goes on waiting.
     pub(crate) async fn deliver(&mut self, report: &mut Report) -> Result<(), Error> {
+        match self.deliver_until(u64::MAX, report).await {
+            Err(Error::NoDevice(_)) => Ok(()),
+            delivered => delivered,
+        }
+    }
+
+    /// The same for letters up to `last`, whose own fate is the answer.
+    pub(crate) async fn deliver_until(
+        &mut self,
+        last: u64,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let mut held: Vec<Vec<Name>> = Vec::new();
+        let mut failure = None;
         for row in self.store.read().outbox()? {
+            if row.number > last {
+                break;
+            }
+            let letter = self.store.read().letter(row.number)?;
+            let people = accounts(&letter.ok_or(Error::NoSuchLetter(row.number))?);
+            if held.contains(&people) {
+                continue;
+            }
             match self.deliver_letter(row.number, report).await {
-                Err(Error::NoDevice(_)) => {}
-                delivered => {
-                    delivered?;
-                    report.sent += 1;
+                Ok(()) => report.sent += 1,
+                Err(error) if error.concerns_everybody() => return Err(error),
+                Err(error) => {
+                    held.push(people);
+                    let louder = matches!(failure, None | Some(Error::NoDevice(_)));
+                    if row.number == last || louder {
+                        failure = Some(error);
+                    }
                 }
             }
         }
-        Ok(())
+        let gone = last < u64::MAX && self.store.read().outbox_row(last)?.is_none();
+        match failure {
+            Some(error) if !gone => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Sends one letter of the outbox.
@@ -78,6 +109,7 @@ impl Session {
                 self.noted(encrypted)?;
                 continue;
             };
+            self.still_for_its_people(encrypted.group, report).await?;
             match self.submit_letter(&row, &encrypted).await? {
                 Outcome::Accepted => {
                     reached("after-letter-accepted");
@@ -109,6 +141,40 @@ impl Session {
         Err(Error::Wrong(
             "the conversation changes faster than this letter can be sent",
         ))
+    }
+
+    /// A ciphertext that was made before somebody was shut out must not reach them: the group goes
+    /// on to an epoch without them first, for which the letter is then encrypted anew.
+    async fn still_for_its_people(
+        &mut self,
+        group: GroupId,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        self.refresh(report).await?;
+        let Some(row) = self.store.read().conversation(group)? else {
+            return Ok(());
+        };
+        let proposed = self.store.read().proposed_commit(group)?;
+        if row.state != ConversationState::Open || proposed.is_some() {
+            return Ok(());
+        }
+        let drift = self.drift(&row);
+        let drift = self.noted(drift)?;
+        if !drift.surplus.is_empty() {
+            let missing = Vec::new();
+            let surplus = drift.surplus;
+            self.repair(&row, &Drift { missing, surplus }).await?;
+            self.pull(report).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads everything, unless that was done a moment ago.
+    async fn refresh(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
+            self.pull(report).await?;
+        }
+        report.refuse_after_fork()
     }
 
     async fn submit_letter(
@@ -143,9 +209,7 @@ impl Session {
         let accounts = accounts(&letter);
         let mut without_package: Vec<DeviceId> = Vec::new();
         for _ in 0..TRIES {
-            if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
-                self.pull(report).await?;
-            }
+            self.refresh(report).await?;
             let Some(row) = self.store.read().conversation_of(&accounts)? else {
                 self.create(&accounts).await?;
                 continue;
@@ -328,13 +392,12 @@ impl Session {
                 continue;
             }
             let (device, bytes) = (package.device, package.package.as_slice());
-            packages.push(mls::checked_package(
-                &work.mls(),
-                directory,
-                change.record,
-                device,
-                bytes,
-            )?);
+            match mls::checked_package(&work.mls(), directory, change.record, device, bytes) {
+                Ok(package) => packages.push(package),
+                // Too old, or not one: the device is added when it has published others.
+                Err(MlsError::PeerMessage(_)) => continue,
+                Err(error) => return Err(error.into()),
+            }
             added.push(device);
         }
         if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
@@ -410,7 +473,8 @@ impl Session {
                     mls::withdraw_own(&work.mls(), commit.group)?;
                     work.remove_proposed_commit(commit.group)?;
                 }
-                if matches!(answer, Outcome::NoGroup) {
+                // A group that the server has begun without this commit can never begin with it.
+                if matches!(answer, Outcome::NoGroup) || commit.epoch == 0 {
                     work.set_conversation_state(commit.group, ConversationState::Closed)?;
                 }
                 Ok(work.commit()?)

@@ -279,6 +279,21 @@ impl Directory {
         (device.revoked.is_none() && account.suspended.is_none()).then_some(device)
     }
 
+    /// Whether `id` was shut out, by its own or its account's entry, within the first `size` entries.
+    pub fn revoked_by(&self, id: DeviceId, size: u64) -> bool {
+        let Some(device) = self.devices.get(&id) else {
+            return false;
+        };
+        let suspended = self
+            .accounts
+            .get(&device.account)
+            .and_then(|account| account.suspended);
+        [device.revoked, suspended]
+            .into_iter()
+            .flatten()
+            .any(|index| index < size)
+    }
+
     /// The devices of `name` that may receive now; empty for a suspended account.
     pub fn active_devices(&self, name: &Name) -> Vec<DeviceId> {
         let devices = self.accounts.get(name).map(|account| &account.devices);
