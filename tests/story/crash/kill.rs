@@ -16,7 +16,7 @@ const SERVER_KILLS: usize = 30;
 /// Kills of the server at the moment at which it has stored something and may not have said so.
 const STORED_KILLS: usize = 20;
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {
