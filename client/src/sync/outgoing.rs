@@ -392,10 +392,10 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
-        if !work
+        if work
             .read()
             .outbox_row(number)?
-            .is_some_and(|row| row.encrypted.is_none())
+            .is_none_or(|row| row.encrypted.is_some())
         {
             // Another process of this account was faster.
             return Ok(());
