@@ -1,5 +1,6 @@
 //! The office in which stories happen: a real server and people with software keys.
 
+pub mod mallory;
 pub mod office;
 pub mod person;
 pub mod program;
@@ -8,6 +9,7 @@ pub mod site;
 pub mod terminal;
 pub mod time;
 
+pub use mallory::Mallory;
 pub use office::Office;
 pub use person::Person;
 pub use program::{Cli, Said};

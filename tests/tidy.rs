@@ -50,20 +50,21 @@ const HOMES: &[(&str, &[&str])] = &[
         "openmls_traits",
         &["client/src/mls", "client/src/store", "client/src/vault"],
     ),
-    // In the story of a race it is the operator who counts.
+    // In a story of a race it is the operator who counts, and mallory is one who edits.
     (
         "rusqlite",
         &[
             "client/src/store",
             "client/src/mls/provider",
             "tests/story/race",
+            "tests/support/mallory",
         ],
     ),
     // In the server's tests it is the operator who edits rows.
     ("sqlx", &["server/src/store", "server/src/tests"]),
     (
         "axum",
-        &["server/src/http", "server/src/listen", "server/src/lib.rs"],
+        &["server/src/http", "server/src/listen", "server/src/lib.rs", "tests/support/mallory"],
     ),
     // In the client's tests it is the other side of the ceremony.
     (

@@ -3,6 +3,8 @@
 pub mod account;
 pub mod agent;
 pub mod api;
+#[cfg(feature = "weaken")]
+pub mod attack;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -13,6 +13,8 @@ mod members;
 mod package;
 pub mod provider;
 mod receive;
+#[cfg(feature = "weaken")]
+mod rogue;
 mod welcome;
 
 pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
@@ -20,6 +22,10 @@ pub(crate) use letter::encrypt;
 pub(crate) use members::{Drift, drift, identities};
 pub(crate) use package::{checked_package, make_packages};
 pub(crate) use receive::{Received, is_commit, receive};
+#[cfg(feature = "weaken")]
+pub use rogue::{Rogue, Weak};
+#[cfg(feature = "weaken")]
+pub(crate) use rogue::{encrypt_blindly, propose_removal, unchecked_package};
 pub(crate) use welcome::join;
 
 use openmls::prelude::{

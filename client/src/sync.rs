@@ -58,6 +58,7 @@ impl Session {
         let mut report = Report::default();
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
+        self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
         self.store.truncate_log()?;
@@ -104,6 +105,11 @@ impl Session {
     /// Reads the log to its end.
     pub async fn read_log(&mut self) -> Result<(), Error> {
         let result = self.advance_log().await;
+        self.noted(result)
+    }
+
+    /// The result, with its alarm recorded if it is one.
+    fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Alarm(alarm)) = &result {
             self.record_alarm(alarm)?;
         }

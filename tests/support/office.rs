@@ -9,11 +9,14 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use valise_client::account::{Founding, found};
+use valise_client::{
+    account::{Founding, found},
+    weaken::dangerously_weaken,
+};
 use valise_proto::card::Card;
 use valise_server::config::Config;
 
-use super::{Cli, Person, Time};
+use super::{Cli, Mallory, Person, Time};
 
 /// The server, and the folder in which everybody lives.
 pub struct Office {
@@ -40,7 +43,26 @@ impl Office {
         Self::open_at(Time::running()).await
     }
 
+    /// The same, with mallory where the server should be.
+    pub async fn open_under_mallory() -> (Self, Person, Mallory) {
+        let (mut office, mut alice) = Self::found(Time::still()).await;
+        let public = std::mem::replace(&mut office.port, free_port());
+        let mallory = Mallory::start(public, office.port, &office.data());
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice, mallory)
+    }
+
     async fn open_at(time: Time) -> (Self, Person) {
+        let (mut office, mut alice) = Self::found(time).await;
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice)
+    }
+
+    async fn found(time: Time) -> (Self, Person) {
+        // Tests may share a thread: what one switched off, the next one has.
+        dangerously_weaken(None);
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         let url = format!("https://localhost:{port}")
@@ -63,15 +85,13 @@ impl Office {
         let card = valise_server::init::init(&data, &genesis, address)
             .await
             .expect("init");
-        let mut office = Self {
+        let office = Self {
             folder,
             card,
             time,
             port,
             running: None,
         };
-        office.start().await;
-        alice.join(&office).await;
         (office, alice)
     }
 
@@ -110,6 +130,17 @@ impl Office {
             self.time.pass(1_000);
         }
         self.running = Some(Running { stop, thread });
+    }
+
+    /// The port on which the server listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server, which will start on another port. Returns the one where clients look for it.
+    pub fn move_server(&mut self, port: u16) -> u16 {
+        self.stop();
+        std::mem::replace(&mut self.port, port)
     }
 
     /// Stops the server in good order.
@@ -164,7 +195,7 @@ impl Drop for Office {
     }
 }
 
-pub(super) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("its address").port()
 }

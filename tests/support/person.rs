@@ -10,6 +10,8 @@ use std::{
 
 use valise_client::{
     account::{Joined, enrolment_requests, join},
+    api::ApiError,
+    attack::Claim,
     clock::Clock,
     home::Home,
     key::{KeyError, Prompt, Source},
@@ -18,7 +20,10 @@ use valise_client::{
     store::{Filter, LetterRow},
     sync::Report,
 };
-use valise_proto::id::{DeviceId, Name};
+use valise_proto::{
+    card::Card,
+    id::{DeviceId, Name},
+};
 use zeroize::Zeroizing;
 
 use super::{Office, Time};
@@ -113,6 +118,11 @@ impl Person {
 
     /// Joins, or goes on joining.
     pub async fn try_join(&mut self, office: &Office) -> Result<Joined, Error> {
+        self.try_join_with(&office.card, "laptop").await
+    }
+
+    /// Joins by any card, with any name for the computer.
+    pub async fn try_join_with(&mut self, card: &Card, label: &str) -> Result<Joined, Error> {
         let clock: Arc<dyn Clock> = Arc::new(self.time.clone());
         let source = Source::Soft(self.key.clone());
         let mut keyring = Keyring {
@@ -121,7 +131,7 @@ impl Person {
         };
         self.session = None;
         let (home, name) = (self.home(), Some(&self.name));
-        let joining = join(&home, &office.card, name, "laptop", &mut keyring, &clock);
+        let joining = join(&home, card, name, label, &mut keyring, &clock);
         Box::pin(joining).await
     }
 
@@ -164,6 +174,33 @@ impl Person {
         };
         let session = self.session.as_mut().expect("an open account");
         Box::pin(session.online(&mut keyring, run)).await
+    }
+
+    /// Logs in again.
+    pub async fn try_log_in(&mut self) -> Result<(), Error> {
+        let source = Source::Soft(self.key.clone());
+        let mut keyring = Keyring {
+            source,
+            prompt: &mut self.hand.clone(),
+        };
+        self.session
+            .as_mut()
+            .expect("an open account")
+            .login(&mut keyring)
+            .await
+    }
+
+    /// One request with this device's key under it.
+    pub async fn request(
+        &mut self,
+        claim: Claim,
+        method: reqwest::Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        self.session()
+            .attack_request(claim, method, path, body)
+            .await
     }
 
     /// Revokes a device of `name`.

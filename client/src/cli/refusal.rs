@@ -69,6 +69,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::MisboundDevice { .. }
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }
+        | Alarm::WeakKey { .. }
         | Alarm::WrongConversation
         | Alarm::WrongRecipients { .. } => Code::Misbound,
         Alarm::BadCheckpoint(_) | Alarm::ForgedEntry(_) | Alarm::UnprovenEntry => Code::BadEntry,

@@ -1,13 +1,17 @@
 //! Who is in a group, and who should be.
 
-use openmls::prelude::{Member, MlsGroup};
+use openmls::prelude::{LeafNode, Member, MlsGroup};
+use tls_codec::{DeserializeBytes as _, Serialize as _, VLBytes};
 use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId},
     log::replay::Directory,
 };
 
-use super::{MlsError, load, provider::Provider};
+use super::{
+    MlsError, load, peer,
+    provider::{Crypto, Provider, SUITE},
+};
 use crate::{
     trust::{Alarm, member_identity},
     weaken::checked,
@@ -38,6 +42,25 @@ pub(super) fn identity(
     Ok(identity)
 }
 
+/// Somebody can encrypt to this HPKE key of `owner`: one leaf or package whose key is of low order
+/// makes every later commit of everybody fail (G19).
+pub(super) fn usable(key: &[u8], owner: &LeafIdentity) -> Result<(), Alarm> {
+    if Crypto.check_hpke_key(SUITE, key).is_err() && checked("G19") {
+        return Err(Alarm::WeakKey {
+            account: owner.account.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// The same for the key of a leaf that is not in the tree yet.
+pub(super) fn usable_leaf(leaf: &LeafNode, owner: &LeafIdentity) -> Result<(), MlsError> {
+    // The key itself is private to OpenMLS; this is it with its length before it.
+    let key = leaf.encryption_key().tls_serialize_detached();
+    let key = VLBytes::tls_deserialize_exact_bytes(&key.map_err(peer)?).map_err(peer)?;
+    Ok(usable(key.as_slice(), owner)?)
+}
+
 /// Every leaf's identity, each checked: the box audit.
 pub(super) fn audit(
     group: impl Iterator<Item = Member>,
@@ -45,7 +68,11 @@ pub(super) fn audit(
     record: &Conversation,
 ) -> Result<Vec<LeafIdentity>, Alarm> {
     group
-        .map(|member| identity(directory, record, &member.credential, &member.signature_key))
+        .map(|member| {
+            let identity = identity(directory, record, &member.credential, &member.signature_key)?;
+            usable(&member.encryption_key, &identity)?;
+            Ok(identity)
+        })
         .collect()
 }
 
@@ -60,12 +87,20 @@ pub(crate) fn identities(
     Ok(audit(group.members(), directory, record)?)
 }
 
+/// A client that lacks one of these checks takes every leaf at its word, and misses nobody.
+fn credulous() -> bool {
+    !["D01", "D02", "D03", "G01"].into_iter().all(checked)
+}
+
 /// Compares a group's leaves with the devices that its accounts have now.
 pub(crate) fn drift(
     directory: &Directory,
     record: &Conversation,
     leaves: &[LeafIdentity],
 ) -> Drift {
+    if credulous() {
+        return Drift::default();
+    }
     let wanted: Vec<DeviceId> = record
         .accounts
         .iter()
@@ -80,7 +115,7 @@ pub(crate) fn drift(
             .collect(),
         surplus: present
             .iter()
-            .filter(|device| !wanted.contains(device) && checked("G14") && checked("D01"))
+            .filter(|device| !wanted.contains(device) && checked("G14"))
             .copied()
             .collect(),
     }

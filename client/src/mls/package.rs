@@ -7,7 +7,7 @@ use valise_proto::{conversation::Conversation, id::DeviceId, log::replay::Direct
 
 use super::{
     Me, MlsError, capabilities, library,
-    members::identity,
+    members::{identity, usable, usable_leaf},
     peer,
     provider::{Provider, SUITE},
 };
@@ -40,7 +40,8 @@ pub(crate) fn make_packages(
 }
 
 /// The package that the server gave for `device`: refused unless its leaf is that certified
-/// device (D03), of an account of this conversation, in the organisation's suite (G15).
+/// device (D03), of an account of this conversation, in the organisation's suite (G15), with keys
+/// that somebody can encrypt to (G19).
 pub(crate) fn checked_package(
     provider: &Provider<'_>,
     directory: &Directory,
@@ -58,12 +59,15 @@ pub(crate) fn checked_package(
     let leaf = package.leaf_node();
     let key = leaf.signature_key().as_slice();
     let identity = identity(directory, record, leaf.credential(), key)?;
-    if (identity.device != device || key != device.as_ref()) && checked("D03") && checked("D02") {
+    let swapped = identity.device != device || key != device.as_ref();
+    if swapped && ["D01", "D02", "D03"].into_iter().all(checked) {
         return Err(Alarm::SwappedKey {
             account: identity.account,
         }
         .into());
     }
+    usable(package.hpke_init_key().as_slice(), &identity)?;
+    usable_leaf(leaf, &identity)?;
     Ok(package)
 }
 

@@ -15,7 +15,7 @@ use valise_proto::{
 
 use super::{
     MlsError, library, load,
-    members::{audit, identity},
+    members::{audit, identity, usable_leaf},
     peer,
     provider::Provider,
 };
@@ -67,6 +67,9 @@ pub(crate) fn receive(
     }
     let message = group.process_message(provider, message).map_err(peer)?;
     let gossip: AuthenticatedData = codec::decode(message.aad()).map_err(peer)?;
+    if gossip.version != 1 {
+        return Err(peer("authenticated data of another version"));
+    }
     if compare(directory, gossip.head)? == Gossip::Ahead {
         return Err(MlsError::Ahead(gossip.head));
     }
@@ -126,6 +129,7 @@ fn merge(
                     leaf.credential(),
                     leaf.signature_key().as_slice(),
                 )?;
+                usable_leaf(leaf, &added)?;
                 if directory.active_device(added.device).is_none() && checked("D01") {
                     return Err(Alarm::UnauthorisedMember {
                         account: added.account,
@@ -148,6 +152,7 @@ fn merge(
             leaf.credential(),
             leaf.signature_key().as_slice(),
         )?;
+        usable_leaf(leaf, &updated)?;
         if updated != *sender {
             return Err(Alarm::SwappedKey {
                 account: sender.account.clone(),

@@ -121,6 +121,33 @@ impl Reader<'_> {
             .transpose()
     }
 
+    /// The smallest group id of closed conversations of exactly these accounts (sorted).
+    pub fn ended_conversation_of(&self, accounts: &[Name]) -> Result<Option<GroupId>, StoreError> {
+        // Of one that the server never took (cursor 0) nobody knows.
+        let sql = "select min(group_id) from conversation
+                   where accounts = ?1 and state = 'closed' and cursor > 0";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let group: Option<Vec<u8>> =
+            statement.query_row([accounts_text(accounts)], |row| row.get(0))?;
+        let damaged = |_| StoreError::Damaged("a group id");
+        group
+            .map(|group| GroupId::try_from(&*group).map_err(damaged))
+            .transpose()
+    }
+
+    /// The accounts of every conversation that is closed and has no successor.
+    pub fn ended_conversations(&self) -> Result<Vec<Vec<Name>>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from conversation as ended where state = 'closed' and cursor > 0 and not exists
+               (select 1 from conversation as other
+                where other.accounts = ended.accounts and other.state <> 'closed')
+             group by accounts"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map((), read_row)?;
+        rows.map(|row| Ok(row??.record.accounts)).collect()
+    }
+
     /// Every conversation that is not closed.
     pub fn conversations(&self) -> Result<Vec<ConversationRow>, StoreError> {
         let sql = format!("select {COLUMNS} from conversation where state <> 'closed'");

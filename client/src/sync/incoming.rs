@@ -162,18 +162,13 @@ impl Session {
             return Ok(0);
         }
         let mut letters = 0;
-        if message.message.as_slice().is_empty() {
-            // This device's own write, in its place.
-            if work
-                .read()
-                .proposed_commit(message.group)?
-                .is_some_and(|c| c.submission == message.id)
-            {
-                mls::merge_own(&work.mls(), message.group)?;
-                work.remove_proposed_commit(message.group)?;
-                work.set_conversation_state(message.group, ConversationState::Open)?;
-            }
-        } else {
+        let proposed = work.read().proposed_commit(message.group)?;
+        if proposed.is_some_and(|own| own.submission == message.id) {
+            // This device's own commit, in its place.
+            mls::merge_own(&work.mls(), message.group)?;
+            work.remove_proposed_commit(message.group)?;
+            work.set_conversation_state(message.group, ConversationState::Open)?;
+        } else if !message.message.as_slice().is_empty() {
             let bytes = message.message.as_slice();
             match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {
                 Received::Letter {
@@ -228,7 +223,7 @@ impl Session {
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
-    /// conversation here: the next letter starts another one.
+    /// conversation here: see [`Session::succeed`].
     fn park(
         &mut self,
         error: &MlsError,

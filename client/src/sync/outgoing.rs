@@ -31,6 +31,8 @@ use crate::{
 const FRESH_MS: u64 = 5_000;
 /// How often a letter may lose races before it stays in the outbox.
 const TRIES: usize = 30;
+/// How many ids are tried for a successor: each one halves what is left, on average.
+const NONCES: usize = 10_000;
 
 /// What became of a write.
 enum Outcome {
@@ -72,7 +74,8 @@ impl Session {
             };
             let Some(encrypted) = row.encrypted.clone() else {
                 let conversation = self.prepare(number, report).await?;
-                self.encrypt(number, &conversation)?;
+                let encrypted = self.encrypt(number, &conversation);
+                self.noted(encrypted)?;
                 continue;
             };
             match self.submit_letter(&row, &encrypted).await? {
@@ -152,7 +155,8 @@ impl Session {
                 self.pull(report).await?;
                 continue;
             }
-            let drift = self.drift(&row)?;
+            let drift = self.drift(&row);
+            let drift = self.noted(drift)?;
             let missing: Vec<_> = drift
                 .missing
                 .iter()
@@ -192,19 +196,34 @@ impl Session {
         Ok(())
     }
 
-    /// Starts a conversation of `accounts` (sorted).
-    async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
-        let nonce = random()?;
-        let creator = self.me.account.clone();
-        let record = Conversation {
-            nonce,
-            creator,
+    /// A new conversation's record. After one that ended here, its id is the smaller one: of two
+    /// conversations of the same people everybody uses that one, so all follow.
+    fn found(&self, accounts: &[Name]) -> Result<(GroupId, Conversation), Error> {
+        let ended = self.store.read().ended_conversation_of(accounts)?;
+        let org = self.directory()?.org();
+        let mut record = Conversation {
+            nonce: random()?,
+            creator: self.me.account.clone(),
             accounts: accounts.to_vec(),
         };
+        for _ in 0..NONCES {
+            let group = record.group_id(org).ok_or(Error::Wrong(
+                "a conversation has at most 1,000 people, the writer among them",
+            ))?;
+            if ended.is_none_or(|ended| group < ended) {
+                return Ok((group, record));
+            }
+            record.nonce = random()?;
+        }
+        Err(Error::Wrong(
+            "a conversation of these people ended too often",
+        ))
+    }
+
+    /// Starts a conversation of `accounts` (sorted).
+    async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
+        let (group, record) = self.found(accounts)?;
         let directory = self.directory()?;
-        let group = record.group_id(directory.org()).ok_or(Error::Wrong(
-            "a conversation has at most 1,000 people, the writer among them",
-        ))?;
         let mut devices: Vec<_> = accounts
             .iter()
             .flat_map(|name| directory.active_devices(name))
@@ -218,12 +237,34 @@ impl Session {
         let change = Change {
             group,
             record: &record,
-            create: true,
+            after: None,
             remove: &[],
             add: &devices,
         };
         self.propose(&change).await?;
         Ok(())
+    }
+
+    /// Starts a successor of every conversation that ended here, so that its people can reach this
+    /// device again.
+    pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.leaf_credential().is_err() {
+            return Ok(());
+        }
+        let mut begun = false;
+        for accounts in self.store.read().ended_conversations()? {
+            let directory = self.directory()?;
+            let reachable = |name| !directory.active_devices(name).is_empty();
+            if accounts.iter().all(reachable) {
+                self.create(&accounts).await?;
+                begun = true;
+            }
+        }
+        if begun {
+            self.pull(report).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Removes and adds what has drifted. Returns devices that have no key package to be added by.
@@ -235,7 +276,7 @@ impl Session {
         let change = Change {
             group: row.group,
             record: &row.record,
-            create: false,
+            after: Some(row.cursor),
             remove: &drift.surplus,
             add: &drift.missing,
         };
@@ -248,10 +289,7 @@ impl Session {
         reached("after-claim");
         let submission = SubmissionId(random()?);
         let proposed = self.make_commit(change, &claimed, submission);
-        if let Err(Error::Alarm(alarm)) = &proposed {
-            self.record_alarm(&alarm.clone())?;
-        }
-        let (commit, added) = proposed?;
+        let (commit, added) = self.noted(proposed)?;
         let without: Vec<_> = change
             .add
             .iter()
@@ -299,14 +337,14 @@ impl Session {
             )?);
             added.push(device);
         }
-        if packages.is_empty() && change.remove.is_empty() && !change.create {
+        if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
             return Ok((None, added));
         }
         let Outgoing {
             epoch,
             message,
             welcome,
-        } = if change.create {
+        } = if change.after.is_none() {
             mls::create(&work.mls(), &me, change.record, packages, head)?
         } else {
             mls::commit(
@@ -335,7 +373,7 @@ impl Session {
             body,
         };
         work.put_proposed_commit(&commit)?;
-        if change.create {
+        if change.after.is_none() {
             work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
         }
         work.commit()?;
@@ -352,6 +390,10 @@ impl Session {
         let answer = match answer {
             // It adds a device that was revoked since.
             Err(Error::Api(error)) if error.code() == Some(ErrorCode::Forbidden) => Outcome::Stale,
+            // It contradicts what the server knows of the group: only another group helps.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Malformed) => {
+                Outcome::NoGroup
+            }
             answer => outcome(answer)?,
         };
         // Either way there is news of this group.
@@ -367,6 +409,9 @@ impl Session {
                 if present.is_some_and(|present| present.submission == commit.submission) {
                     mls::withdraw_own(&work.mls(), commit.group)?;
                     work.remove_proposed_commit(commit.group)?;
+                }
+                if matches!(answer, Outcome::NoGroup) {
+                    work.set_conversation_state(commit.group, ConversationState::Closed)?;
                 }
                 Ok(work.commit()?)
             }
@@ -392,11 +437,8 @@ impl Session {
         };
         let head = directory.head();
         let work = self.store.begin()?;
-        if work
-            .read()
-            .outbox_row(number)?
-            .is_none_or(|row| row.encrypted.is_some())
-        {
+        let waiting = work.read().outbox_row(number)?;
+        if waiting.is_none_or(|row| row.encrypted.is_some()) {
             // Another process of this account was faster.
             return Ok(());
         }
@@ -435,19 +477,21 @@ impl Session {
 struct Change<'a> {
     group: GroupId,
     record: &'a Conversation,
-    create: bool,
+    /// How far the group was read when the change was found to be needed; none begins a group.
+    after: Option<u64>,
     remove: &'a [DeviceId],
     add: &'a [DeviceId],
 }
 
 impl Change<'_> {
-    /// Another process of this account has begun the same since.
+    /// Another process of this account has begun the same since, or read on in the group.
     fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
-        Ok(if self.create {
-            read.conversation_of(&self.record.accounts)?.is_some()
-        } else {
-            read.proposed_commit(self.group)?.is_some()
-        })
+        let Some(after) = self.after else {
+            return Ok(read.conversation_of(&self.record.accounts)?.is_some());
+        };
+        let present = read.conversation(self.group)?;
+        Ok(present.is_none_or(|present| present.cursor != after)
+            || read.proposed_commit(self.group)?.is_some())
     }
 }
 

@@ -74,6 +74,12 @@ pub enum Alarm {
     /// The server says that it took an entry, and does not prove it.
     #[error("the server does not prove that it took the entry")]
     UnprovenEntry,
+    /// A key to which nobody can encrypt: it would end every conversation that it is in.
+    #[error("{account}'s key is of a kind to which nobody can encrypt")]
+    WeakKey {
+        /// Whose.
+        account: Name,
+    },
     /// An invitation that is not what its group says it is.
     #[error("an invitation leads into another conversation than it says")]
     WrongConversation,
@@ -107,6 +113,7 @@ impl Alarm {
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",
+            Self::WeakKey { .. } => "weak-key",
             Self::WrongConversation => "wrong-conversation",
             Self::WrongGenesis { .. } => "wrong-genesis",
             Self::WrongRecipients { .. } => "wrong-recipients",

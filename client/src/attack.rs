@@ -1,0 +1,171 @@
+//! What an insider's own client could do to colleagues, and a thief with his session. The test is
+//! the insider.
+//!
+//! Compiled in only with the feature `weaken`, which no published binary has.
+
+use reqwest::Method;
+use valise_proto::{
+    api::{
+        COMMITS, LETTERS,
+        delivery::{self, Accepted},
+    },
+    codec::encode,
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
+    letter::Letter,
+    log::Head,
+};
+
+use crate::{
+    account::random,
+    api::{ApiError, Caller},
+    mls::{self, Me, MlsError, encrypt_blindly, propose_removal, unchecked_package},
+    session::{Error, Session},
+    store::{ProposedCommit, Setting, StoreError},
+};
+
+pub use crate::mls::{Rogue, Weak};
+
+/// Whom a request claims to come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Claim {
+    /// This device, without a session.
+    Device,
+    /// This device's key, and any session.
+    Session(SessionId),
+}
+
+impl Session {
+    /// The identity that the log gives `device`.
+    pub fn attack_identity(&self, device: DeviceId) -> Result<LeafIdentity, Error> {
+        let certified = self.directory()?.device(device);
+        let certified = certified.ok_or(Error::NotEnrolled)?;
+        Ok(LeafIdentity {
+            account: certified.account.clone(),
+            device,
+            index: certified.added,
+            certificate: certified.certificate,
+        })
+    }
+
+    /// A rogue that holds this device's key and claims to be `identity`.
+    pub fn attack_rogue(&self, identity: &LeafIdentity) -> Result<Rogue, Error> {
+        let seed = self.store.read().setting(Setting::DeviceSeed)?;
+        let seed = seed.and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+        let seed = seed.ok_or(StoreError::Damaged("the device key"))?;
+        Ok(Rogue::new(&seed, identity)?)
+    }
+
+    /// This device's group of a conversation, and what the conversation is.
+    pub fn attack_conversations(&self) -> Result<Vec<(GroupId, Conversation)>, Error> {
+        let rows = self.store.read().conversations()?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.group, row.record))
+            .collect())
+    }
+
+    /// Adds whoever owns `package` to a group, by a commit that no honest client makes.
+    pub async fn attack_add(
+        &mut self,
+        group: GroupId,
+        device: DeviceId,
+        package: &[u8],
+    ) -> Result<delivery::Commit, Error> {
+        let (credential, head) = (self.leaf_credential()?, self.directory()?.head());
+        let submission = SubmissionId(random()?);
+        let me = Me {
+            org: self.directory()?.org(),
+            signer: &self.me.signer,
+            credential,
+        };
+        let work = self.store.begin()?;
+        let package = unchecked_package(&work.mls(), package)?;
+        let made = mls::commit(&work.mls(), &me, group, &[], vec![package], head)?;
+        let large = |_| Error::Wrong("too large");
+        let body = delivery::Commit {
+            id: submission,
+            group,
+            epoch: made.epoch,
+            message: made.message.try_into().map_err(large)?,
+            added: vec![device],
+            removed: Vec::new(),
+            welcome: made.welcome.try_into().map_err(large)?,
+        };
+        work.put_proposed_commit(&ProposedCommit {
+            group,
+            submission,
+            epoch: made.epoch,
+            body: encode(&body),
+        })?;
+        work.commit()?;
+        let _: Accepted = self.request(Method::POST, COMMITS, encode(&body)).await?;
+        Ok(body)
+    }
+
+    /// Sends `letter` as it is, with `head` as this device's view of the log.
+    pub async fn attack_send(
+        &mut self,
+        group: GroupId,
+        letter: &Letter,
+        head: Option<Head>,
+    ) -> Result<(), Error> {
+        let head = head.unwrap_or(self.directory()?.head());
+        let me = Me {
+            org: self.directory()?.org(),
+            signer: &self.me.signer,
+            credential: self.leaf_credential()?,
+        };
+        let work = self.store.begin()?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, head)?;
+        work.commit()?;
+        self.attack_post(group, epoch, message).await
+    }
+
+    /// Sends a proposal to remove a colleague, and commits nothing.
+    pub async fn attack_propose_removal(
+        &mut self,
+        group: GroupId,
+        account: &Name,
+    ) -> Result<(), Error> {
+        let head = self.directory()?.head();
+        let devices = self.directory()?.active_devices(account);
+        let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
+        let me = Me {
+            org: self.directory()?.org(),
+            signer: &self.me.signer,
+            credential: self.leaf_credential()?,
+        };
+        let work = self.store.begin()?;
+        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
+        work.commit()?;
+        self.attack_post(group, epoch, message).await
+    }
+
+    async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
+        let body = delivery::Letter {
+            id: SubmissionId(random()?),
+            group,
+            epoch,
+            message: message.try_into().map_err(|_| MlsError::NoGroup)?,
+        };
+        let _: Accepted = self.request(Method::POST, LETTERS, encode(&body)).await?;
+        Ok(())
+    }
+
+    /// One request, signed by this device's key.
+    pub async fn attack_request(
+        &self,
+        claim: Claim,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        let caller = match claim {
+            Claim::Device => Caller::Device(&self.me.signer),
+            Claim::Session(id) => Caller::Session(&self.me.signer, id),
+        };
+        let api = self.api.as_ref().ok_or(ApiError::PeerMalformed)?;
+        api.raw(caller, method, path, body).await
+    }
+}

@@ -1,0 +1,239 @@
+//! A member that keeps none of our rules. The attacks in the tests are made of it.
+//!
+//! Compiled in only with the feature `weaken`, which no published binary has.
+
+use openmls::prelude::{
+    Extension, Extensions, KeyPackage, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
+    MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
+    UnknownExtension,
+};
+use openmls_sqlite_storage::Connection;
+use openmls_traits::OpenMlsProvider as _;
+use tls_codec::{DeserializeBytes as _, Serialize as _, VLByteSlice};
+use valise_proto::{
+    codec::encode,
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId},
+    letter::Letter,
+    log::Head,
+};
+
+use super::{
+    CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
+    make_packages, peer,
+    provider::{DeviceSigner, Provider, SUITE, migrate},
+};
+
+/// Length of an X-Wing public key; its X25519 half is at the end.
+const KEY: usize = 1216;
+/// Where the init key begins: after version, suite and the key's own length (RFC 9420 §10).
+const INIT_KEY: usize = 2 + 2 + 2;
+/// Where the leaf's encryption key begins: it is the first field of the leaf node (RFC 9420 §7.2).
+const LEAF_KEY: usize = INIT_KEY + KEY + 2;
+/// An Ed25519 signature with its length.
+const SIGNATURE: usize = 2 + 64;
+
+/// Which key of a package is weak.
+#[derive(Clone, Copy, Debug)]
+pub enum Weak {
+    /// The one to which the Welcome is encrypted.
+    Init,
+    /// The one to which later commits are encrypted.
+    Leaf,
+}
+
+/// An attacker's end of MLS: its own key, whatever identity it claims, and its own store.
+pub struct Rogue {
+    connection: Connection,
+    signer: DeviceSigner,
+    credential: Vec<u8>,
+}
+
+impl Rogue {
+    /// Holds the device key of `seed` and claims to be `identity`.
+    pub fn new(seed: &[u8; 32], identity: &LeafIdentity) -> Result<Self, MlsError> {
+        let mut connection = Connection::open_in_memory().map_err(library)?;
+        migrate(&mut connection).map_err(library)?;
+        let signer = DeviceSigner::from_seed(seed).map_err(library)?;
+        let credential = encode(identity);
+        Ok(Self {
+            connection,
+            signer,
+            credential,
+        })
+    }
+
+    /// The public half of its key.
+    pub fn device(&self) -> Result<DeviceId, MlsError> {
+        DeviceId::try_from(self.signer.public_key()).map_err(library)
+    }
+
+    /// A key package whose signatures hold.
+    pub fn package(&self) -> Result<Vec<u8>, MlsError> {
+        let org = valise_proto::id::OrgId([0; 32]);
+        let me = self.me(org);
+        let mut packages = make_packages(&self.provider(), &me, 1, false)?;
+        packages.pop().ok_or(MlsError::NoGroup)
+    }
+
+    /// A key package of which one key is such that nobody can encrypt to it, signed all the same.
+    pub fn weak_package(&self, place: Weak) -> Result<Vec<u8>, MlsError> {
+        let mut package = self.package()?;
+        let key = match place {
+            Weak::Init => INIT_KEY,
+            Weak::Leaf => LEAF_KEY,
+        };
+        let half = package.get_mut(key + KEY - 32..key + KEY);
+        half.ok_or(MlsError::NoGroup)?.fill(0);
+        // Behind the leaf stand the package's extensions, none, and its signature.
+        let leaf = LEAF_KEY - 2..package.len() - 1 - SIGNATURE;
+        let leaf = package.get_mut(leaf).ok_or(MlsError::NoGroup)?;
+        self.sign("LeafNodeTBS", leaf)?;
+        self.sign("KeyPackageTBS", &mut package)?;
+        Ok(package)
+    }
+
+    /// `SignWithLabel` (RFC 9420 §5.1.2) over everything before the signature that ends `structure`.
+    fn sign(&self, label: &str, structure: &mut [u8]) -> Result<(), MlsError> {
+        let opaque = |bytes: &[u8]| VLByteSlice(bytes).tls_serialize_detached().map_err(library);
+        let (signed, signature) = structure.split_at_mut(structure.len() - SIGNATURE);
+        let label = opaque(format!("MLS 1.0 {label}").as_bytes())?;
+        let made = self.signer.sign_bytes(&[label, opaque(signed)?].concat());
+        signature.copy_from_slice(&opaque(&made)?);
+        Ok(())
+    }
+
+    /// Founds a group of any id that claims to be `record`, with the owner of `package` in it.
+    /// Returns the Welcome.
+    pub fn found(
+        &self,
+        id: GroupId,
+        record: &Conversation,
+        package: &[u8],
+    ) -> Result<Vec<u8>, MlsError> {
+        let provider = self.provider();
+        let me = self.me(valise_proto::id::OrgId([0; 32]));
+        let extension = Extension::Unknown(CONVERSATION, UnknownExtension(encode(record)));
+        let config = MlsGroupCreateConfig::builder()
+            .ciphersuite(SUITE)
+            .wire_format_policy(WIRE_FORMAT)
+            .use_ratchet_tree_extension(true)
+            .capabilities(capabilities())
+            .with_group_context_extensions(Extensions::single(extension).map_err(library)?)
+            .build();
+        let id = openmls::prelude::GroupId::from_slice(id.as_ref());
+        let credential = me.credential_with_key();
+        let mut group =
+            MlsGroup::new_with_group_id(&provider, &self.signer, &config, id, credential)
+                .map_err(library)?;
+        let package = unchecked_package(&provider, package)?;
+        let (_, welcome, _) = group
+            .add_members(&provider, &self.signer, &[package])
+            .map_err(library)?;
+        group.merge_pending_commit(&provider).map_err(library)?;
+        welcome.to_bytes().map_err(library)
+    }
+
+    /// Joins whatever a Welcome leads into.
+    pub fn join(&self, welcome: &[u8]) -> Result<(), MlsError> {
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(welcome).map_err(peer)?;
+        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+            return Err(peer("no Welcome"));
+        };
+        let provider = self.provider();
+        StagedWelcome::build_from_welcome(&provider, &join_config(), welcome)
+            .map_err(peer)?
+            .skip_lifetime_validation()
+            .build()
+            .map_err(peer)?
+            .into_group(&provider)
+            .map_err(library)?;
+        Ok(())
+    }
+
+    /// Opens a message: a letter is read, a commit merged.
+    pub fn read(&self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, MlsError> {
+        let provider = self.provider();
+        let mut group = load(&provider, group)?;
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(message).map_err(peer)?;
+        let message = message.try_into_protocol_message().map_err(peer)?;
+        let message = group.process_message(&provider, message).map_err(peer)?;
+        match message.into_content() {
+            ProcessedMessageContent::ApplicationMessage(content) => {
+                let letter = Letter::from_padded(&content.into_bytes()).map_err(peer)?;
+                Ok(Some(letter))
+            }
+            ProcessedMessageContent::StagedCommitMessage(commit) => {
+                group
+                    .merge_staged_commit(&provider, *commit)
+                    .map_err(library)?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn me(&self, org: valise_proto::id::OrgId) -> Me<'_> {
+        Me {
+            org,
+            signer: &self.signer,
+            credential: self.credential.clone(),
+        }
+    }
+
+    fn provider(&self) -> Provider<'_> {
+        Provider::new(&self.connection)
+    }
+}
+
+/// A key package of which only the signatures were checked.
+pub(crate) fn unchecked_package(
+    provider: &Provider<'_>,
+    bytes: &[u8],
+) -> Result<KeyPackage, MlsError> {
+    KeyPackageIn::tls_deserialize_exact_bytes(bytes)
+        .map_err(peer)?
+        .validate(provider.crypto(), ProtocolVersion::Mls10)
+        .map_err(peer)
+}
+
+/// Encrypts `letter` without looking who is there.
+pub(crate) fn encrypt_blindly(
+    provider: &Provider<'_>,
+    me: &Me<'_>,
+    group: GroupId,
+    letter: &Letter,
+    head: Head,
+) -> Result<(u64, Vec<u8>), MlsError> {
+    let mut group = load(provider, group)?;
+    let epoch = group.epoch().as_u64();
+    group.set_aad(gossip(head));
+    let message = group
+        .create_message(provider, me.signer, &letter.to_padded())
+        .map_err(library)?;
+    Ok((epoch, message.to_bytes().map_err(library)?))
+}
+
+/// A proposal to remove `device`, without the commit.
+pub(crate) fn propose_removal(
+    provider: &Provider<'_>,
+    me: &Me<'_>,
+    group: GroupId,
+    device: DeviceId,
+    head: Head,
+) -> Result<(u64, Vec<u8>), MlsError> {
+    let mut group = load(provider, group)?;
+    let epoch = group.epoch().as_u64();
+    let member = group
+        .members()
+        .find(|member| member.signature_key == device.as_ref());
+    let index = member.ok_or(MlsError::NoGroup)?.index;
+    group.set_aad(gossip(head));
+    let (message, _) = group
+        .propose_remove_member(provider, me.signer, index)
+        .map_err(library)?;
+    group
+        .clear_pending_proposals(provider.storage())
+        .map_err(library)?;
+    Ok((epoch, message.to_bytes().map_err(library)?))
+}

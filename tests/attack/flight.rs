@@ -1,0 +1,148 @@
+//! What the server does to letters in flight: nothing that anybody sees changes.
+
+use reqwest::Method;
+use valise_proto::api::{SYNC, delivery};
+
+use crate::support::{Mallory, Office, Person};
+
+/// Both write to alice in one conversation; then mallory hands her the page as `change` leaves it.
+async fn both_write(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    change: impl FnMut(&mut delivery::Page) + Send + 'static,
+) {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    bob.send(&["alice", "carol"], "Hello", "Hello").await;
+    carol.sync().await;
+    alice.sync().await;
+    bob.send(&["alice", "carol"], "Bob's", "I am bob.").await;
+    carol
+        .send(&["alice", "bob"], "Carol's", "I am carol.")
+        .await;
+    mallory.alter(&Method::GET, SYNC, change);
+    alice.sync().await;
+}
+
+fn labels(of: &mut Person) -> Vec<(String, String)> {
+    let mut labels: Vec<_> = of
+        .letters()
+        .into_iter()
+        .map(|l| (l.sender.to_string(), l.body))
+        .collect();
+    labels.sort();
+    labels
+}
+
+#[tokio::test]
+async fn g23_a_letters_sender_is_who_signed_it() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    // Bob's ciphertext in carol's envelope, and the other way round.
+    both_write(&office, &mallory, &mut alice, |page| {
+        if let [bobs, carols] = &mut page.messages[..] {
+            std::mem::swap(&mut bobs.id, &mut carols.id);
+            std::mem::swap(&mut bobs.message, &mut carols.message);
+        }
+    })
+    .await;
+    let expected = [
+        ("bob", "Hello"),
+        ("bob", "I am bob."),
+        ("carol", "I am carol."),
+    ];
+    assert_eq!(
+        labels(&mut alice),
+        expected.map(|(who, what)| (who.into(), what.into()))
+    );
+}
+
+/// The twin of the same: an envelope names no sender that could be believed, and untouched envelopes
+/// show exactly what swapped ones do.
+#[tokio::test]
+async fn g23_twin_untouched_envelopes_show_the_same() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    both_write(&office, &mallory, &mut alice, |_| {}).await;
+    let expected = [
+        ("bob", "Hello"),
+        ("bob", "I am bob."),
+        ("carol", "I am carol."),
+    ];
+    assert_eq!(
+        labels(&mut alice),
+        expected.map(|(who, what)| (who.into(), what.into()))
+    );
+}
+
+const FLIPS: usize = 200;
+
+/// Bob writes 200 letters, whose ciphertexts `change` may touch, and one more.
+async fn written(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    change: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
+) {
+    let mut bob = office.hire(alice, "bob").await;
+    bob.send(&["alice"], "First", "first").await;
+    alice.sync().await;
+    for _ in 0..FLIPS {
+        bob.send(&["alice"], "Transfer", "Pay 100 to Jean.").await;
+    }
+    bob.send(&["alice"], "Last", "last").await;
+    let mut done = 0;
+    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+        for message in &mut page.messages {
+            if done < FLIPS {
+                let mut bytes = message.message.clone().into_vec();
+                change(done, &mut bytes);
+                message.message = bytes.try_into().unwrap();
+            }
+            done += 1;
+        }
+    });
+    alice.sync().await;
+}
+
+/// Where the content type of an MLS `PrivateMessage` is (RFC 9420 §6.3): behind version, wire
+/// format, the group's id and the epoch.
+pub(super) const CONTENT_TYPE: usize = 2 + 2 + 1 + 32 + 8;
+
+/// Flips one bit: first of the header, then spread over the rest. The content type stays: see below.
+fn flip(round: usize, bytes: &mut [u8]) {
+    let bits = bytes.len() * 8;
+    let bit = if round < 100 {
+        round * 3
+    } else {
+        (round * 7919) % bits
+    };
+    let bit = if bit / 8 == CONTENT_TYPE {
+        bit + 8
+    } else {
+        bit
+    };
+    bytes[bit / 8] ^= 1 << (bit % 8);
+}
+
+#[tokio::test]
+async fn g24_no_flipped_bit_shows() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    written(&office, &mallory, &mut alice, |round, bytes| {
+        flip(round, bytes)
+    })
+    .await;
+    assert_eq!(alice.bodies(), ["first", "last"]);
+    let events = alice.events();
+    let unreadable = events.iter().filter(|kind| *kind == "unreadable").count();
+    assert_eq!(unreadable, FLIPS);
+    assert!(events.contains(&"missing-letter".to_owned()), "{events:?}");
+}
+
+/// The twin of the same: without the flips all of them are shown.
+#[tokio::test]
+async fn g24_twin_untouched_letters_show() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    written(&office, &mallory, &mut alice, |_, _| {}).await;
+    assert_eq!(alice.bodies().len(), FLIPS + 2);
+    assert!(!alice.events().contains(&"unreadable".to_owned()));
+}

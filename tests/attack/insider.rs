@@ -1,0 +1,315 @@
+//! Colleagues of a conversation can neither widen it nor speak for each other.
+
+use reqwest::Method;
+use valise_client::{
+    attack::Rogue, session::Error, store::Filter, trust::Alarm, weaken::dangerously_weaken,
+};
+use valise_proto::{
+    api::{LETTERS, SYNC, delivery},
+    conversation::{Conversation, LeafIdentity},
+    id::{GroupId, Hash, LetterId, ThreadId},
+    letter::{Format, Letter},
+};
+
+use crate::support::{Mallory, Office, Person};
+
+fn identity(of: &mut Person) -> LeafIdentity {
+    let device = of.session().device();
+    of.session().attack_identity(device).expect("an identity")
+}
+
+fn only_group(of: &mut Person) -> (GroupId, Conversation) {
+    of.session().attack_conversations().unwrap().remove(0)
+}
+
+/// A letter as an insider would write it by hand.
+fn letter(to: &[&str], body: &str) -> Letter {
+    Letter {
+        id: LetterId([5; 16]),
+        sequence: 1,
+        previous: Hash([0; 32]),
+        thread: ThreadId([6; 16]),
+        in_reply_to: None,
+        date: 1_800_000_000_000,
+        subject: "Plan".to_owned().try_into().unwrap(),
+        to: to.iter().map(|name| name.parse().unwrap()).collect(),
+        cc: Vec::new(),
+        format: Format::Plain,
+        body: body.to_owned().try_into().unwrap(),
+        attachments: Vec::new(),
+    }
+}
+
+/// Bob adds carol's real, certified device to his conversation with alice, and alice hears of it.
+/// Returns carol, who has joined.
+async fn carol_is_smuggled_in(
+    office: &Office,
+    alice: &mut Person,
+    off: Option<&str>,
+) -> (Rogue, GroupId) {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    alice.send(&["bob"], "Hello", "Only the two of us.").await;
+    bob.sync().await;
+    let (group, _) = only_group(&mut bob);
+    let own = identity(&mut carol);
+    let rogue = carol.session().attack_rogue(&own).unwrap();
+    let package = rogue.package().unwrap();
+    let commit = bob
+        .session()
+        .attack_add(group, own.device, &package)
+        .await
+        .expect("a commit");
+    rogue.join(commit.welcome.as_slice()).expect("carol joins");
+    dangerously_weaken(off);
+    alice.sync().await;
+    (rogue, group)
+}
+
+#[tokio::test]
+async fn g01_an_insider_adds_nobody_from_outside() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (carol, group) = carol_is_smuggled_in(&office, &mut alice, None).await;
+    assert!(
+        alice.events().contains(&"unauthorised-member".to_owned()),
+        "{:?}",
+        alice.events()
+    );
+    // What alice writes to bob from now on goes where carol is not.
+    mallory.forget();
+    alice.send(&["bob"], "Source", "Jean").await;
+    let letters = mallory.seen(&Method::POST, LETTERS);
+    assert_eq!(letters.len(), 1);
+    let letter: delivery::Letter = letters[0].request();
+    assert_ne!(letter.group, group);
+    assert!(carol.read(letter.group, letter.message.as_slice()).is_err());
+    assert!(carol.read(group, letter.message.as_slice()).is_err());
+}
+
+#[tokio::test]
+async fn g01_twin_the_outsider_reads() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (carol, group) = carol_is_smuggled_in(&office, &mut alice, Some("G01")).await;
+    mallory.forget();
+    alice.send(&["bob"], "Source", "Jean").await;
+    let letter: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
+    assert_eq!(letter.group, group);
+    let read = carol
+        .read(group, letter.message.as_slice())
+        .expect("carol reads")
+        .unwrap();
+    assert_eq!(read.body.as_str(), "Jean");
+}
+
+/// The server says that carol is in the group, and delivers everything to her: she has no key.
+#[tokio::test]
+async fn g01_a_member_by_the_servers_word_reads_nothing() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    let mut carol = office.hire(&mut alice, "carol").await;
+    alice.send(&["bob"], "Hello", "Only the two of us.").await;
+    bob.sync().await;
+    let (group, _) = only_group(&mut bob);
+    let row = "insert into member (group_id, device_id, acked_sequence, left_sequence)
+               values (?1, ?2, 0, 9223372036854775807)";
+    let device = carol.session().device();
+    mallory
+        .database()
+        .execute(row, (group.as_ref(), device.as_ref()))
+        .unwrap();
+    alice.send(&["bob"], "Source", "Jean").await;
+    carol.sync().await;
+    assert!(carol.bodies().is_empty());
+    bob.sync().await;
+    assert_eq!(bob.bodies().last().unwrap(), "Jean");
+    let readers = alice.session().readers(2).unwrap();
+    assert!(
+        readers
+            .iter()
+            .all(|reader| reader.account.as_str() != "carol")
+    );
+}
+
+/// Bob founds a group under the id of alice's conversation with carol, and mallory hands her the
+/// Welcome. Carol writes afterwards.
+async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off: Option<&str>) {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    alice.send(&["carol"], "Hello", "Only the two of us.").await;
+    carol.sync().await;
+    let (group, _) = only_group(alice);
+    let record = Conversation {
+        nonce: [1; 16],
+        creator: "alice".parse().unwrap(),
+        accounts: vec!["alice".parse().unwrap(), "bob".parse().unwrap()],
+    };
+    let own = identity(&mut bob);
+    let rogue = bob.session().attack_rogue(&own).unwrap();
+    let own = identity(alice);
+    let package = package_of(mallory, &own);
+    let welcome = rogue.found(group, &record, &package).expect("a group");
+    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+        page.welcomes.push(delivery::Welcome {
+            number: 1,
+            group,
+            sequence: 2,
+            message: welcome.clone().try_into().unwrap(),
+        });
+    });
+    dangerously_weaken(off);
+    alice.sync().await;
+    mallory.behave();
+    dangerously_weaken(None);
+    carol.send(&["alice"], "Re: Hello", "Jean").await;
+    alice.sync().await;
+}
+
+/// One of a device's key packages, out of the server's database.
+fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
+    let row = "select package from key_package where device_id = ?1 and last_resort = 0 limit 1";
+    let database = mallory.database();
+    database
+        .query_row(row, [of.device.as_ref()], |row| row.get(0))
+        .expect("a package")
+}
+
+#[tokio::test]
+async fn g04_a_false_group_of_the_same_id_is_refused() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    false_group(&office, &mallory, &mut alice, None).await;
+    assert!(
+        alice.events().contains(&"wrong-conversation".to_owned()),
+        "{:?}",
+        alice.events()
+    );
+    assert_eq!(alice.bodies().last().unwrap(), "Jean");
+}
+
+#[tokio::test]
+async fn g04_twin_the_false_group_takes_the_conversations_place() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    false_group(&office, &mallory, &mut alice, Some("G04")).await;
+    assert_ne!(alice.bodies().last().unwrap(), "Jean");
+}
+
+/// Alice writes to all three; bob sends the same letter, word for word and with its id, as his.
+async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    alice
+        .send(&["alice", "bob", "carol"], "Plan", "At nine.")
+        .await;
+    bob.sync().await;
+    carol.sync().await;
+    let letters = bob
+        .session()
+        .store()
+        .read()
+        .letters(&Filter::default())
+        .unwrap();
+    let mut copy = letter(&["alice", "bob", "carol"], "At nine.");
+    (copy.id, copy.thread, copy.date) = (letters[0].id, letters[0].thread, letters[0].date_ms);
+    let (group, _) = only_group(&mut bob);
+    bob.session()
+        .attack_send(group, &copy, None)
+        .await
+        .expect("sending");
+    dangerously_weaken(off);
+    carol.sync().await;
+    carol
+}
+
+#[tokio::test]
+async fn g08_a_re_encrypted_letter_is_shown_once() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let mut carol = re_injected(&office, &mut alice, None).await;
+    assert_eq!(carol.bodies(), ["At nine."]);
+    assert_eq!(carol.letters()[0].sender.as_str(), "alice");
+    assert!(carol.events().contains(&"repeated-letter".to_owned()));
+}
+
+#[tokio::test]
+async fn g08_twin_a_re_encrypted_letter_is_shown_twice() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let mut carol = re_injected(&office, &mut alice, Some("G08")).await;
+    assert_eq!(carol.bodies(), ["At nine.", "At nine."]);
+}
+
+/// Bob addresses a letter to alice alone, and sends it where carol reads too.
+async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    bob.send(&["alice", "carol"], "Plan", "At nine.").await;
+    carol.sync().await;
+    let (group, _) = only_group(&mut bob);
+    let mut copy = letter(&["alice"], "Between us.");
+    copy.sequence = 2;
+    bob.session()
+        .attack_send(group, &copy, None)
+        .await
+        .expect("sending");
+    dangerously_weaken(off);
+    carol.sync().await;
+    carol
+}
+
+#[tokio::test]
+async fn g09_a_letter_names_all_who_got_it() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let mut carol = to_alice_alone(&office, &mut alice, None).await;
+    assert_eq!(carol.bodies(), ["At nine."]);
+    assert!(carol.events().contains(&"wrong-recipients".to_owned()));
+}
+
+#[tokio::test]
+async fn g09_twin_a_letter_hides_a_reader() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let mut carol = to_alice_alone(&office, &mut alice, Some("G09")).await;
+    assert_eq!(carol.bodies(), ["At nine.", "Between us."]);
+}
+
+/// Bob says that he has seen a log that differs from carol's.
+async fn another_log(
+    office: &Office,
+    alice: &mut Person,
+    off: Option<&str>,
+) -> (Person, Result<(), Error>) {
+    let mut bob = office.hire(alice, "bob").await;
+    bob.send(&["alice"], "Plan", "At nine.").await;
+    alice.sync().await;
+    let (group, _) = only_group(&mut bob);
+    let mut copy = letter(&["alice"], "At ten.");
+    copy.sequence = 2;
+    let mut head = bob.session().ledger().unwrap().head();
+    head.root = Hash([3; 32]);
+    bob.session()
+        .attack_send(group, &copy, Some(head))
+        .await
+        .expect("sending");
+    dangerously_weaken(off);
+    let synced = alice.try_sync().await.map(drop);
+    (bob, synced)
+}
+
+#[tokio::test]
+async fn d05_the_first_letter_across_a_fork_raises_the_alarm() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (_bob, synced) = another_log(&office, &mut alice, None).await;
+    assert!(
+        matches!(synced, Err(Error::Alarm(Alarm::LogFork { .. }))),
+        "{synced:?}"
+    );
+    assert!(alice.events().contains(&"log-fork".to_owned()));
+    mallory.forget();
+    office.time.pass(10_000);
+    assert!(alice.try_send(&["bob"], "Source", "Jean").await.is_err());
+    assert!(mallory.seen(&Method::POST, LETTERS).is_empty());
+}
+
+#[tokio::test]
+async fn d05_twin_a_letter_from_another_world_is_shown() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let (_bob, synced) = another_log(&office, &mut alice, Some("D05")).await;
+    assert!(synced.is_ok(), "{synced:?}");
+    assert_eq!(alice.bodies().last().unwrap(), "At ten.");
+}

@@ -1,0 +1,231 @@
+//! The server orders the log. It can neither write in it nor take anything back.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use valise_client::{
+    account::enrolment_requests, session::Error, trust::Alarm, weaken::dangerously_weaken,
+};
+use valise_proto::{
+    api::{LETTERS, LOG, SYNC, delivery, directory},
+    codec::{Text, decode, encode},
+    id::DeviceId,
+    log::entry::{Entry, Fact},
+};
+use valise_server::config::Config;
+
+use crate::support::{Mallory, Office, Person, mallory};
+
+/// Serves the log `entries`, with the server's own signature under it.
+fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
+    let card = office.card.clone();
+    let size = u64::try_from(entries.len()).unwrap();
+    let mut tree = valise_proto::log::merkle::Tree::default();
+    for entry in &entries {
+        tree.append(valise_proto::log::merkle::leaf_hash(entry));
+    }
+    let checkpoint = mallory.checkpoint(&card, &entries);
+    mallory.on_response(move |exchange| {
+        if exchange.is(&Method::GET, SYNC) {
+            let mut page: delivery::Page = decode(&exchange.answer).unwrap();
+            page.log_size = size;
+            exchange.answer = encode(&page);
+        }
+        if exchange.is(&Method::GET, LOG) {
+            let old: u64 = exchange.path.rsplit('=').next().unwrap().parse().unwrap();
+            let from = usize::try_from(old.min(size)).unwrap();
+            let new = entries[from..]
+                .iter()
+                .map(|entry| entry.clone().try_into().unwrap());
+            exchange.answer = encode(&directory::Page {
+                checkpoint: Text::truncated(&checkpoint),
+                consistency: tree.consistency(old, size).unwrap_or_default(),
+                entries: new.collect(),
+            });
+        }
+    });
+    mallory.forget();
+}
+
+/// Bob's second computer is certified, and mallory has the entry.
+async fn second_computer(office: &Office, bob: &mut Person) -> (Person, Vec<u8>) {
+    let mut other = bob.other_computer();
+    other.join(office).await;
+    let entries = mallory::entries(&office.data());
+    (other, entries.last().unwrap().clone())
+}
+
+#[tokio::test]
+async fn d01_an_unsigned_device_in_the_log_is_refused() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    let (_other, entry) = second_computer(&office, &mut bob).await;
+    let mut entry: Entry = decode(&entry).unwrap();
+    assert!(matches!(entry.statement.fact, Fact::DeviceAdd(_)));
+    entry.signatures.clear();
+    let mut entries = mallory::entries(&office.data());
+    *entries.last_mut().unwrap() = encode(&entry);
+    serve(&office, &mallory, entries);
+    let refused = alice.try_send(&["bob"], "Source", "Jean").await;
+    assert!(
+        matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))),
+        "{refused:?}"
+    );
+    assert!(alice.events().contains(&"forged-entry".to_owned()));
+    assert!(mallory.seen(&Method::POST, LETTERS).is_empty());
+}
+
+/// The twin of the same: with bob's signature the very entry is taken, and his device written to.
+#[tokio::test]
+async fn d01_twin_the_same_entry_with_bobs_signature_is_taken() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    let (mut other, _) = second_computer(&office, &mut bob).await;
+    serve(&office, &mallory, mallory::entries(&office.data()));
+    alice.send(&["bob"], "Source", "Jean").await;
+    mallory.behave();
+    other.sync().await;
+    assert_eq!(other.bodies(), ["Jean"]);
+}
+
+/// Alice has seen that bob's stolen laptop was revoked; then mallory shows the log from before.
+async fn rolled_back(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
+    let mut bob = office.hire(alice, "bob").await;
+    let (mut stolen, _) = second_computer(office, &mut bob).await;
+    alice
+        .send(&["bob"], "Hello", "Both of your computers get this.")
+        .await;
+    stolen.sync().await;
+    let before = mallory::entries(&office.data());
+    let (name, device) = (bob.name.clone(), stolen.session().device());
+    bob.revoke(&name, device).await;
+    alice.session().read_log().await.expect("the log");
+    serve(office, mallory, before);
+    // The last look at the server is old enough for another one.
+    office.time.pass(10_000);
+    stolen
+}
+
+#[tokio::test]
+async fn d07_a_log_that_went_back_is_refused() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let _stolen = rolled_back(&office, &mallory, &mut alice).await;
+    let refused = alice.try_send(&["bob"], "Source", "Jean").await;
+    let Err(Error::Alarm(Alarm::LogRollback { seen, shown })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(shown.size + 1, seen.size);
+    assert!(alice.events().contains(&"log-rollback".to_owned()));
+    assert!(mallory.seen(&Method::POST, LETTERS).is_empty());
+}
+
+#[tokio::test]
+async fn d07_twin_the_stolen_laptop_reads_on() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut stolen = rolled_back(&office, &mallory, &mut alice).await;
+    dangerously_weaken(Some("D07"));
+    alice.send(&["bob"], "Source", "Jean").await;
+    let letter: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
+    let page = delivery::Page {
+        log_size: stolen.session().ledger().unwrap().head().size,
+        welcomes: Vec::new(),
+        messages: vec![delivery::Message {
+            group: letter.group,
+            sequence: 3,
+            id: letter.id,
+            message: letter.message,
+        }],
+        more: 0,
+        key_packages: 99,
+    };
+    let mut report = valise_client::sync::Report::default();
+    stolen
+        .session()
+        .receive(page, &mut report)
+        .await
+        .expect("receiving");
+    assert_eq!(stolen.bodies().last().unwrap(), "Jean");
+}
+
+/// The log with the device of its third entry, alice's first, replaced by another.
+fn edited(office: &Office) -> Vec<Vec<u8>> {
+    let mut entries = mallory::entries(&office.data());
+    let mut entry: Entry = decode(&entries[2]).unwrap();
+    let Fact::DeviceAdd(certificate) = &mut entry.statement.fact else {
+        panic!("a device");
+    };
+    certificate.device = DeviceId([1; 32]);
+    entries[2] = encode(&entry);
+    entries
+}
+
+#[tokio::test]
+async fn d12_a_server_does_not_start_with_an_edited_log() {
+    let (mut office, _alice, mallory) = Office::open_under_mallory().await;
+    let start = || async {
+        let config = Config::load(&office.data()).unwrap();
+        let time = Arc::new(office.time.clone());
+        valise_server::Server::open(config, time).await.map(drop)
+    };
+    let entries = edited(&office);
+    let row = "update log_entry set entry = ?1 where entry_index = 2";
+    assert_eq!(mallory.database().execute(row, [&entries[2]]), Ok(1));
+    assert!(start().await.is_err());
+    // The operator has the log key too, and signs what he wrote.
+    let checkpoint = mallory.checkpoint(&office.card, &entries);
+    let head = "update server set checkpoint = ?1";
+    assert_eq!(mallory.database().execute(head, [checkpoint]), Ok(1));
+    assert!(start().await.is_err());
+    office.stop();
+}
+
+/// The twin of the same: the rows as they were start the server again.
+#[tokio::test]
+async fn d12_twin_the_same_rows_unedited_start_the_server() {
+    let (mut office, mut alice, mallory) = Office::open_under_mallory().await;
+    office.stop();
+    let entry = &mallory::entries(&office.data())[2];
+    let row = "update log_entry set entry = ?1 where entry_index = 2";
+    assert_eq!(mallory.database().execute(row, [entry]), Ok(1));
+    office.start().await;
+    alice.sync().await;
+}
+
+#[tokio::test]
+async fn d12_an_edited_log_convinces_no_client() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let _bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    serve(&office, &mallory, edited(&office));
+    let refused = alice.session().read_log().await;
+    assert!(
+        matches!(refused, Err(Error::Alarm(Alarm::LogFork { .. }))),
+        "{refused:?}"
+    );
+    assert!(alice.events().contains(&"log-fork".to_owned()));
+    // Nor one that has never seen the log.
+    let refused = alice.other_computer().try_join(&office).await;
+    assert!(matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))));
+}
+
+#[tokio::test]
+async fn d12_an_edited_session_makes_no_admin() {
+    let (mut office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    bob.sync().await;
+    office.stop();
+    let device = bob.session().device();
+    let row = "update session set account = 'alice' where device_id = ?1";
+    assert!(mallory.database().execute(row, [device.as_ref()]).unwrap() > 0);
+    office.start().await;
+    let refused = enrolment_requests(bob.session()).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Api(_) | Error::LoginNeeded | Error::Revoked)
+    ));
+    // The twin: alice's own session may ask.
+    alice.sync().await;
+    assert!(enrolment_requests(alice.session()).await.is_ok());
+}

@@ -1,0 +1,411 @@
+//! A malicious server: she holds the server's TLS key and its log key, sits where the clients look
+//! for it, and reads, changes, drops and replays what passes.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, Method, Response, StatusCode},
+    serve::Listener,
+};
+use tokio::{net::TcpStream, sync::oneshot};
+use tokio_rustls::{
+    TlsAcceptor, TlsConnector, client::TlsStream as ToServer, server::TlsStream as FromClient,
+};
+use valise_proto::{
+    card::Card,
+    codec::{Limited, decode, encode},
+    log::{
+        checkpoint,
+        merkle::{Tree, leaf_hash},
+    },
+};
+use valise_server::{config::Config, directory::LogKey};
+
+/// One request and what it was answered with.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub status: StatusCode,
+    pub answer: Vec<u8>,
+}
+
+type Hook = Box<dyn FnMut(&mut Exchange) + Send>;
+
+#[derive(Default)]
+struct Hooks {
+    /// Before the real server sees it. A status other than 100 is the answer, and it sees nothing.
+    request: Option<Hook>,
+    /// Before the client sees it.
+    response: Option<Hook>,
+    seen: Vec<Exchange>,
+}
+
+pub struct Proxy {
+    server: SocketAddr,
+    hooks: Mutex<Hooks>,
+    connector: TlsConnector,
+}
+
+pub struct Mallory {
+    proxy: Arc<Proxy>,
+    config: Config,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mallory {
+    /// Listens on port `public` with the TLS key in `data`, and passes on to port `server`.
+    pub fn start(public: u16, server: u16, data: &Path) -> Self {
+        Self::start_as(public, server, data, data)
+    }
+
+    /// The same with the TLS key of another folder.
+    pub fn start_as(public: u16, server: u16, data: &Path, identity: &Path) -> Self {
+        let config = Config::load(data).expect("configuration");
+        let tls = Config::load(identity).expect("configuration");
+        let mut tls = (*valise_server::tls::server_config(&tls).expect("TLS")).clone();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let card_blind = Arc::new(TrustsAnybody);
+        let client = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .dangerous()
+        .with_custom_certificate_verifier(card_blind)
+        .with_no_client_auth();
+        let proxy = Arc::new(Proxy {
+            server: SocketAddr::from(([127, 0, 0, 1], server)),
+            hooks: Mutex::default(),
+            connector: TlsConnector::from(Arc::new(client)),
+        });
+        let listener = TcpListener::bind(("127.0.0.1", public)).expect("the public port");
+        listener.set_nonblocking(true).expect("the listener");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let state = Arc::clone(&proxy);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let listener = Tls {
+                    tcp: tokio::net::TcpListener::from_std(listener).expect("the listener"),
+                    acceptor: TlsAcceptor::from(Arc::new(tls)),
+                };
+                let router = axum::Router::new().fallback(pass).with_state(state);
+                tokio::select! {
+                    _ = axum::serve(listener, router) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            proxy,
+            config,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Sees and changes every request before the server does.
+    pub fn on_request(&self, hook: impl FnMut(&mut Exchange) + Send + 'static) {
+        self.proxy.hooks.lock().unwrap().request = Some(Box::new(hook));
+    }
+
+    /// Sees and changes every answer before the client does.
+    pub fn on_response(&self, hook: impl FnMut(&mut Exchange) + Send + 'static) {
+        self.proxy.hooks.lock().unwrap().response = Some(Box::new(hook));
+    }
+
+    /// Changes every successful answer to `method` `path`, whatever the query.
+    pub fn alter<T>(
+        &self,
+        method: &Method,
+        path: &'static str,
+        mut change: impl FnMut(&mut T) + Send + 'static,
+    ) where
+        T: tls_codec::DeserializeBytes + tls_codec::Serialize + Limited,
+    {
+        let method = method.clone();
+        self.on_response(move |exchange| {
+            if exchange.is(&method, path) && exchange.status.is_success() {
+                let mut answer: T = decode(&exchange.answer).expect("an answer of this type");
+                change(&mut answer);
+                exchange.answer = encode(&answer);
+            }
+        });
+    }
+
+    /// Plays the honest server from now on.
+    pub fn behave(&self) {
+        let mut hooks = self.proxy.hooks.lock().unwrap();
+        (hooks.request, hooks.response) = (None, None);
+    }
+
+    /// For hooks that ask what passed.
+    pub fn share(&self) -> Arc<Proxy> {
+        Arc::clone(&self.proxy)
+    }
+
+    /// Everything that passed to `method` `path` so far.
+    pub fn seen(&self, method: &Method, path: &str) -> Vec<Exchange> {
+        self.proxy.seen(method, path)
+    }
+
+    /// Forgets what passed.
+    pub fn forget(&self) {
+        self.proxy.hooks.lock().unwrap().seen.clear();
+    }
+
+    /// Sends a captured request again, byte for byte.
+    pub async fn replay(&self, exchange: &Exchange) -> StatusCode {
+        let mut again = exchange.clone();
+        self.proxy.forward(&mut again).await;
+        again.status
+    }
+
+    /// The head of a log of these entries, signed with the server's own key.
+    pub fn checkpoint(&self, card: &Card, entries: &[Vec<u8>]) -> String {
+        let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
+        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
+        let public = LogKey::load(&self.config).expect("the log key").public();
+        let mut tree = Tree::default();
+        for entry in entries {
+            tree.append(leaf_hash(entry));
+        }
+        checkpoint::format_signed(card.org, tree.head(), public, |text| {
+            pair.sign(text).as_ref().try_into().expect("64 bytes")
+        })
+    }
+
+    /// The server's database.
+    pub fn database(&self) -> rusqlite::Connection {
+        database(&self.config.data)
+    }
+}
+
+impl Drop for Mallory {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
+            thread.join().expect("mallory ends well");
+        }
+    }
+}
+
+/// The database of the server whose data folder this is.
+pub fn database(data: &Path) -> rusqlite::Connection {
+    let path: PathBuf = data.join("valise.db");
+    rusqlite::Connection::open(path).expect("the server's database")
+}
+
+impl Exchange {
+    pub fn is(&self, method: &Method, path: &str) -> bool {
+        self.method == *method && self.path.split('?').next() == Some(path)
+    }
+
+    /// The body, as what the route takes.
+    pub fn request<T>(&self) -> T
+    where
+        T: tls_codec::DeserializeBytes + tls_codec::Serialize + Limited,
+    {
+        decode(&self.body).expect("a request of this type")
+    }
+}
+
+async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, 16 << 20).await.expect("a body");
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut exchange = Exchange {
+        method: parts.method,
+        path: path.to_owned(),
+        headers: parts.headers,
+        body: body.to_vec(),
+        status: StatusCode::CONTINUE,
+        answer: Vec::new(),
+    };
+    let mut hook = proxy.hooks.lock().unwrap().request.take();
+    if let Some(hook) = &mut hook {
+        hook(&mut exchange);
+    }
+    proxy.put_back(|hooks| &mut hooks.request, hook);
+    if exchange.status == StatusCode::CONTINUE {
+        proxy.forward(&mut exchange).await;
+    }
+    let mut hook = proxy.hooks.lock().unwrap().response.take();
+    if let Some(hook) = &mut hook {
+        hook(&mut exchange);
+    }
+    proxy.put_back(|hooks| &mut hooks.response, hook);
+    proxy.hooks.lock().unwrap().seen.push(exchange.clone());
+    Response::builder()
+        .status(exchange.status)
+        .header("content-type", "application/octet-stream")
+        .body(Body::from(Bytes::from(exchange.answer)))
+        .expect("a response")
+}
+
+impl Proxy {
+    pub fn seen(&self, method: &Method, path: &str) -> Vec<Exchange> {
+        let hooks = self.hooks.lock().unwrap();
+        let seen = hooks.seen.iter();
+        seen.filter(|exchange| exchange.is(method, path))
+            .cloned()
+            .collect()
+    }
+
+    /// Hooks run outside the lock, so that they may ask mallory what she saw.
+    fn put_back(&self, slot: impl Fn(&mut Hooks) -> &mut Option<Hook>, hook: Option<Hook>) {
+        let mut hooks = self.hooks.lock().unwrap();
+        let slot = slot(&mut hooks);
+        if slot.is_none() {
+            *slot = hook;
+        }
+    }
+
+    /// Asks the real server, with every header as the client wrote it.
+    async fn forward(&self, exchange: &mut Exchange) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = self.connect().await;
+        let mut head = format!("{} {} HTTP/1.1\r\n", exchange.method, exchange.path);
+        for (name, value) in &exchange.headers {
+            if !["connection", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+                let value = value.to_str().expect("a header of text");
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        let length = exchange.body.len();
+        head.push_str(&format!(
+            "content-length: {length}\r\nconnection: close\r\n\r\n"
+        ));
+        stream.write_all(head.as_bytes()).await.expect("writing");
+        stream.write_all(&exchange.body).await.expect("writing");
+        let mut answer = Vec::new();
+        // The server may close without a TLS goodbye: what matters has come by then.
+        stream.read_to_end(&mut answer).await.ok();
+        let end = answer
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .expect("a head");
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        assert!(
+            !head.contains("transfer-encoding"),
+            "mallory reads plain bodies: {head}"
+        );
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse::<u16>().ok());
+        exchange.status = StatusCode::from_u16(status.expect("a status")).expect("a status");
+        exchange.answer = answer[end + 4..].to_vec();
+    }
+
+    async fn connect(&self) -> ToServer<TcpStream> {
+        let tcp = TcpStream::connect(self.server)
+            .await
+            .expect("the real server");
+        let name = "localhost".try_into().expect("a name");
+        self.connector
+            .connect(name, tcp)
+            .await
+            .expect("TLS to the real server")
+    }
+}
+
+struct Tls {
+    tcp: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Tls {
+    type Io = FromClient<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (tcp, address) = self.tcp.accept().await.expect("a connection");
+            // A client that does not like the certificate is gone here.
+            if let Ok(tls) = self.acceptor.accept(tcp).await {
+                return (tls, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.tcp.local_addr()
+    }
+}
+
+/// Mallory knows her own server.
+#[derive(Debug)]
+struct TrustsAnybody;
+
+mod blind {
+    use rustls::{
+        DigitallySignedStruct, Error, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    };
+    use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+    impl ServerCertVerifier for super::TrustsAnybody {
+        fn verify_server_cert(
+            &self,
+            _end_entity: &CertificateDer<'_>,
+            _intermediates: &[CertificateDer<'_>],
+            _server_name: &ServerName<'_>,
+            _ocsp_response: &[u8],
+            _now: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _cert: &CertificateDer<'_>,
+            _signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _message: &[u8],
+            _cert: &CertificateDer<'_>,
+            _signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            rustls::crypto::ring::default_provider()
+                .signature_verification_algorithms
+                .supported_schemes()
+        }
+    }
+}
+
+/// The log, as it stands in the database of the server whose data folder this is.
+pub fn entries(data: &Path) -> Vec<Vec<u8>> {
+    let database = database(data);
+    let mut statement = database
+        .prepare("select entry from log_entry order by entry_index")
+        .expect("a log");
+    let rows = statement.query_map((), |row| row.get(0)).expect("a log");
+    rows.collect::<Result<_, _>>().expect("entries")
+}
