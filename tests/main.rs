@@ -8,10 +8,11 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
-    reason = "tests stop at the first surprise"
+    reason = "tests stop at the first surprise, and tell what they measured"
 )]
 
 mod attack;

@@ -37,6 +37,9 @@ const MOMENT: Duration = Duration::from_millis(400);
 /// A request that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
+    /// The connection broke before the whole answer was here.
+    #[error("the server cannot be reached: the connection broke")]
+    Broken,
     /// The server's certificate has run out, or is not valid yet.
     #[error("the server's certificate is not valid today")]
     Certificate,
@@ -49,7 +52,7 @@ pub enum ApiError {
     /// The server refused.
     #[error("the server refuses: {} ({:?})", .0.detail.as_str(), .0.code)]
     Refused(Problem),
-    /// No connection, or it broke.
+    /// No connection, or no answer in time.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
     /// Something that is not the organisation's server answers at its address.
@@ -132,7 +135,8 @@ impl Api {
     }
 
     /// One request whose answer is bytes, or nothing. A server that has just started or is busy for
-    /// a moment is asked again: every request may come twice.
+    /// a moment is asked again, and so is one that closed an idle connection: every request may come
+    /// twice.
     pub async fn raw(
         &self,
         caller: Caller<'_>,
@@ -143,6 +147,7 @@ impl Api {
         for _ in 0..ATTEMPTS {
             match self.once(caller, method.clone(), path, body.clone()).await {
                 Err(error) if error.code() == Some(ErrorCode::Unavailable) => pause(MOMENT).await,
+                Err(ApiError::Broken) => {}
                 answer => return answer,
             }
         }

@@ -62,9 +62,9 @@ pub fn memory(pid: u32, needle: &[u8]) -> io::Result<(usize, u64)> {
                 break;
             };
             found += count(&chunk[..read], needle);
-            looked += read as u64;
+            looked += u64::try_from(read).unwrap();
             // What begins in the overlap is found in the next chunk.
-            from += read.min(CHUNK) as u64;
+            from += u64::try_from(read.min(CHUNK)).unwrap();
         }
     }
     if looked == 0 {

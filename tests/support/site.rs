@@ -101,18 +101,9 @@ impl Site {
         person
     }
 
-    /// Another computer of somebody: the same key, another home, and nothing in it.
-    pub fn computer(&self, person: &Cli, name: &str) -> Cli {
-        let home = person.home.with_extension(name);
-        Cli {
-            home,
-            key: person.key.clone(),
-        }
-    }
-
-    /// The same, joined.
+    /// Another computer of somebody, joined.
     pub fn other_computer(&self, person: &Cli, name: &str) -> Cli {
-        let computer = self.computer(person, name);
+        let computer = person.elsewhere(name);
         let account = person
             .home
             .file_name()
@@ -219,6 +210,15 @@ pub fn ends_within(child: &mut Child, ms: u64) -> Option<ExitStatus> {
 }
 
 impl Cli {
+    /// Another computer of the same person: the same key, another home, and nothing in it.
+    pub fn elsewhere(&self, name: &str) -> Self {
+        let home = self.home.with_extension(name);
+        Self {
+            home,
+            key: self.key.clone(),
+        }
+    }
+
     /// Starts a command whose output nobody reads.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments)

@@ -52,12 +52,13 @@ pub(super) fn failure(error: &reqwest::Error, card: &Card) -> ApiError {
     if let Some(refused) = error.source().and_then(tls_cause) {
         return tls_failure(refused, card);
     }
-    let text = if error.is_timeout() {
-        "no answer in time"
+    if error.is_timeout() {
+        ApiError::Unreachable("no answer in time".to_owned())
+    } else if error.is_connect() {
+        ApiError::Unreachable("no connection".to_owned())
     } else {
-        "no connection"
-    };
-    ApiError::Unreachable(text.to_owned())
+        ApiError::Broken
+    }
 }
 
 /// The TLS error below an error. I/O errors hold their causes inside, not as sources, and may hold

@@ -104,7 +104,9 @@ fn api(error: &ApiError) -> CommandError {
         ApiError::Certificate => CommandError::new(Code::Expired, text)
             .outcome("nothing was sent")
             .hint("tell whoever runs your server; check this computer's clock"),
-        ApiError::Unreachable(_) => CommandError::new(Code::Unreachable, text).hint("valise sync"),
+        ApiError::Broken | ApiError::Unreachable(_) => {
+            CommandError::new(Code::Unreachable, text).hint("valise sync")
+        }
         ApiError::WrongServer { .. } => CommandError::new(Code::PinMismatch, text)
             .outcome("nothing was sent, and you were not asked to log in")
             .hint("call an admin, by another way than Valise"),

@@ -64,7 +64,7 @@ fn r02_somebody_dies_while_setting_another_computer_up() {
         "after-certify",
         "after-publish",
     ] {
-        let computer = site.computer(&alice, step);
+        let computer = alice.elsewhere(step);
         computer.dies_at(step, &["join", &card, "--as", "alice"]);
         computer.must(&["join", &card, "--as", "alice"]);
         assert_eq!(

@@ -16,7 +16,7 @@ const SERVER_KILLS: usize = 30;
 /// Kills of the server at the moment at which it has stored something and may not have said so.
 const STORED_KILLS: usize = 20;
 
-/// `SplitMix64`.
+/// Random numbers by `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {
@@ -108,7 +108,9 @@ impl Day {
         } else {
             self.end(begun);
         }
-        company.into_iter().for_each(|begun| self.end(begun));
+        if let Some(begun) = company {
+            self.end(begun);
+        }
         in_time
     }
 
@@ -120,7 +122,9 @@ impl Day {
         self.site.kill();
         self.site.start();
         self.end(begun);
-        company.into_iter().for_each(|begun| self.end(begun));
+        if let Some(begun) = company {
+            self.end(begun);
+        }
         in_time
     }
 
@@ -164,6 +168,50 @@ impl Day {
         }
         self.letters.insert("measured".to_owned(), true);
     }
+
+    /// Everybody syncs and nobody is killed. Says how many letters were acknowledged, and how many
+    /// arrived: each of them once, in order, and of the acknowledged ones all.
+    fn close(&self) -> (usize, usize) {
+        for person in [&self.alice, &self.bob, &self.alice, &self.bob] {
+            person.must(&["sync"]);
+        }
+        let mut arrived = Vec::new();
+        for from in ["alice", "bob"] {
+            let here = subjects(&self.alice, from);
+            assert_eq!(
+                here,
+                subjects(&self.bob, from),
+                "each once, in order, at both"
+            );
+            for computer in &self.computers {
+                computer.must(&["sync"]);
+                let there = subjects(computer, from);
+                assert!(
+                    here.ends_with(&there),
+                    "{}: {there:?}",
+                    computer.home.display()
+                );
+            }
+            arrived.extend(here);
+        }
+        let count = arrived.len();
+        arrived.sort_unstable();
+        arrived.dedup();
+        assert_eq!(count, arrived.len(), "a letter is here twice");
+        let sent: Vec<_> = self.letters.iter().filter(|(_, sent)| **sent).collect();
+        for (subject, _) in &sent {
+            assert!(
+                arrived.contains(subject),
+                "{subject} was acknowledged and is lost"
+            );
+        }
+        all_is_well(&self.alice);
+        all_is_well(&self.bob);
+        for computer in &self.computers {
+            all_is_well(computer);
+        }
+        (sent.len(), arrived.len())
+    }
 }
 
 #[test]
@@ -204,46 +252,11 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
         kills.2 += usize::from(day.kill_the_server_when_it_stores());
     }
     let all_ms = System.monotonic_ms() - begun;
-    for person in [&day.alice, &day.bob, &day.alice, &day.bob] {
-        person.must(&["sync"]);
-    }
-    let mut arrived = Vec::new();
-    for from in ["alice", "bob"] {
-        let here = subjects(&day.alice, from);
-        assert_eq!(
-            here,
-            subjects(&day.bob, from),
-            "each once, in order, at both"
-        );
-        for computer in &day.computers {
-            computer.must(&["sync"]);
-            let there = subjects(computer, from);
-            assert!(
-                here.ends_with(&there),
-                "{}: {there:?}",
-                computer.home.display()
-            );
-        }
-        arrived.extend(here);
-    }
-    let count = arrived.len();
-    arrived.sort_unstable();
-    arrived.dedup();
-    assert_eq!(count, arrived.len(), "a letter is here twice");
-    let sent: Vec<_> = day.letters.iter().filter(|(_, sent)| **sent).collect();
-    for (subject, _) in &sent {
-        assert!(
-            arrived.contains(subject),
-            "{subject} was acknowledged and is lost"
-        );
-    }
-    all_is_well(&day.alice);
-    all_is_well(&day.bob);
-    day.computers.iter().for_each(all_is_well);
+    let (sent, arrived) = day.close();
     println!(
         "{kills:?} kills, {} letters begun, {} acknowledged, {} arrived; {clients_ms} ms, {all_ms} ms",
         day.letters.len(),
-        sent.len(),
-        arrived.len(),
+        sent,
+        arrived,
     );
 }

@@ -15,8 +15,8 @@ fn r02_a_writer_dies_after_any_step_and_every_letter_arrives_once() {
     let (mut site, alice) = Site::open();
     let names = ["bob", "carol", "dave"];
     let others = names.map(|name| site.hire(&alice, name));
-    for person in [&[alice.clone()], &others[..]].concat() {
-        site.unlock(&person);
+    for person in std::iter::once(&alice).chain(&others) {
+        site.unlock(person);
     }
     // One more conversation for each step: it is made, and then written in.
     let steps: [(&str, &[&str]); 8] = [
