@@ -48,7 +48,9 @@ pub(super) async fn append(
     {
         return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
     }
-    Ok(Answer(service.log.append(&entry).await?))
+    let log = Arc::clone(&service.log);
+    let append = async move { log.append(&entry).await };
+    Ok(Answer(service.see_through(append).await??))
 }
 
 /// `from=N&old=M`, and no other spelling.

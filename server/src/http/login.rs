@@ -45,6 +45,8 @@ pub(super) async fn end(
         ..
     }: Call<SessionCaller, Nothing>,
 ) -> Result<StatusCode, Error> {
-    service.sessions.end(session.id).await?;
+    let sessions = Arc::clone(&service.sessions);
+    let end = async move { sessions.end(session.id).await };
+    service.see_through(end).await??;
     Ok(StatusCode::NO_CONTENT)
 }
