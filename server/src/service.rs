@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     delivery::{Delivery, Writer},
     directory::{Log, LogKey},
-    http::Nonces,
+    http::{Bodies, Nonces},
     key_package::KeyPackages,
     limit::Rate,
     login::{Ceremonies, Login},
@@ -41,6 +41,7 @@ pub(crate) struct Service {
     /// What signed requests call this server.
     pub(crate) authority: String,
     pub(crate) nonces: Nonces,
+    pub(crate) bodies: Bodies,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) login: Login,
     pub(crate) login_rate: Rate<IpAddr>,
@@ -80,6 +81,7 @@ impl Service {
         );
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
+            bodies: Bodies::new(&config),
             authority: url.authority().to_owned(),
             login: Login {
                 ceremonies: Arc::clone(&ceremonies),

@@ -13,7 +13,8 @@ use valise_proto::api::{
 
 use super::{
     Answer,
-    caller::{Call, Nothing, RawEntry, SessionCaller},
+    body::{Nothing, RawEntry},
+    caller::{Call, SessionCaller},
     error::Error,
     octets,
 };
@@ -40,6 +41,7 @@ pub(super) async fn append(
     Call {
         caller: SessionCaller(session),
         body: RawEntry(entry),
+        ..
     }: Call<SessionCaller, RawEntry>,
 ) -> Result<Answer<Appended>, Error> {
     if !service
