@@ -51,6 +51,8 @@ pub struct Config {
     pub shutdown_timeout_ms: u64,
     /// Largest request body in bytes; each route has its own smaller limit.
     pub body_bytes_max: usize,
+    /// Request bodies in memory at most, all together: bytes.
+    pub bodies_bytes_max: u32,
     /// Asks that wait for an admin at most.
     pub enrolments_pending_max: u32,
     /// Enrolments that one address may begin in an hour.
@@ -99,6 +101,7 @@ impl Default for Config {
             body_timeout_ms: 60_000,
             shutdown_timeout_ms: 10_000,
             body_bytes_max: valise_proto::api::BODY_MAX,
+            bodies_bytes_max: 128 << 20,
             enrolments_pending_max: 100,
             enrolments_per_ip_hour: 60,
             logins_per_ip_minute: 60,

@@ -71,6 +71,9 @@ pub enum AppendError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database holds rows that the log in memory cannot follow.
+    #[error(transparent)]
+    Log(#[from] OpenError),
     /// The same entry is there, but the log in memory is not: cannot be.
     #[error("no proof for an entry of the log")]
     NoProof,
@@ -166,18 +169,7 @@ impl Log {
             .ok_or(OpenError::MisuseNotFounded)?;
         let genesis = store.log_entries(0, 1).await?;
         let mut directory = replay(genesis.iter().map(Vec::as_slice))?;
-        loop {
-            let size = directory.head().size;
-            let entries = store.log_entries(size, PAGE_ENTRIES).await?;
-            if entries.is_empty() {
-                break;
-            }
-            for (index, entry) in (size..).zip(entries) {
-                directory
-                    .apply(&entry)
-                    .map_err(|refusal| OpenError::Entry { index, refusal })?;
-            }
-        }
+        follow(&store, &mut directory).await?;
         if directory.org() != org
             || checkpoint::open(&note, org, key.public()) != Ok(directory.head())
         {
@@ -207,9 +199,12 @@ impl Log {
     }
 
     /// Appends `entry` if it is true. Sent again, it answers as the first time.
+    ///
+    /// It must run to its end: dropped during the commit, nobody knows what the database holds. The
+    /// next append would find out, but until then readers are told an old head.
     pub async fn append(&self, entry: &[u8]) -> Result<Appended, AppendError> {
         let _appending = self.appending.lock().await;
-        let now = self.now();
+        let now = self.catch_up().await?;
         let leaf = leaf_hash(entry);
         if let Some(index) = self.store.log_index(leaf).await? {
             return appended(&now, index);
@@ -222,13 +217,41 @@ impl Log {
         write.append_log_entry(index, leaf, entry).await?;
         write.set_checkpoint(&checkpoint).await?;
         write.commit().await?;
+        appended(&self.publish(directory, checkpoint), index)
+    }
+
+    /// The log as the database has it: beyond what is in memory after a commit whose outcome nobody
+    /// learnt. The caller holds the lock.
+    async fn catch_up(&self) -> Result<Arc<Snapshot>, AppendError> {
+        let now = self.now();
+        let known = now.directory.head().size;
+        if self.store.log_entries(known, 1).await?.is_empty() {
+            return Ok(now);
+        }
+        let mut directory = now.directory.clone();
+        follow(&self.store, &mut directory).await?;
+        let (org, note) = self
+            .store
+            .organisation()
+            .await?
+            .ok_or(OpenError::MisuseNotFounded)?;
+        if checkpoint::open(&note, org, self.key.public()) != Ok(directory.head()) {
+            return Err(OpenError::Head.into());
+        }
+        tracing::warn!("the log in memory was behind the database: caught up");
+        Ok(self.publish(directory, note))
+    }
+
+    /// Shows a new moment to everybody.
+    fn publish(&self, directory: Directory, checkpoint: String) -> Arc<Snapshot> {
+        let size = directory.head().size;
         let next = Arc::new(Snapshot {
             directory,
             checkpoint,
         });
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
-        self.size.send_replace(index + 1);
-        appended(&next, index)
+        self.size.send_replace(size);
+        next
     }
 
     /// Entries from `from`, and the proof that the log extends the one of size `old`.
@@ -269,6 +292,22 @@ impl Log {
             .into_iter()
             .next()
             .ok_or(StoreError::Corrupt("log_entry"))
+    }
+}
+
+/// Applies every row that `directory` does not have yet.
+async fn follow(store: &Store, directory: &mut Directory) -> Result<(), OpenError> {
+    loop {
+        let size = directory.head().size;
+        let entries = store.log_entries(size, PAGE_ENTRIES).await?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for (index, entry) in (size..).zip(entries) {
+            directory
+                .apply(&entry)
+                .map_err(|refusal| OpenError::Entry { index, refusal })?;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The router: every route, its callers and its bodies, in one table. The only room that names axum.
 
+mod body;
 mod caller;
 mod delivery;
 mod directory;
@@ -23,7 +24,7 @@ use valise_proto::{api, codec::encode};
 
 use crate::service::Service;
 
-pub(crate) use caller::Nonces;
+pub(crate) use {body::Bodies, caller::Nonces};
 
 /// Where a request came from: put in by the listener.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Rates: one token bucket for each key, and how many connections one address has.
+//! Limits for each key: how often, by a token bucket, and how many at once.
 
 use std::{
     collections::HashMap,
@@ -51,55 +51,54 @@ impl<K: Eq + Hash> Rate<K> {
     }
 }
 
-/// How many connections each address has open.
+/// How many places are taken at once, by all and by each key.
 #[derive(Debug)]
-pub struct Connections {
+pub struct Places<K: Eq + Hash> {
     all_max: usize,
     each_max: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-/// One connection's place; dropped, it is free again.
+/// One place; dropped, it is free again.
 #[derive(Debug)]
-pub struct Place {
-    address: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+pub struct Place<K: Eq + Hash> {
+    key: K,
+    taken: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-impl Connections {
-    /// At most `all_max`, and `each_max` of one address.
+impl<K: Copy + Eq + Hash> Places<K> {
+    /// At most `all_max`, and `each_max` of one key.
     pub fn new(all_max: usize, each_max: usize) -> Self {
         Self {
             all_max,
             each_max,
-            open: Arc::default(),
+            taken: Arc::default(),
         }
     }
 
     /// A place for one more; `None` when there is none.
-    pub fn enter(&self, address: IpAddr) -> Option<Place> {
-        let address = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let each = open.get(&address).copied().unwrap_or(0);
+    pub fn enter(&self, key: K) -> Option<Place<K>> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = taken.values().sum();
+        let each = taken.get(&key).copied().unwrap_or(0);
         if all >= self.all_max || each >= self.each_max {
             return None;
         }
-        open.insert(address, each + 1);
+        taken.insert(key, each + 1);
         Some(Place {
-            address,
-            open: Arc::clone(&self.open),
+            key,
+            taken: Arc::clone(&self.taken),
         })
     }
 }
 
-impl Drop for Place {
+impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(each) = open.get_mut(&self.address) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(each) = taken.get_mut(&self.key) {
             *each = each.saturating_sub(1);
             if *each == 0 {
-                open.remove(&self.address);
+                taken.remove(&self.key);
             }
         }
     }
@@ -130,8 +129,8 @@ mod tests {
 
     #[test]
     fn one_address_does_not_take_every_place() {
-        let connections = Connections::new(3, 2);
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let connections = Places::new(3, 2);
+        let address = |text: &str| network(text.parse().unwrap());
         let first = connections.enter(address("2001:db8::1"));
         let second = connections.enter(address("2001:db8::2"));
         assert!(first.is_some() && second.is_some());

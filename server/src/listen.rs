@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::{
     config::Config,
     http::{Peer, router},
-    limit::{Connections, Place},
+    limit::{Place, Places, network},
     service::{Service, stopped},
 };
 
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Accepts connections until the server stops.
 pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>) {
     let config = &service.config;
-    let connections = Connections::new(config.connections_max, config.connections_per_ip_max);
+    let connections = Places::new(config.connections_max, config.connections_per_ip_max);
     let handler = Handler {
         acceptor: TlsAcceptor::from(tls),
         http: http(config),
@@ -53,7 +53,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: 
                 continue;
             }
         };
-        if let Some(place) = connections.enter(address.ip()) {
+        if let Some(place) = connections.enter(network(address.ip())) {
             let handler = Arc::clone(&handler);
             let task = service.tasks.clone();
             tokio::spawn(async move {
@@ -75,7 +75,7 @@ struct Handler {
 impl Handler {
     /// One connection, which keeps its `place` until it ends. What a peer does wrong here is not
     /// worth a line in the log.
-    async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place) {
+    async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place<IpAddr>) {
         let _nodelay = stream.set_nodelay(true);
         let mut stopping = self.stopping.clone();
         let handshake = timeout(self.handshake, self.acceptor.accept(stream));

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinError,
+};
 use valise_proto::{
     card::ServerUrl,
     id::{DeviceId, Name, SessionId},
@@ -15,7 +18,7 @@ use crate::{
     config::Config,
     delivery::{Delivery, Writer},
     directory::{Log, LogKey},
-    http::Nonces,
+    http::{Bodies, Nonces},
     key_package::KeyPackages,
     limit::Rate,
     login::{Ceremonies, Login},
@@ -38,6 +41,7 @@ pub(crate) struct Service {
     /// What signed requests call this server.
     pub(crate) authority: String,
     pub(crate) nonces: Nonces,
+    pub(crate) bodies: Bodies,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) login: Login,
     pub(crate) login_rate: Rate<IpAddr>,
@@ -77,6 +81,7 @@ impl Service {
         );
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
+            bodies: Bodies::new(&config),
             authority: url.authority().to_owned(),
             login: Login {
                 ceremonies: Arc::clone(&ceremonies),
@@ -123,6 +128,21 @@ impl Service {
         device: DeviceId,
     ) -> Result<SessionRow, SessionRefusal> {
         self.sessions.find(id, device, &self.log.now().directory)
+    }
+
+    /// Runs `work` to its end though its caller may go away, and the server does not stop before.
+    /// For what changes memory after the database: a dropped request must not part the two.
+    pub(crate) async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let task = self.tasks.clone();
+        let work = async move {
+            let done = work.await;
+            drop(task);
+            done
+        };
+        tokio::spawn(work).await
     }
 
     /// Drops what is too old, and writes down what is only in memory.

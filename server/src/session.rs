@@ -112,16 +112,16 @@ impl Sessions {
         }
     }
 
-    /// Ends a session.
+    /// Ends a session: in the database first, so that one that is gone does not come back with a
+    /// restart. It must run to its end.
     pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
-        {
-            let mut open = self.lock();
-            open.sessions.remove(&id);
-            open.used.remove(&id);
-        }
         let mut write = self.store.begin().await?;
         write.delete_session(id).await?;
-        write.commit().await
+        write.commit().await?;
+        let mut open = self.lock();
+        open.sessions.remove(&id);
+        open.used.remove(&id);
+        Ok(())
     }
 
     /// Writes down who was used when, and forgets sessions that ended.

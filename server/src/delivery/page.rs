@@ -20,9 +20,13 @@ const ITEM_BYTES: u64 = 100;
 
 impl Delivery {
     /// What `device` has not acknowledged, oldest first: Welcomes, then messages.
+    ///
+    /// Messages are read before invitations: whoever is added between the two reads has a Welcome
+    /// without a message, never a message without its Welcome, which would be acknowledged unread.
     pub async fn page(&self, device: DeviceId) -> Result<Page, StoreError> {
-        let mut room = Room::default();
+        let pending = self.store.pending_messages(device, PAGE_ITEMS).await?;
         let invitations = self.store.invitations(device, PAGE_ITEMS).await?;
+        let mut room = Room::default();
         let mut welcomes = Vec::new();
         for invitation in invitations {
             if !room.take(invitation.size_bytes) {
@@ -38,7 +42,6 @@ impl Delivery {
                 });
             }
         }
-        let pending = self.store.pending_messages(device, PAGE_ITEMS).await?;
         let mut chosen = Vec::new();
         for message in pending {
             let size = if message.sender == device {

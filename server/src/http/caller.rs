@@ -1,26 +1,22 @@
 //! Who calls: proven by a signature of a device key over the whole request, and by a live session.
 //!
-//! Cheap checks come first, so that strangers cannot make the server work: headers, clock, session;
-//! then the body, no larger than its type; then the signature; then the nonce.
+//! Cheap checks come first, so that strangers cannot make the server work: headers, clock, session
+//! and what it may; then the body, no larger than its type; then the signature; then the nonce; then
+//! session and permission again, since a body may take its time.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use axum::{
-    body::{Bytes, to_bytes},
     extract::{FromRequest, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
-use tls_codec::{DeserializeBytes, Serialize};
 use valise_proto::{
     api::ErrorCode,
-    codec::{Limited, decode},
     id::{DeviceId, SessionId},
     key::Ed25519Key,
-    log::entry::Entry,
     request::{
         CLOCK_TOLERANCE_S, CONTENT_DIGEST, Parameters, SESSION, SIGNATURE, SIGNATURE_INPUT,
         SignedRequest, content_digest, digest, parse_session, parse_signature,
@@ -28,7 +24,10 @@ use valise_proto::{
     statement::sha256,
 };
 
-use super::error::Error;
+use super::{
+    body::{Body, Room},
+    error::Error,
+};
 use crate::{
     service::Service,
     session::{SessionRefusal, Sessions},
@@ -39,6 +38,8 @@ use crate::{
 pub(super) struct Call<C, B> {
     pub(super) caller: C,
     pub(super) body: B,
+    /// The body's room in memory, until the answer.
+    _room: Room,
 }
 
 /// A kind of caller.
@@ -119,48 +120,6 @@ impl Caller for AdminCaller {
     }
 }
 
-/// A kind of body.
-pub(super) trait Body: Sized {
-    /// Largest size in bytes: nothing more is read.
-    const MAX: usize;
-
-    /// Reads all of it.
-    fn read(bytes: Bytes) -> Result<Self, Error>;
-}
-
-/// No body.
-pub(super) struct Nothing;
-
-/// An entry of the log, as it came: its exact bytes are what is signed and hashed.
-pub(super) struct RawEntry(pub(super) Bytes);
-
-/// A body in the canonical encoding.
-pub(super) struct Read<T>(pub(super) T);
-
-impl Body for Nothing {
-    const MAX: usize = 0;
-
-    fn read(_bytes: Bytes) -> Result<Self, Error> {
-        Ok(Self)
-    }
-}
-
-impl Body for RawEntry {
-    const MAX: usize = Entry::MAX;
-
-    fn read(bytes: Bytes) -> Result<Self, Error> {
-        Ok(Self(bytes))
-    }
-}
-
-impl<T: DeserializeBytes + Serialize + Limited> Body for Read<T> {
-    const MAX: usize = T::MAX;
-
-    fn read(bytes: Bytes) -> Result<Self, Error> {
-        Ok(Self(decode(&bytes)?))
-    }
-}
-
 impl<C: Caller, B: Body> FromRequest<Arc<Service>> for Call<C, B> {
     type Rejection = Error;
 
@@ -169,25 +128,23 @@ impl<C: Caller, B: Body> FromRequest<Arc<Service>> for Call<C, B> {
         let signed = Signed::read(&parts.headers)?;
         service.nonces.check_clock(signed.parameters.created)?;
         let device = signed.parameters.device;
-        let session = match signed.session {
-            None => None,
-            Some(id) => Some(service.find_session(id, device)?),
-        };
-        let max = B::MAX.min(service.config.body_bytes_max);
-        let timeout = Duration::from_millis(service.config.body_timeout_ms);
-        let body = read_body(&parts.headers, body, max, timeout).await?;
+        signed.admit::<C>(service)?;
+        let (body, room) = service
+            .bodies
+            .receive(device, &parts.headers, body, B::MAX)
+            .await?;
         signed.verify(&parts, &service.authority, &body)?;
         service
             .nonces
             .accept(device, signed.parameters.nonce, signed.parameters.created)?;
-        let used = session.as_ref().map(|session| session.id);
-        let caller = C::admit(service, device, session)?;
-        if let Some(id) = used {
+        let caller = signed.admit(service)?;
+        if let Some(id) = signed.session {
             service.sessions.touch(id);
         }
         Ok(Self {
             caller,
             body: B::read(body)?,
+            _room: room,
         })
     }
 }
@@ -214,6 +171,16 @@ impl Signed {
             digest: once(headers, CONTENT_DIGEST)?.to_owned(),
             signature: parse_signature(once(headers, SIGNATURE)?).map_err(malformed)?,
         })
+    }
+
+    /// The caller that this says it is: true once the signature is verified.
+    fn admit<C: Caller>(&self, service: &Service) -> Result<C, Error> {
+        let device = self.parameters.device;
+        let session = match self.session {
+            None => None,
+            Some(id) => Some(service.find_session(id, device)?),
+        };
+        C::admit(service, device, session)
     }
 
     fn verify(&self, parts: &Parts, authority: &str, body: &[u8]) -> Result<(), Error> {
@@ -243,32 +210,6 @@ fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Error> {
             .to_str()
             .map_err(|_| unauthenticated("malformed request signature")),
         _ => Err(unauthenticated("the request must be signed, once")),
-    }
-}
-
-async fn read_body(
-    headers: &HeaderMap,
-    body: axum::body::Body,
-    max: usize,
-    timeout: Duration,
-) -> Result<Bytes, Error> {
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Error::new(
-            ErrorCode::Malformed,
-            "bodies are never compressed",
-        ));
-    }
-    let too_large = || Error::new(ErrorCode::TooLarge, "the body is too large");
-    let stated = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|length| length > max) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(timeout, to_bytes(body, max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(too_large()),
-        Err(_) => Err(Error::new(ErrorCode::Malformed, "the body came too slowly")),
     }
 }
 

@@ -7,7 +7,8 @@ use valise_proto::api::delivery::{Accepted, Ack, Commit, Letter, Page};
 
 use super::{
     Answer,
-    caller::{Call, CertifiedCaller, Nothing, Read},
+    body::{Nothing, Read},
+    caller::{Call, CertifiedCaller},
     error::Error,
 };
 use crate::service::Service;
@@ -17,6 +18,7 @@ pub(super) async fn commit(
     Call {
         caller: CertifiedCaller(session),
         body: Read(commit),
+        ..
     }: Call<CertifiedCaller, Read<Commit>>,
 ) -> Result<Answer<Accepted>, Error> {
     Ok(Answer(
@@ -29,6 +31,7 @@ pub(super) async fn send_letter(
     Call {
         caller: CertifiedCaller(session),
         body: Read(letter),
+        ..
     }: Call<CertifiedCaller, Read<Letter>>,
 ) -> Result<Answer<Accepted>, Error> {
     Ok(Answer(
@@ -51,6 +54,7 @@ pub(super) async fn ack(
     Call {
         caller: CertifiedCaller(session),
         body: Read(ack),
+        ..
     }: Call<CertifiedCaller, Read<Ack>>,
 ) -> Result<StatusCode, Error> {
     service.delivery.ack(session.device, ack).await?;

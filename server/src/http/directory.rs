@@ -13,7 +13,8 @@ use valise_proto::api::{
 
 use super::{
     Answer,
-    caller::{Call, Nothing, RawEntry, SessionCaller},
+    body::{Nothing, RawEntry},
+    caller::{Call, SessionCaller},
     error::Error,
     octets,
 };
@@ -40,6 +41,7 @@ pub(super) async fn append(
     Call {
         caller: SessionCaller(session),
         body: RawEntry(entry),
+        ..
     }: Call<SessionCaller, RawEntry>,
 ) -> Result<Answer<Appended>, Error> {
     if !service
@@ -48,7 +50,9 @@ pub(super) async fn append(
     {
         return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
     }
-    Ok(Answer(service.log.append(&entry).await?))
+    let log = Arc::clone(&service.log);
+    let append = async move { log.append(&entry).await };
+    Ok(Answer(service.see_through(append).await??))
 }
 
 /// `from=N&old=M`, and no other spelling.

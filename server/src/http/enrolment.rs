@@ -17,7 +17,8 @@ use valise_proto::{
 
 use super::{
     Answer, Peer,
-    caller::{AdminCaller, Call, DeviceCaller, Nothing, Read},
+    body::{Nothing, Read},
+    caller::{AdminCaller, Call, DeviceCaller},
     error::Error,
 };
 use crate::service::Service;
@@ -42,6 +43,7 @@ pub(super) async fn ask(
     Call {
         caller: DeviceCaller(device),
         body: Read(ask),
+        ..
     }: Call<DeviceCaller, Read<Ask>>,
 ) -> Result<StatusCode, Error> {
     service.enrolments.ask(device, parse(&id)?, &ask).await?;

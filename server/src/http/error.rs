@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use tokio::task::JoinError;
 use valise_proto::{
     api::{ErrorCode, Problem},
     codec::{Malformed, Text, encode},
@@ -88,6 +89,12 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<JoinError> for Error {
+    fn from(_: JoinError) -> Self {
+        Self::internal(&Panicked)
+    }
+}
+
 impl From<Malformed> for Error {
     fn from(error: Malformed) -> Self {
         Self::new(ErrorCode::Malformed, error.to_string())
@@ -137,7 +144,9 @@ impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Refused(refusal) => Self::new(ErrorCode::Refused, refusal.to_string()),
-            AppendError::Store(_) | AppendError::NoProof => Self::internal(&error),
+            AppendError::Store(_) | AppendError::Log(_) | AppendError::NoProof => {
+                Self::internal(&error)
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use valise_proto::api::key_package::{Claim, Claimed, Publish};
 
 use super::{
     Answer,
-    caller::{Call, CertifiedCaller, Read},
+    body::Read,
+    caller::{Call, CertifiedCaller},
     error::Error,
 };
 use crate::service::Service;
@@ -17,6 +18,7 @@ pub(super) async fn publish(
     Call {
         caller: CertifiedCaller(session),
         body: Read(publish),
+        ..
     }: Call<CertifiedCaller, Read<Publish>>,
 ) -> Result<StatusCode, Error> {
     service
@@ -31,6 +33,7 @@ pub(super) async fn claim(
     Call {
         caller: CertifiedCaller(session),
         body: Read(claim),
+        ..
     }: Call<CertifiedCaller, Read<Claim>>,
 ) -> Result<Answer<Claimed>, Error> {
     Ok(Answer(service.key_packages.claim(&session, &claim).await?))

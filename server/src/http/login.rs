@@ -10,7 +10,8 @@ use valise_proto::api::{
 
 use super::{
     Answer, Peer,
-    caller::{Call, DeviceCaller, Nothing, Read, SessionCaller},
+    body::{Nothing, Read},
+    caller::{Call, DeviceCaller, SessionCaller},
     error::Error,
 };
 use crate::{limit::network, service::Service};
@@ -33,6 +34,7 @@ pub(super) async fn finish(
     Call {
         caller: DeviceCaller(device),
         body: Read(finish),
+        ..
     }: Call<DeviceCaller, Read<Finish>>,
 ) -> Result<Answer<Session>, Error> {
     Ok(Answer(service.login.finish(&finish, device).await?))
@@ -45,6 +47,8 @@ pub(super) async fn end(
         ..
     }: Call<SessionCaller, Nothing>,
 ) -> Result<StatusCode, Error> {
-    service.sessions.end(session.id).await?;
+    let sessions = Arc::clone(&service.sessions);
+    let end = async move { sessions.end(session.id).await };
+    service.see_through(end).await??;
     Ok(StatusCode::NO_CONTENT)
 }

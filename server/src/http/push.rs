@@ -4,7 +4,7 @@
 //! session is checked again with every tick, every page and every growth of the log: a revoked
 //! device's stream closes at once (L14).
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{net::IpAddr, ops::ControlFlow, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -28,7 +28,8 @@ use valise_proto::{
 };
 
 use super::{
-    caller::{Call, CertifiedCaller, Nothing},
+    body::Nothing,
+    caller::{Call, CertifiedCaller},
     error::Error,
 };
 use crate::{
@@ -45,7 +46,7 @@ const SEND: Duration = Duration::from_secs(30);
 
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
-    Extension(place): Extension<Arc<Place>>,
+    Extension(place): Extension<Arc<Place<IpAddr>>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     Call {
         caller: CertifiedCaller(session),

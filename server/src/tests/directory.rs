@@ -1,6 +1,10 @@
 //! The log: appended once, refused when untrue, proven, and not to be changed in the database.
 
+use std::{sync::Arc, time::Duration};
+
 use sqlx::Connection as _;
+use tokio::time::timeout;
+use tower::ServiceExt as _;
 use valise_proto::{
     api::{
         self, ErrorCode,
@@ -15,7 +19,12 @@ use valise_proto::{
 };
 
 use super::support::{Person, TestServer};
-use crate::{ServeError, directory::OpenError};
+use crate::{
+    ServeError, Server,
+    directory::{Log, LogKey, OpenError},
+    http::router,
+    store::Store,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_is_appended_once_with_proof() {
@@ -85,17 +94,67 @@ async fn d15_racing_entries_about_one_name_have_one_winner() {
     let (server, alice) = TestServer::start().await;
     let name = "bob".parse().unwrap();
     let mut races = tokio::task::JoinSet::new();
-    let server = std::sync::Arc::new(server);
+    let server = Arc::new(server);
     for _ in 0..20 {
         let rival = Person::new("bob");
         let entry = testing::account_add(&server.directory, &name, &rival.key, &[&alice.key]);
         let request = server.signed(&alice, "POST", api::LOG, entry);
-        let server = std::sync::Arc::clone(&server);
+        let server = Arc::clone(&server);
         races.spawn(async move { server.send(&request).await.status });
     }
     let statuses = races.join_all().await;
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1);
     assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 19);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_goes_on_when_its_client_does_not() {
+    let (mut server, alice) = TestServer::start().await;
+    server.stop().await;
+    let opened = Server::open(server.config.clone(), Arc::clone(&server.clock) as _);
+    let service = opened.await.unwrap().service;
+    server.clock.advance(1_000);
+    let bob = Person::new("bob");
+    let entry = testing::account_add(&server.directory, &bob.name, &bob.key, &[&alice.key]);
+    let signed = server.signed(&alice, "POST", api::LOG, entry);
+    let mut request = axum::http::Request::post(api::LOG);
+    for (name, value) in &signed.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(axum::body::Body::from(signed.body)).unwrap();
+    let mut log = service.log.watch();
+    let answer = router(Arc::clone(&service)).oneshot(request);
+    // Begun, and dropped while it waits for the database.
+    assert!(timeout(Duration::ZERO, answer).await.is_err());
+    let grown = timeout(Duration::from_secs(10), log.wait_for(|size| *size == 4)).await;
+    assert!(grown.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
+    let (mut server, alice) = TestServer::start().await;
+    server.stop().await;
+    let store = Store::open(&server.config.database_url()).await.unwrap();
+    let open = async || {
+        let key = LogKey::load(&server.config).unwrap();
+        Log::open(store.clone(), key).await.unwrap()
+    };
+    // One's commit is what the other never heard of.
+    let (ahead, behind) = (open().await, open().await);
+    let mut directory = server.directory.clone();
+    for (log, name) in [(&ahead, "bob"), (&behind, "carol")] {
+        let person = Person::new(name);
+        let entry = testing::account_add(&directory, &person.name, &person.key, &[&alice.key]);
+        let appended = log.append(&entry).await.unwrap();
+        directory.apply(&entry).unwrap();
+        let head = checkpoint::open(
+            appended.checkpoint.as_str(),
+            server.card.org,
+            server.card.log,
+        );
+        assert_eq!(head, Ok(directory.head()));
+    }
+    assert_eq!(behind.now().directory.head(), directory.head());
 }
 
 async fn edit(server: &TestServer, statement: &'static str) {

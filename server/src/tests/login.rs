@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sqlx::Connection as _;
 use valise_proto::{
     api::{self, ErrorCode, login::Session},
     testing::{self, SoftDevice},
@@ -224,4 +225,36 @@ async fn l21_a_session_ends_idle_and_in_the_end() {
         .get(&alice, api::SYNC)
         .await
         .refused(ErrorCode::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l21_a_session_that_could_not_be_deleted_has_not_ended() {
+    let (mut server, alice) = TestServer::start().await;
+    let end = |server: &TestServer| server.signed(&alice, "DELETE", api::SESSION, Vec::new());
+    execute(
+        &server,
+        "create trigger broken before delete on session begin select raise(abort, 'full'); end",
+    )
+    .await;
+    server
+        .send(&end(&server))
+        .await
+        .refused(ErrorCode::Internal);
+    // Not ended until the next start only: it lives, and its owner was told that it does.
+    assert_eq!(server.get(&alice, api::SYNC).await.status, 200);
+    execute(&server, "drop trigger broken").await;
+    server.send(&end(&server)).await.done();
+    server.stop().await;
+    server.run().await.unwrap();
+    server
+        .get(&alice, api::SYNC)
+        .await
+        .refused(ErrorCode::Unauthenticated);
+}
+
+async fn execute(server: &TestServer, statement: &'static str) {
+    let url = server.config.database_url();
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    sqlx::query(statement).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
 }

@@ -1,11 +1,21 @@
 //! L13: a signed request is good once, unchanged, from its own device, for a minute.
 
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use tokio::time::timeout;
 use valise_proto::{
     api::{self, ErrorCode},
+    codec::encode,
+    log::entry::Policy,
     request::{SESSION, SIGNATURE, SIGNATURE_INPUT},
+    testing,
 };
 
-use super::support::{Request, TestServer};
+use super::{
+    delivery::{commit, commits, letter},
+    support::{Person, Request, TestServer},
+};
 use crate::clock::Clock;
 
 type Change = fn(&mut Request);
@@ -127,4 +137,49 @@ async fn v03_v04_large_and_compressed_bodies_are_refused() {
         .headers
         .push(("content-encoding".into(), "gzip".into()));
     server.send(&packed).await.refused(ErrorCode::Malformed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_call_sends_no_body() {
+    let (mut server, alice) = TestServer::start().await;
+    let mut carol = Person::new("carol");
+    let entry = testing::account_add(&server.directory, &carol.name, &carol.key, &[&alice.key]);
+    server.append(&alice, entry).await;
+    let answered = async |person: &Person| {
+        let request = server.signed(person, "POST", api::COMMITS, vec![0; 1 << 20]);
+        let mut connection = server.connect().await;
+        connection.send_head(&request).await;
+        let answer = timeout(Duration::from_secs(10), connection.receive()).await;
+        answer.expect("refused before the body")
+    };
+    answered(&carol).await.refused(ErrorCode::Unauthenticated);
+    server.log_in(&mut carol).await;
+    answered(&carol).await.refused(ErrorCode::Forbidden);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_wait_for_room_and_one_device_takes_little_of_it() {
+    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.bodies_bytes_max = 4 << 20;
+    })
+    .await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    // Two wait for their bodies; the third is one too many.
+    let heads = (0..3).map(|_| {
+        Box::pin(async {
+            let request = server.signed(&alice, "POST", api::COMMITS, vec![0; 2 << 20]);
+            let mut connection = server.connect().await;
+            connection.send_head(&request).await;
+            connection.receive().await
+        })
+    });
+    let (answer, _, mut waiting) = select_all(heads).await;
+    answer.refused(ErrorCode::TooMany);
+    let hello = encode(&letter(1, "hello"));
+    let hello = server.signed(&alice, "POST", api::LETTERS, hello);
+    let mut sent = std::pin::pin!(server.send(&hello));
+    let early = timeout(Duration::from_millis(300), &mut sent).await;
+    assert!(early.is_err());
+    drop(waiting.pop());
+    assert_eq!(sent.await.status, 200);
 }

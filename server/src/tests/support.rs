@@ -165,7 +165,7 @@ impl Request {
         self
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    fn head(&self) -> String {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nhost: localhost:8443\r\ncontent-length: {}\r\n",
             self.method,
@@ -175,7 +175,7 @@ impl Request {
         for (name, value) in &self.headers {
             head.extend([name, ": ", value, "\r\n"]);
         }
-        [head.as_bytes(), b"\r\n", &self.body].concat()
+        head + "\r\n"
     }
 }
 
@@ -213,8 +213,15 @@ pub(crate) struct Connection(TlsStream<TcpStream>);
 
 impl Connection {
     pub(crate) async fn send(&mut self, request: &Request) -> Answer {
-        self.0.write_all(&request.bytes()).await.unwrap();
+        let bytes = [request.head().as_bytes(), &request.body].concat();
+        self.0.write_all(&bytes).await.unwrap();
         self.receive().await
+    }
+
+    /// Sends all but the body.
+    pub(crate) async fn send_head(&mut self, request: &Request) {
+        self.0.write_all(request.head().as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
     }
 
     pub(crate) async fn receive(&mut self) -> Answer {

@@ -1,0 +1,156 @@
+//! Bodies: what kinds there are, how large each may be, and how many are in memory at once.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Bytes, to_bytes},
+    http::{HeaderMap, header},
+};
+use tls_codec::{DeserializeBytes, Serialize};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use valise_proto::{
+    api::ErrorCode,
+    codec::{Limited, decode},
+    id::DeviceId,
+    log::entry::Entry,
+};
+
+use super::error::Error;
+use crate::{
+    config::Config,
+    limit::{Place, Places},
+};
+
+/// A body larger than this is large: bytes.
+const LARGE: usize = 1 << 20;
+/// Large bodies of one device at once.
+const LARGE_EACH: usize = 2;
+
+/// A kind of body.
+pub(super) trait Body: Sized {
+    /// Largest size in bytes: nothing more is read.
+    const MAX: usize;
+
+    /// Reads all of it.
+    fn read(bytes: Bytes) -> Result<Self, Error>;
+}
+
+/// No body.
+pub(super) struct Nothing;
+
+/// An entry of the log, as it came: its exact bytes are what is signed and hashed.
+pub(super) struct RawEntry(pub(super) Bytes);
+
+/// A body in the canonical encoding.
+pub(super) struct Read<T>(pub(super) T);
+
+impl Body for Nothing {
+    const MAX: usize = 0;
+
+    fn read(_bytes: Bytes) -> Result<Self, Error> {
+        Ok(Self)
+    }
+}
+
+impl Body for RawEntry {
+    const MAX: usize = Entry::MAX;
+
+    fn read(bytes: Bytes) -> Result<Self, Error> {
+        Ok(Self(bytes))
+    }
+}
+
+impl<T: DeserializeBytes + Serialize + Limited> Body for Read<T> {
+    const MAX: usize = T::MAX;
+
+    fn read(bytes: Bytes) -> Result<Self, Error> {
+        Ok(Self(decode(&bytes)?))
+    }
+}
+
+/// Room for bodies.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    each_max: usize,
+    all_max: u32,
+    timeout: Duration,
+    /// One permit a byte.
+    free: Arc<Semaphore>,
+    /// So that a few slow devices do not take all of it.
+    large: Places<DeviceId>,
+}
+
+/// Where one body lies; dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Room {
+    _bytes: OwnedSemaphorePermit,
+    _large: Option<Place<DeviceId>>,
+}
+
+impl Bodies {
+    pub(crate) fn new(config: &Config) -> Self {
+        let all_max = config.bodies_bytes_max;
+        Self {
+            each_max: config.body_bytes_max,
+            all_max,
+            timeout: Duration::from_millis(config.body_timeout_ms),
+            free: Arc::new(Semaphore::new(usize::try_from(all_max).unwrap_or(0))),
+            large: Places::new(usize::MAX, LARGE_EACH),
+        }
+    }
+
+    /// Receives a body of at most `max` bytes that `device` says it sends.
+    pub(super) async fn receive(
+        &self,
+        device: DeviceId,
+        headers: &HeaderMap,
+        body: axum::body::Body,
+        max: usize,
+    ) -> Result<(Bytes, Room), Error> {
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Error::new(
+                ErrorCode::Malformed,
+                "bodies are never compressed",
+            ));
+        }
+        let too_large = || Error::new(ErrorCode::TooLarge, "the body is too large");
+        let max = max.min(self.each_max);
+        let stated = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if stated.is_some_and(|length| length > max) {
+            return Err(too_large());
+        }
+        let room = self.room(device, stated.unwrap_or(max)).await?;
+        match timeout(self.timeout, to_bytes(body, max)).await {
+            Ok(Ok(bytes)) => Ok((bytes, room)),
+            Ok(Err(_)) => Err(too_large()),
+            Err(_) => Err(Error::new(ErrorCode::Malformed, "the body came too slowly")),
+        }
+    }
+
+    async fn room(&self, device: DeviceId, size: usize) -> Result<Room, Error> {
+        let large = if size > LARGE {
+            let place = self.large.enter(device);
+            let refused = || Error::new(ErrorCode::TooMany, "too many large requests at once");
+            Some(place.ok_or_else(refused)?)
+        } else {
+            None
+        };
+        let size = u32::try_from(size).unwrap_or(u32::MAX).min(self.all_max);
+        let free = Arc::clone(&self.free).acquire_many_owned(size);
+        match timeout(self.timeout, free).await {
+            Ok(Ok(bytes)) => Ok(Room {
+                _bytes: bytes,
+                _large: large,
+            }),
+            _ => Err(Error::new(
+                ErrorCode::Unavailable,
+                "too many requests at once: try again",
+            )),
+        }
+    }
+}
