@@ -23,12 +23,10 @@ pub enum Alarm {
         /// Its key.
         device: DeviceId,
     },
-    /// The server shows a log that is shorter than what a colleague has seen.
-    #[error(
-        "the server hides part of the log: a colleague has seen {seen} entries, it shows {shown}"
-    )]
+    /// The server shows less of the log than a colleague has seen, or than it signed for.
+    #[error("the server hides part of the log: it has {seen} entries and shows {shown}")]
     HiddenLog {
-        /// Entries that the colleague has seen.
+        /// Entries that the log has.
         seen: u64,
         /// Entries that the server shows.
         shown: u64,
