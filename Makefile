@@ -21,10 +21,8 @@ lint: ## the quick half of make test: format, lints, dependencies, docs
 bench: ## what people wait for, letters a second, memory: each beside its bar and this machine's limit
 	@.ci/install
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo build --release --locked -p valise-server
-	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo bench --locked -p valise-client --features soft-key \
-	  --bench load
-	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo test --release --locked -p valise-proto \
-	  --lib speed:: -- --ignored --nocapture
+	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo bench --locked -p valise-client \
+	  --features soft-key,weaken --bench load
 
 fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs a nightly toolchain)
 	@.ci/install fuzz

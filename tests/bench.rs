@@ -1,8 +1,9 @@
 //! The load program: measures what people wait for, each figure beside its bar and beside what this
 //! machine can do at best. It asserts nothing about time.
 //!
-//! `cargo build --release -p valise-server`, then
-//! `cargo bench -p valise-client --features soft-key --bench load [-- latency|office|log]`.
+//! `make bench`; or after it, for one part:
+//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log`.
+//! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
     clippy::expect_used,

@@ -9,5 +9,4 @@ mod login;
 mod push;
 mod request;
 mod routes;
-mod speed;
 pub(crate) mod support;

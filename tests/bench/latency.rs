@@ -8,7 +8,7 @@ use crate::{
     baseline::Baseline,
     figure::{Bar, Figure, note, percentile},
     support::{Office, Person},
-    watch::{Passing, ms, now},
+    watch::{ms, now},
 };
 
 /// Letters that are measured.
@@ -28,26 +28,24 @@ struct Letter {
 }
 
 pub async fn measure(best: &Baseline) {
-    let (office, mut alice) = Office::open().await;
-    let passing = Passing::of(&office.time);
+    let (office, mut alice) = Office::open_now().await;
     let mut bob = office.hire(&mut alice, "bob").await;
     alice.send(&["bob"], "First", "Hello").await;
     bob.sync().await;
     let received = connect(bob);
-    let (mut session, key) = alice.at_work().await;
+    let session = alice.session();
     for _ in 0..WARM {
-        one(&mut session, &received).await;
+        one(session, &received).await;
     }
     let mut letters = Vec::with_capacity(LETTERS);
     for _ in 0..LETTERS {
-        letters.push(one(&mut session, &received).await);
+        letters.push(one(session, &received).await);
     }
     print(best, &letters);
-    drop(passing);
     let mut rested = Vec::with_capacity(RESTED);
     for _ in 0..RESTED {
         office.time.pass(6_000);
-        rested.push(one(&mut session, &received).await);
+        rested.push(one(session, &received).await);
     }
     let all = samples(&rested, |l| (l.begun, l.durable));
     note(
@@ -56,7 +54,6 @@ pub async fn measure(best: &Baseline) {
         "ms",
         None,
     );
-    drop((session, key));
 }
 
 fn print(best: &Baseline, letters: &[Letter]) {
@@ -131,7 +128,7 @@ fn connect(mut bob: Person) -> mpsc::Receiver<(Instant, Instant)> {
             .unwrap();
         runtime.block_on(async {
             bob.reopen();
-            let (mut session, _key) = bob.at_work().await;
+            let session = bob.session();
             let mut push = session.watch().await.expect("watching");
             ready.send(()).expect("somebody waits");
             while let Ok(Some(page)) = push.next().await {

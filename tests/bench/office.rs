@@ -7,7 +7,7 @@ use crate::{
     figure::{Bar, Figure, count, note, percentile},
     load,
     server::Server,
-    support::{Office, Person, program::Cli},
+    support::{Cli, Office, Person},
     watch::{Passing, ms, now, timed},
 };
 
@@ -195,7 +195,7 @@ async fn receive(bob: &mut Person, letters: usize) {
 
 fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
     bob.close();
-    let cli = Cli::new(office.folder.path(), "bob");
+    let cli = office.cli("bob");
     run(&cli, &["unlock"]);
     let list = || run(&cli, &["list"]);
     let samples: Vec<f64> = (0..RUNS).map(|_| timed(list).1).collect();

@@ -237,7 +237,7 @@ impl Session {
         let change = Change {
             group,
             record: &record,
-            create: true,
+            after: None,
             remove: &[],
             add: &devices,
         };
@@ -276,7 +276,7 @@ impl Session {
         let change = Change {
             group: row.group,
             record: &row.record,
-            create: false,
+            after: Some(row.cursor),
             remove: &drift.surplus,
             add: &drift.missing,
         };
@@ -337,14 +337,14 @@ impl Session {
             )?);
             added.push(device);
         }
-        if packages.is_empty() && change.remove.is_empty() && !change.create {
+        if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
             return Ok((None, added));
         }
         let Outgoing {
             epoch,
             message,
             welcome,
-        } = if change.create {
+        } = if change.after.is_none() {
             mls::create(&work.mls(), &me, change.record, packages, head)?
         } else {
             mls::commit(
@@ -373,7 +373,7 @@ impl Session {
             body,
         };
         work.put_proposed_commit(&commit)?;
-        if change.create {
+        if change.after.is_none() {
             work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
         }
         work.commit()?;
@@ -477,19 +477,21 @@ impl Session {
 struct Change<'a> {
     group: GroupId,
     record: &'a Conversation,
-    create: bool,
+    /// How far the group was read when the change was found to be needed; none begins a group.
+    after: Option<u64>,
     remove: &'a [DeviceId],
     add: &'a [DeviceId],
 }
 
 impl Change<'_> {
-    /// Another process of this account has begun the same since.
+    /// Another process of this account has begun the same since, or read on in the group.
     fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
-        Ok(if self.create {
-            read.conversation_of(&self.record.accounts)?.is_some()
-        } else {
-            read.proposed_commit(self.group)?.is_some()
-        })
+        let Some(after) = self.after else {
+            return Ok(read.conversation_of(&self.record.accounts)?.is_some());
+        };
+        let present = read.conversation(self.group)?;
+        Ok(present.is_none_or(|present| present.cursor != after)
+            || read.proposed_commit(self.group)?.is_some())
     }
 }
 

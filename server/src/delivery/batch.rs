@@ -61,28 +61,29 @@ impl<'a> Batch<'a> {
         if !self.load(letter.group).await? {
             return Ok(Err(DeliveryError::NotFound));
         }
-        if let Some(answer) = self.resent(letter.group, letter.id, digest).await? {
-            return Ok(answer);
-        }
-        let Some(group) = self.groups.get_mut(&letter.group) else {
+        let Some(group) = self.groups.get(&letter.group) else {
             return Ok(Err(DeliveryError::NotFound));
         };
-        if !group.members.contains(&device) {
-            return Ok(Err(DeliveryError::NotFound));
-        }
-        if group.row.epoch != letter.epoch {
-            return Ok(Err(DeliveryError::Stale));
-        }
-        group.row.sequence += 1;
-        group.changed = true;
-        let message = NewMessage {
-            group: letter.group,
-            sequence: group.row.sequence,
-            id: letter.id,
-            sender: device,
-            body: letter.message.as_slice(),
+        let refusal = if !group.members.contains(&device) {
+            DeliveryError::NotFound
+        } else if group.row.epoch != letter.epoch {
+            DeliveryError::Stale
+        } else {
+            let message = NewMessage {
+                group: letter.group,
+                sequence: group.row.sequence + 1,
+                id: letter.id,
+                sender: device,
+                body: letter.message.as_slice(),
+            };
+            if let Some(accepted) = self.store(message, digest).await? {
+                return Ok(Ok(accepted));
+            }
+            // The id is taken: the answer below is the one that it got.
+            DeliveryError::Conflict
         };
-        self.store(message, digest).await
+        let earlier = self.resent(letter.group, letter.id, digest).await?;
+        Ok(earlier.unwrap_or(Err(refusal)))
     }
 
     pub(super) async fn commit(&mut self, device: DeviceId, commit: &Commit) -> Outcome {
@@ -129,7 +130,9 @@ impl<'a> Batch<'a> {
             sender: device,
             body: commit.message.as_slice(),
         };
-        self.store(message, digest).await
+        let accepted = self.store(message, digest).await?;
+        // Checked above, where the group was known; in a new group no id is taken.
+        accepted.map(Ok).ok_or(StoreError::Corrupt("submission"))
     }
 
     pub(super) async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
@@ -246,13 +249,27 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    async fn store(&mut self, message: NewMessage<'_>, digest: Hash) -> Outcome {
+    /// Stores a message as the last of its group, which has been read; `None`, and nothing stored,
+    /// when its id is taken.
+    async fn store(
+        &mut self,
+        message: NewMessage<'_>,
+        digest: Hash,
+    ) -> Result<Option<Accepted>, StoreError> {
         let sequence = message.sequence;
-        self.write.insert_message(message, self.now_ms).await?;
         let submission = Submission { digest, sequence };
-        self.write
+        let new = self
+            .write
             .insert_submission(message.group, message.id, submission, self.now_ms)
             .await?;
-        Ok(Ok(Accepted { sequence }))
+        if !new {
+            return Ok(None);
+        }
+        self.write.insert_message(message, self.now_ms).await?;
+        if let Some(group) = self.groups.get_mut(&message.group) {
+            group.row.sequence = sequence;
+            group.changed = true;
+        }
+        Ok(Some(Accepted { sequence }))
     }
 }

@@ -309,17 +309,17 @@ impl Write {
         .transpose()
     }
 
-    /// Remembers what was accepted under this id.
+    /// Remembers what was accepted under this id; false when the id was used before.
     pub async fn insert_submission(
         &mut self,
         group: GroupId,
         id: SubmissionId,
         submission: Submission,
         stored_at_ms: u64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "insert into submission (group_id, submission_id, digest, sequence, stored_at_ms) \
-             values ($1, $2, $3, $4, $5)",
+             values ($1, $2, $3, $4, $5) on conflict (group_id, submission_id) do nothing",
         )
         .bind(&group.0[..])
         .bind(&id.0[..])
@@ -328,7 +328,7 @@ impl Write {
         .bind(stored(stored_at_ms))
         .execute(&mut *self.0)
         .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     /// Stores a Welcome once, and puts it into the mailbox of each device.

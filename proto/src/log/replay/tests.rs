@@ -3,7 +3,6 @@
 mod authority;
 mod fact;
 mod genesis;
-mod speed;
 mod tampering;
 
 use super::*;
