@@ -16,7 +16,7 @@ create table conversation (
   group_id       blob primary key,
   record         blob not null,              -- canonical proto::conversation::Conversation
   accounts       text not null,              -- the same accounts, sorted, one space between
-  state          text not null check (state in ('creating', 'open', 'closed')),
+  state          text not null check (state in ('creating', 'open', 'disputed', 'closed')),
   joined         integer not null,           -- the message of the group with which this device came in
   cursor         integer not null,           -- last message of the group that is durable here
   sent           integer not null default 0, -- letters that this device has sent here

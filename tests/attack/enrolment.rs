@@ -16,11 +16,11 @@ async fn joining(
     off: Option<&str>,
 ) -> (Person, Result<Joined, Error>) {
     let (other, _) = Office::open().await;
-    let false_genesis = mallory::entries(&other.data())[0].clone();
+    let false_genesis = mallory::entries(&other.data()).remove(0);
     dangerously_weaken(off);
     mallory.on_response(move |exchange| {
         if exchange.is(&Method::GET, GENESIS) {
-            exchange.answer = false_genesis.clone();
+            exchange.answer.clone_from(&false_genesis);
         }
     });
     let mut carol = Person::new(office.folder.path(), "carol", office.time.clone());

@@ -149,6 +149,29 @@ async fn d07_twin_the_stolen_laptop_reads_on() {
     assert_eq!(stolen.bodies().last().unwrap(), "Jean");
 }
 
+/// The server signs for an entry, and does not hand it out.
+#[tokio::test]
+async fn d07_an_entry_that_is_signed_for_and_withheld_is_an_alarm() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    let seen = alice.session().ledger().unwrap().head().size;
+    bob.other_computer().join(&office).await;
+    mallory.alter(&Method::GET, LOG, |page: &mut directory::Page| {
+        page.entries.clear();
+    });
+    mallory.forget();
+    office.time.pass(10_000);
+    let refused = alice.try_send(&["bob"], "Source", "Jean").await;
+    let hidden = Alarm::HiddenLog {
+        seen: seen + 1,
+        shown: seen,
+    };
+    assert!(matches!(refused, Err(Error::Alarm(alarm)) if alarm == hidden));
+    assert!(alice.events().contains(&"hidden-log".to_owned()));
+    assert!(mallory.seen(&Method::POST, LETTERS).is_empty());
+}
+
 /// The log with the device of its third entry, alice's first, replaced by another.
 fn edited(office: &Office) -> Vec<Vec<u8>> {
     let mut entries = mallory::entries(&office.data());

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use valise_client::{
-    api::ApiError, attack::Claim, key::soft, session::Error, trust::Alarm,
+    api::ApiError, attack::Claim, clock::Clock as _, key::soft, session::Error, trust::Alarm,
     weaken::dangerously_weaken,
 };
 use valise_proto::{
@@ -23,7 +23,6 @@ async fn phished(off: Option<&str>) -> (Result<(), Error>, usize, Mallory) {
     let config = format!("listen = \"127.0.0.1:{port}\"\n");
     std::fs::write(identity.join(valise_server::config::FILE), config).unwrap();
     let config = Config::load(&identity).unwrap();
-    use valise_client::clock::Clock as _;
     valise_server::tls::make(&config, "localhost", office.time.now_ms()).unwrap();
     let phisher = Mallory::start_as(port, office.port(), &office.data(), &identity);
     office.start().await;
@@ -93,6 +92,7 @@ async fn kept_back(mallory: &Mallory, person: &mut Person) -> Vec<u8> {
     mallory.seen(&Method::POST, SESSION)[0].body.clone()
 }
 
+/// That a thousand parallel replays open at most one session is shown with the server's own tests.
 #[tokio::test]
 async fn l04_a_login_serves_once_one_device_and_one_account() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
@@ -152,14 +152,14 @@ async fn l04_a_challenge_of_another_making_is_refused() {
     // One that is the server's own, but 61 seconds old.
     let time = office.time.clone();
     mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| {
-        time.pass(61_000)
+        time.pass(61_000);
     });
     let answer = alice.try_log_in().await;
     assert!(matches!(&answer, Err(Error::Api(e)) if e.code() == Some(ErrorCode::Unauthenticated)));
-    // The twin: a second less, and it is good.
+    // The twin: two seconds less, and it is good.
     let time = office.time.clone();
     mallory.alter(&Method::POST, LOGIN, move |_: &mut login::Challenge| {
-        time.pass(59_000)
+        time.pass(59_000);
     });
     assert!(alice.try_log_in().await.is_ok());
 }

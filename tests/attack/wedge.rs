@@ -320,3 +320,26 @@ async fn a_loose_proposal_keeps_nobody_from_writing() {
     bob.sync().await;
     assert_eq!(bob.bodies(), ["first", "second"]);
 }
+
+/// The server says that there is more, for ever.
+#[tokio::test]
+async fn v03_an_endless_answer_has_an_end() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    bob.send(&["alice"], "First", "first").await;
+    alice.sync().await;
+    bob.send(&["alice"], "Second", "second").await;
+    mallory.alter(&Method::GET, SYNC, |page: &mut delivery::Page| {
+        page.more = 1;
+    });
+    alice.sync().await;
+    // The same page again and again.
+    let mut first = None;
+    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+        *page = first.get_or_insert_with(|| page.clone()).clone();
+        page.more = 1;
+    });
+    bob.send(&["alice"], "Third", "third").await;
+    alice.sync().await;
+    assert_eq!(alice.bodies(), ["first", "second", "third"]);
+}

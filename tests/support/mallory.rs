@@ -282,17 +282,20 @@ impl Proxy {
     async fn forward(&self, exchange: &mut Exchange) {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut stream = self.connect().await;
-        let mut head = format!("{} {} HTTP/1.1\r\n", exchange.method, exchange.path);
+        let length = exchange.body.len();
+        let mut head = vec![
+            format!("{} {} HTTP/1.1", exchange.method, exchange.path),
+            format!("content-length: {length}"),
+            "connection: close".to_owned(),
+        ];
+        let own = ["connection", "content-length", "transfer-encoding"];
         for (name, value) in &exchange.headers {
-            if !["connection", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+            if !own.contains(&name.as_str()) {
                 let value = value.to_str().expect("a header of text");
-                head.push_str(&format!("{name}: {value}\r\n"));
+                head.push(format!("{name}: {value}"));
             }
         }
-        let length = exchange.body.len();
-        head.push_str(&format!(
-            "content-length: {length}\r\nconnection: close\r\n\r\n"
-        ));
+        let head = head.join("\r\n") + "\r\n\r\n";
         stream.write_all(head.as_bytes()).await.expect("writing");
         stream.write_all(&exchange.body).await.expect("writing");
         let mut answer = Vec::new();

@@ -65,7 +65,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::LogRollback { .. } => Code::Rollback,
-        Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
+        Alarm::Disputed | Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
         Alarm::MisboundDevice { .. }
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }

@@ -17,6 +17,8 @@ use super::{
 pub enum ConversationState {
     /// Made here, its first commit not yet accepted.
     Creating,
+    /// Somebody in it does not see the same log as this device: letters come, and none goes.
+    Disputed,
     /// In use.
     Open,
     /// Beyond repair, or left: a new letter starts another one.
@@ -27,6 +29,7 @@ impl ConversationState {
     fn name(self) -> &'static str {
         match self {
             Self::Creating => "creating",
+            Self::Disputed => "disputed",
             Self::Open => "open",
             Self::Closed => "closed",
         }
@@ -81,6 +84,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
             record: codec::decode(&record).map_err(|_| StoreError::Damaged("a conversation"))?,
             state: match &*state {
                 "creating" => ConversationState::Creating,
+                "disputed" => ConversationState::Disputed,
                 "open" => ConversationState::Open,
                 "closed" => ConversationState::Closed,
                 _ => return Err(damaged),

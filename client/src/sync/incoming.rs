@@ -148,10 +148,19 @@ impl Session {
                 }
                 Err(error) => {
                     let error = self.named(error)?;
-                    let closes = matches!(error, MlsError::LostCommit)
-                        || mls::is_commit(message.message.as_slice());
+                    let gap = message.sequence > row.cursor + 1;
+                    let lost = matches!(error, MlsError::LostCommit) && gap;
+                    let ends = match &error {
+                        MlsError::Alarm(Alarm::HiddenLog { .. } | Alarm::LogFork { .. }) => {
+                            Some(ConversationState::Disputed)
+                        }
+                        _ if lost || mls::is_commit(message.message.as_slice()) => {
+                            Some(ConversationState::Closed)
+                        }
+                        _ => None,
+                    };
                     let (group, sequence) = (message.group, message.sequence);
-                    return self.park(&error, closes.then_some(group), report, |work| {
+                    return self.park(&error, ends.map(|state| (group, state)), report, |work| {
                         work.advance_cursor(group, sequence)
                     });
                 }
@@ -240,11 +249,11 @@ impl Session {
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
-    /// conversation here: see [`Session::succeed`].
+    /// conversation here: see [`Session::succeed`]. One that shows another log leaves it disputed.
     fn park(
         &mut self,
         error: &MlsError,
-        closes: Option<GroupId>,
+        ends: Option<(GroupId, ConversationState)>,
         report: &mut Report,
         forget: impl FnOnce(&Work<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Error> {
@@ -256,9 +265,9 @@ impl Session {
         } else {
             work.add_event(now, "unreadable", false, &error.to_string())?;
         }
-        if let Some(group) = closes {
+        if let Some((group, state)) = ends {
             work.remove_proposed_commit(group)?;
-            work.set_conversation_state(group, ConversationState::Closed)?;
+            work.set_conversation_state(group, state)?;
         }
         forget(&work)?;
         Ok(work.commit()?)

@@ -25,6 +25,7 @@ use crate::{
         ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, ProposedCommit,
         Reader, StoreError,
     },
+    trust::Alarm,
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
@@ -155,6 +156,9 @@ impl Session {
             return Ok(());
         };
         let proposed = self.store.read().proposed_commit(group)?;
+        if row.state == ConversationState::Disputed {
+            return Err(Alarm::Disputed.into());
+        }
         if row.state != ConversationState::Open || proposed.is_some() {
             return Ok(());
         }
@@ -214,6 +218,9 @@ impl Session {
                 self.create(&accounts).await?;
                 continue;
             };
+            if row.state == ConversationState::Disputed {
+                return Err(Alarm::Disputed.into());
+            }
             if self.store.read().proposed_commit(row.group)?.is_some() {
                 // The commit comes back in its place, and is merged there.
                 self.pull(report).await?;

@@ -15,6 +15,9 @@ pub enum Alarm {
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
+    /// Letters to a conversation in which somebody does not see the same log as this device.
+    #[error("somebody in this conversation sees another log than this device: see valise events")]
+    Disputed,
     /// A device stands where only certified devices may, and no key ever certified it.
     #[error("a device claims to be {account}'s, and no security key of {account} certified it")]
     GhostDevice {
@@ -23,12 +26,10 @@ pub enum Alarm {
         /// Its key.
         device: DeviceId,
     },
-    /// The server shows a log that is shorter than what a colleague has seen.
-    #[error(
-        "the server hides part of the log: a colleague has seen {seen} entries, it shows {shown}"
-    )]
+    /// The server shows less of the log than a colleague has seen, or than it signed for.
+    #[error("the server hides part of the log: it has {seen} entries and shows {shown}")]
     HiddenLog {
-        /// Entries that the colleague has seen.
+        /// Entries that the log has.
         seen: u64,
         /// Entries that the server shows.
         shown: u64,
@@ -104,6 +105,7 @@ impl Alarm {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::BadCheckpoint(_) => "bad-checkpoint",
+            Self::Disputed => "disputed",
             Self::ForgedEntry(_) => "forged-entry",
             Self::GhostDevice { .. } => "ghost-device",
             Self::HiddenLog { .. } => "hidden-log",

@@ -113,6 +113,11 @@ impl Ledger {
                 theirs: shown.root,
             });
         }
+        if entries.is_empty() && head.size < shown.size {
+            // Or this device would ask for the rest for ever.
+            let (seen, shown) = (shown.size, head.size);
+            return Err(Alarm::HiddenLog { seen, shown });
+        }
         self.directory = next;
         let more = head.size < shown.size;
         let checkpoint = page.checkpoint.into_string();
