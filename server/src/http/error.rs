@@ -143,7 +143,9 @@ impl From<EnrolmentError> for Error {
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Refused(refusal) => Self::new(ErrorCode::Refused, refusal.to_string()),
+            AppendError::Refused(_) | AppendError::KeyAdd => {
+                Self::new(ErrorCode::Refused, error.to_string())
+            }
             AppendError::Store(_) | AppendError::Log(_) | AppendError::NoProof => {
                 Self::internal(&error)
             }
