@@ -171,6 +171,7 @@ impl From<DeliveryError> for Error {
             DeliveryError::Conflict => ErrorCode::Conflict,
             DeliveryError::NotFound => ErrorCode::NotFound,
             DeliveryError::InactiveDevice => ErrorCode::Forbidden,
+            DeliveryError::Revoked => ErrorCode::Revoked,
             DeliveryError::Malformed => ErrorCode::Malformed,
             DeliveryError::TooLarge => ErrorCode::TooLarge,
             DeliveryError::TooMany => ErrorCode::TooMany,
