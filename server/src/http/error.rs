@@ -115,7 +115,7 @@ impl From<SessionRefusal> for Error {
 impl From<LoginError> for Error {
     fn from(error: LoginError) -> Self {
         let code = match &error {
-            LoginError::Refused => ErrorCode::Unauthenticated,
+            LoginError::Refused | LoginError::Counter => ErrorCode::Unauthenticated,
             LoginError::Revoked => ErrorCode::Revoked,
             LoginError::Store(_) | LoginError::Ceremony => return Self::internal(&error),
         };
