@@ -59,6 +59,8 @@ pub struct Config {
     pub enrolments_per_ip_hour: u32,
     /// Logins that one address may begin in a minute.
     pub logins_per_ip_minute: u32,
+    /// Requests without a session that one address may send in a minute: logins, asks and their status.
+    pub sessionless_per_ip_minute: u32,
     /// Entries that one account may append in a minute.
     pub entries_per_account_minute: u32,
     /// Letters and commits that one device may send in a minute.
@@ -105,6 +107,7 @@ impl Default for Config {
             enrolments_pending_max: 100,
             enrolments_per_ip_hour: 60,
             logins_per_ip_minute: 60,
+            sessionless_per_ip_minute: 240,
             entries_per_account_minute: 120,
             letters_per_device_minute: 12_000,
             claims_per_target_hour: 120,

@@ -48,6 +48,9 @@ pub enum DeliveryError {
     /// A device to be added is unknown, revoked or suspended.
     #[error("a device to be added is not active")]
     InactiveDevice,
+    /// The device is no longer active: revoked since its request was let in.
+    #[error("the device is revoked or its account suspended")]
+    Revoked,
     /// A doubled or missing member of the commit.
     #[error("the commit contradicts itself")]
     Malformed,
@@ -214,6 +217,10 @@ impl Writer {
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             let answer = match &job.work {
+                // It waited in the queue, and the log may have grown meanwhile.
+                _ if snapshot.directory.active_device(job.device).is_none() => {
+                    Err(DeliveryError::Revoked)
+                }
                 Work::Ack(ack) => batch.ack(job.device, ack).await?,
                 Work::Commit(commit) => batch.commit(job.device, commit).await?,
                 Work::Letter(letter) => batch.letter(job.device, letter).await?,

@@ -20,6 +20,7 @@ use valise_proto::{
     key::Ed25519Key,
     log::{
         checkpoint,
+        entry::Fact,
         merkle::leaf_hash,
         replay::{Directory, Refusal},
     },
@@ -68,6 +69,9 @@ pub enum AppendError {
     /// The log's rules.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The organisation names the models that it allows, and nobody has shown this key's.
+    #[error("adding a key is not open yet")]
+    KeyAdd,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -139,6 +143,7 @@ pub struct Snapshot {
 pub struct Log {
     store: Store,
     key: LogKey,
+    genesis: Vec<u8>,
     now: RwLock<Arc<Snapshot>>,
     appending: Mutex<()>,
     size: watch::Sender<u64>,
@@ -167,8 +172,9 @@ impl Log {
             .organisation()
             .await?
             .ok_or(OpenError::MisuseNotFounded)?;
-        let genesis = store.log_entries(0, 1).await?;
-        let mut directory = replay(genesis.iter().map(Vec::as_slice))?;
+        let genesis = store.log_entries(0, 1).await?.into_iter().next();
+        let genesis = genesis.ok_or(OpenError::MisuseNotFounded)?;
+        let mut directory = replay([genesis.as_slice()])?;
         follow(&store, &mut directory).await?;
         if directory.org() != org
             || checkpoint::open(&note, org, key.public()) != Ok(directory.head())
@@ -179,6 +185,7 @@ impl Log {
         Ok(Self {
             store,
             key,
+            genesis,
             now: RwLock::new(Arc::new(Snapshot {
                 directory,
                 checkpoint: note,
@@ -208,6 +215,11 @@ impl Log {
         let leaf = leaf_hash(entry);
         if let Some(index) = self.store.log_index(leaf).await? {
             return appended(&now, index);
+        }
+        // Before the directory is copied: it is large, and what is refused is refused often.
+        let fact = now.directory.admit(entry)?.statement.fact;
+        if matches!(fact, Fact::KeyAdd(_)) && !now.directory.policy().attestation.is_empty() {
+            return Err(AppendError::KeyAdd);
         }
         let mut directory = now.directory.clone();
         directory.apply(entry)?;
@@ -286,12 +298,8 @@ impl Log {
     }
 
     /// The genesis entry.
-    pub async fn genesis(&self) -> Result<Vec<u8>, StoreError> {
-        let entries = self.store.log_entries(0, 1).await?;
-        entries
-            .into_iter()
-            .next()
-            .ok_or(StoreError::Corrupt("log_entry"))
+    pub fn genesis(&self) -> &[u8] {
+        &self.genesis
     }
 }
 

@@ -51,9 +51,13 @@ const LOGIN_FLAGS: u8 = 0b0000_0101;
 /// Why nobody was logged in. The caller is told no more than [`LoginError::Refused`] (L15).
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Wrong challenge, name, credential, signature or counter.
+    /// Wrong challenge, name, credential or signature.
     #[error("the login was refused")]
     Refused,
+    /// The signature counter did not rise: the key may have been copied (WebAuthn §7.2 step 22).
+    /// The caller is told what [`LoginError::Refused`] tells.
+    #[error("the login was refused")]
+    Counter,
     /// The device is revoked or another account's, or the account is suspended.
     #[error("the device is revoked or its account suspended")]
     Revoked,
@@ -284,15 +288,20 @@ impl Login {
     /// Checks the assertion and makes a session that is bound to `device`. Whatever comes of it,
     /// the challenge is used up (L04).
     pub async fn finish(&self, finish: &Finish, device: DeviceId) -> Result<Session, LoginError> {
+        let now_ms = self.clock.now_ms();
+        // Cheap, so that a made-up challenge costs no verification.
+        if !self.store.has_nonce(finish.nonce, now_ms).await? {
+            return Err(LoginError::Refused);
+        }
         let snapshot = self.log.now();
         let directory = &snapshot.directory;
         let verified = self.verify(finish, device, directory);
-        let now_ms = self.clock.now_ms();
         let mut write = self.store.begin().await?;
         let fresh = write.take_nonce(finish.nonce, now_ms).await?;
-        let session = match verified {
-            Some((key, counter)) if fresh && write.raise_counter(key, counter).await? => {
-                SessionRow {
+        let session = match verified.filter(|_| fresh) {
+            None => Err(LoginError::Refused),
+            Some((key, counter)) if write.raise_counter(key, counter).await? => {
+                let session = SessionRow {
                     id: SessionId(random()?),
                     device,
                     account: finish.account.clone(),
@@ -300,19 +309,23 @@ impl Login {
                     created_at_ms: now_ms,
                     used_at_ms: now_ms,
                     ends_at_ms: now_ms.saturating_add(directory.policy().session_ms),
+                };
+                if may_log_in(directory, &session) {
+                    Ok(session)
+                } else {
+                    Err(LoginError::Revoked)
                 }
             }
-            _ => {
-                write.commit().await?;
-                return Err(LoginError::Refused);
+            Some((key, _)) => {
+                tracing::warn!(key.id = %key, "a key's signature counter went back: it may be a copy");
+                Err(LoginError::Counter)
             }
         };
-        if !may_log_in(directory, &session) {
-            write.commit().await?;
-            return Err(LoginError::Revoked);
+        if let Ok(session) = &session {
+            write.insert_session(session).await?;
         }
-        write.insert_session(&session).await?;
         write.commit().await?;
+        let session = session?;
         let answer = Session {
             id: session.id,
             ends_at_ms: session.ends_at_ms,

@@ -45,6 +45,7 @@ pub(crate) struct Service {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) login: Login,
     pub(crate) login_rate: Rate<IpAddr>,
+    pub(crate) sessionless_rate: Rate<IpAddr>,
     pub(crate) enrolments: Enrolments,
     pub(crate) entry_rate: Rate<Name>,
     pub(crate) key_packages: KeyPackages,
@@ -91,6 +92,7 @@ impl Service {
                 clock: Arc::clone(&clock),
             },
             login_rate: Rate::new(config.logins_per_ip_minute, MINUTE_MS),
+            sessionless_rate: Rate::new(config.sessionless_per_ip_minute, MINUTE_MS),
             enrolments: Enrolments {
                 ceremonies,
                 store: store.clone(),

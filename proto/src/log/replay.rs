@@ -141,11 +141,17 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Whether an entry may come next: nothing changes.
+    pub fn admit(&self, entry: &[u8]) -> Result<Entry, Refusal> {
+        let entry: Entry = decode(entry)?;
+        self.check(&entry)?;
+        Ok(entry)
+    }
+
     /// The directory after one more entry. On refusal nothing has changed.
     pub fn apply(&mut self, entry: &[u8]) -> Result<Entry, Refusal> {
         let bytes = entry;
-        let entry: Entry = decode(bytes)?;
-        self.check(&entry)?;
+        let entry = self.admit(bytes)?;
         let index = self.tree.size();
         let leaf = leaf_hash(bytes);
         self.settle(&entry.statement.fact, index, leaf);

@@ -208,12 +208,15 @@ impl<'a> Batch<'a> {
         let welcomed = commit.welcome.as_slice().is_empty() == commit.added.is_empty();
         let readable = group.is_none() || !commit.message.as_slice().is_empty();
         let few = commit.added.len().max(commit.removed.len()) <= CHANGES_MAX;
-        if !welcomed || !readable || !few || commit.removed.contains(&device) {
+        let removed: HashSet<_> = commit.removed.iter().collect();
+        // To come back takes two commits: one row says since when a device is a member.
+        let disjoint = !commit.added.iter().any(|added| removed.contains(added));
+        if !welcomed || !readable || !few || !disjoint || removed.contains(&device) {
             return Err(DeliveryError::Malformed);
         }
         let mut members =
             group.map_or_else(|| HashSet::from([device]), |group| group.members.clone());
-        for removed in &commit.removed {
+        for removed in removed {
             members.remove(removed);
         }
         for added in &commit.added {

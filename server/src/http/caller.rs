@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -25,10 +26,12 @@ use valise_proto::{
 };
 
 use super::{
+    Peer,
     body::{Body, Room},
     error::Error,
 };
 use crate::{
+    limit::network,
     service::Service,
     session::{SessionRefusal, Sessions},
     store::SessionRow,
@@ -44,6 +47,11 @@ pub(super) struct Call<C, B> {
 
 /// A kind of caller.
 pub(super) trait Caller: Sized {
+    /// Whether one more may come from this address: asked before anything else.
+    fn pace(_service: &Service, _address: IpAddr) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// From the device that signed and its session, if it named one.
     fn admit(
         service: &Service,
@@ -66,6 +74,15 @@ pub(super) struct CertifiedCaller(pub(super) SessionRow);
 pub(super) struct AdminCaller;
 
 impl Caller for DeviceCaller {
+    fn pace(service: &Service, address: IpAddr) -> Result<(), Error> {
+        let now_ms = service.clock.now_ms();
+        if service.sessionless_rate.take(network(address), now_ms) {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorCode::TooMany, "too many requests: wait"))
+        }
+    }
+
     fn admit(
         _service: &Service,
         device: DeviceId,
@@ -125,6 +142,10 @@ impl<C: Caller, B: Body> FromRequest<Arc<Service>> for Call<C, B> {
 
     async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<Peer>();
+        // The listener knows it; whatever else there is shares one bucket.
+        let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(address)| *address);
+        C::pace(service, address)?;
         let signed = Signed::read(&parts.headers)?;
         service.nonces.check_clock(signed.parameters.created)?;
         let device = signed.parameters.device;

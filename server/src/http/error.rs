@@ -115,7 +115,7 @@ impl From<SessionRefusal> for Error {
 impl From<LoginError> for Error {
     fn from(error: LoginError) -> Self {
         let code = match &error {
-            LoginError::Refused => ErrorCode::Unauthenticated,
+            LoginError::Refused | LoginError::Counter => ErrorCode::Unauthenticated,
             LoginError::Revoked => ErrorCode::Revoked,
             LoginError::Store(_) | LoginError::Ceremony => return Self::internal(&error),
         };
@@ -143,7 +143,9 @@ impl From<EnrolmentError> for Error {
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Refused(refusal) => Self::new(ErrorCode::Refused, refusal.to_string()),
+            AppendError::Refused(_) | AppendError::KeyAdd => {
+                Self::new(ErrorCode::Refused, error.to_string())
+            }
             AppendError::Store(_) | AppendError::Log(_) | AppendError::NoProof => {
                 Self::internal(&error)
             }
@@ -169,6 +171,7 @@ impl From<DeliveryError> for Error {
             DeliveryError::Conflict => ErrorCode::Conflict,
             DeliveryError::NotFound => ErrorCode::NotFound,
             DeliveryError::InactiveDevice => ErrorCode::Forbidden,
+            DeliveryError::Revoked => ErrorCode::Revoked,
             DeliveryError::Malformed => ErrorCode::Malformed,
             DeliveryError::TooLarge => ErrorCode::TooLarge,
             DeliveryError::TooMany => ErrorCode::TooMany,

@@ -25,7 +25,8 @@ impl Store {
         .fetch_all(&self.reads)
         .await?;
         let mut entries = Vec::with_capacity(rows.len());
-        for (expected, row) in (from..).zip(rows) {
+        // Rows first: without one, nobody asks for what comes after the last number.
+        for (row, expected) in rows.into_iter().zip(from..) {
             if number(&row, 0, "entry_index")? != expected {
                 return Err(StoreError::Corrupt("entry_index"));
             }

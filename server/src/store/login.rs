@@ -2,7 +2,19 @@
 
 use valise_proto::id::KeyId;
 
-use super::{StoreError, Write, stored};
+use super::{Store, StoreError, Write, stored};
+
+impl Store {
+    /// Whether a challenge is there and not expired. Only [`Write::take_nonce`] uses it up.
+    pub async fn has_nonce(&self, nonce: [u8; 32], now_ms: u64) -> Result<bool, StoreError> {
+        let row = sqlx::query("select 1 from login_nonce where nonce = $1 and expires_at_ms > $2")
+            .bind(&nonce[..])
+            .bind(stored(now_ms))
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.is_some())
+    }
+}
 
 impl Write {
     /// Remembers a challenge.

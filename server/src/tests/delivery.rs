@@ -14,6 +14,7 @@ use valise_proto::{
 };
 
 use super::support::{Person, TestServer};
+use crate::{Server, delivery::DeliveryError};
 
 pub(super) const GROUP: GroupId = GroupId([1; 32]);
 
@@ -257,16 +258,19 @@ async fn v06_what_is_not_ones_own_is_refused() {
     refused(&bob, commit(0, &[], &[]), ErrorCode::NotFound).await;
     refused(&bob, commit(1, &[], &[]), ErrorCode::NotFound).await;
     refused(&alice, commit(1, &[], &[&alice]), ErrorCode::Malformed).await;
+    commits(&server, &alice, &commit(1, &[&bob], &[])).await;
+    refused(&alice, commit(2, &[&bob], &[&bob]), ErrorCode::Malformed).await;
+    commits(&server, &alice, &commit(2, &[], &[&bob])).await;
     server
-        .post(&bob, api::LETTERS, &letter(1, "let me in"))
+        .post(&bob, api::LETTERS, &letter(3, "let me in"))
         .await
         .refused(ErrorCode::NotFound);
-    let large = letter(1, &"x".repeat(2_000 + 1_025));
+    let large = letter(3, &"x".repeat(2_000 + 1_025));
     server
         .post(&alice, api::LETTERS, &large)
         .await
         .refused(ErrorCode::TooLarge);
-    sends(&server, &alice, &letter(1, &"x".repeat(2_000 + 1_024))).await;
+    sends(&server, &alice, &letter(3, &"x".repeat(2_000 + 1_024))).await;
     acks(&server, &bob, 9, 9).await;
 }
 
@@ -284,4 +288,29 @@ async fn a_page_has_a_size_and_says_that_there_is_more() {
     let second = page(&server, &bob).await;
     assert_eq!((second.messages.len(), second.more), (2, 0));
     assert_eq!(second.messages[0].sequence, first.messages[2].sequence + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e12_what_a_revoked_device_has_in_the_queue_is_refused() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    commits(&server, &alice, &commit(0, &[&bob], &[])).await;
+    let entry =
+        testing::device_revoke(&server.directory, &bob.name, bob.device.id(), &[&alice.key]);
+    server.append(&alice, entry).await;
+    server.stop().await;
+    let Server {
+        service, writer, ..
+    } = Server::open(server.config.clone(), Arc::clone(&server.clock) as _)
+        .await
+        .unwrap();
+    let _writer = tokio::spawn(writer.run());
+    // Past the door, as if it had come before the revocation.
+    let (device, delivery) = (bob.device.id(), &service.delivery);
+    let letter = delivery.letter(device, letter(1, "one more")).await;
+    let commit = delivery.commit(device, commit(1, &[], &[])).await;
+    let ack = delivery.ack(device, Ack::default()).await;
+    assert_eq!(letter, Err(DeliveryError::Revoked));
+    assert_eq!(commit, Err(DeliveryError::Revoked));
+    assert_eq!(ack, Err(DeliveryError::Revoked));
 }

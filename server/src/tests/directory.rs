@@ -12,6 +12,7 @@ use valise_proto::{
     },
     log::{
         Head, checkpoint,
+        entry::{AttestationAuthority, Policy},
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
     },
     statement::sha256,
@@ -77,8 +78,34 @@ async fn d13_what_the_log_refuses_is_not_stored() {
             .await
             .refused(ErrorCode::Malformed);
     }
-    let beyond: Page = server.get(&bob, "/v1/log?from=99&old=99").await.read();
-    assert!(beyond.entries.is_empty() && beyond.consistency.is_empty());
+    for beyond in [99, u64::MAX] {
+        let target = format!("/v1/log?from={beyond}&old={beyond}");
+        let beyond: Page = server.get(&bob, &target).await.read();
+        assert!(beyond.entries.is_empty() && beyond.consistency.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l10_no_unattested_key_is_added_where_models_are_named() {
+    for attested in [true, false] {
+        let mut policy = Policy::default();
+        if attested {
+            policy.attestation.push(AttestationAuthority {
+                certificate: vec![0; 8].try_into().unwrap(),
+                models: vec![testing::HARD_KEY_MODEL],
+            });
+        }
+        let (server, alice) = TestServer::start_with(policy, |_| {}).await;
+        let second = Person::new("second").key;
+        let entry = testing::key_add(&server.directory, &alice.name, &second, &[&alice.key]);
+        let request = server.signed(&alice, "POST", api::LOG, entry);
+        let problem = server.send(&request).await.problem();
+        let refused = (
+            ErrorCode::Refused,
+            "adding a key is not open yet".to_owned(),
+        );
+        assert_eq!(problem, attested.then_some(refused));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use sqlx::Connection as _;
 use valise_proto::{
     api::{self, ErrorCode, login::Session},
+    log::entry::Policy,
     testing::{self, SoftDevice},
 };
 
 use super::support::{Answer, Assertion, Person, TestServer, p256};
+use crate::{Server, login::LoginError};
 
 type Spoil<'a> = Box<dyn Fn(&mut Assertion) + 'a>;
 
@@ -250,6 +252,44 @@ async fn l21_a_session_that_could_not_be_deleted_has_not_ended() {
         .get(&alice, api::SYNC)
         .await
         .refused(ErrorCode::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l17_one_address_logs_in_so_often_and_no_more() {
+    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.sessionless_per_ip_minute = 4;
+    })
+    .await;
+    // One was spent on the way here.
+    let bad = Assertion::of(&alice, [1; 32], 1_000).sign(&alice.login);
+    let answers = async |code| finish(&server, &alice, &bad).await.refused(code);
+    for _ in 0..3 {
+        answers(ErrorCode::Unauthenticated).await;
+    }
+    answers(ErrorCode::TooMany).await;
+    server
+        .as_device::<api::login::Finish>(&alice, "GET", "/v1/enrolments/x", None)
+        .await
+        .refused(ErrorCode::TooMany);
+    assert_eq!(server.get(&alice, api::SYNC).await.status, 200);
+    server.clock.advance(15_000);
+    answers(ErrorCode::Unauthenticated).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l08_a_counter_that_went_back_is_told_apart_inside() {
+    let (mut server, alice) = TestServer::start().await;
+    server.stop().await;
+    let opened = Server::open(server.config.clone(), Arc::clone(&server.clock) as _);
+    let service = opened.await.unwrap().service;
+    let nonce = service.login.begin().await.unwrap().nonce;
+    // Lower than the one of the login before.
+    let good = Assertion::of(&alice, nonce, 0).sign(&alice.login);
+    let device = alice.device.id();
+    let first = service.login.finish(&good, device).await;
+    assert!(matches!(first, Err(LoginError::Counter)), "{first:?}");
+    let again = service.login.finish(&good, device).await;
+    assert!(matches!(again, Err(LoginError::Refused)), "{again:?}");
 }
 
 async fn execute(server: &TestServer, statement: &'static str) {
