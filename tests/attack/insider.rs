@@ -313,3 +313,51 @@ async fn d05_twin_a_letter_from_another_world_is_shown() {
     assert!(synced.is_ok(), "{synced:?}");
     assert_eq!(alice.bodies().last().unwrap(), "At ten.");
 }
+
+/// A letter with numbers that no store holds is left behind, and stops nothing.
+#[tokio::test]
+async fn v10_a_letter_from_the_end_of_time_stops_nobody() {
+    let (office, mut alice) = Office::open().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    bob.send(&["alice"], "Plan", "At nine.").await;
+    alice.sync().await;
+    let (group, _) = only_group(&mut bob);
+    for (sequence, date) in [
+        (2, u64::MAX),
+        (3, 1 << 63),
+        (u64::MAX, 1),
+        (1 << 63, 1),
+        (0, 1),
+    ] {
+        let mut bad = letter(&["alice"], "Never.");
+        (bad.sequence, bad.date) = (sequence, date);
+        bob.session()
+            .attack_send(group, &bad, None)
+            .await
+            .expect("sending");
+        alice.sync().await;
+    }
+    bob.send(&["alice"], "Plan", "At ten.").await;
+    alice.sync().await;
+    assert_eq!(alice.bodies(), ["At nine.", "At ten."]);
+    let unreadable = |events: Vec<String>| events.iter().filter(|e| *e == "unreadable").count();
+    assert_eq!(unreadable(alice.events()), 5);
+}
+
+/// A colleague's false word about the log closes that conversation, and no other one.
+#[tokio::test]
+async fn d05_a_false_word_about_the_log_stops_one_conversation() {
+    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
+    let (_bob, synced) = another_log(&office, &mut alice, None).await;
+    assert!(synced.is_err());
+    let mut carol = office.hire(&mut alice, "carol").await;
+    alice.sync().await;
+    alice.send(&["carol"], "Plan", "At noon.").await;
+    carol.sync().await;
+    assert_eq!(carol.bodies(), ["At noon."]);
+    let refused = alice.try_send(&["bob"], "Plan", "At one.").await;
+    assert!(
+        matches!(refused, Err(Error::Alarm(Alarm::Disputed))),
+        "{refused:?}"
+    );
+}

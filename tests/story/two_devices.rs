@@ -1,6 +1,8 @@
 //! One person, one key, two computers.
 
+use reqwest::{Method, StatusCode};
 use valise_client::session::Error;
+use valise_proto::api::{LETTERS, delivery};
 
 use crate::support::Office;
 
@@ -83,4 +85,47 @@ async fn a_revoked_computer_gets_nothing_more() {
     assert!(matches!(refused, Err(Error::Revoked)), "{refused:?}");
     alice.sync().await;
     assert_eq!(alice.bodies(), ["For both.", "Not for the thief."]);
+}
+
+/// Alice's letter is encrypted and does not reach the server. Bob loses his laptop and shuts it out.
+/// Then the letter goes, and not in the form that the laptop could open.
+#[tokio::test]
+async fn g14_a_letter_that_was_held_up_does_not_reach_a_computer_shut_out_since() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut laptop = office.hire(&mut alice, "bob").await;
+    let mut desk = laptop.other_computer();
+    desk.join(&office).await;
+    alice.send(&["bob"], "Plan", "At nine.").await;
+    mallory.on_request(|exchange| {
+        if exchange.is(&Method::POST, LETTERS) {
+            exchange.status = StatusCode::BAD_GATEWAY;
+        }
+    });
+    assert!(alice.try_send(&["bob"], "Plan", "At ten.").await.is_err());
+    let held_up = mallory.seen(&Method::POST, LETTERS).pop().unwrap();
+    let held_up: delivery::Letter = held_up.request();
+    mallory.behave();
+    let (name, lost) = (desk.name.clone(), laptop.session().device());
+    desk.revoke(&name, lost).await;
+    mallory.forget();
+    office.time.pass(10_000);
+    alice.sync().await;
+    for sent in mallory.seen(&Method::POST, LETTERS) {
+        let sent: delivery::Letter = sent.request();
+        assert!(
+            sent.epoch > held_up.epoch,
+            "{} ≤ {}",
+            sent.epoch,
+            held_up.epoch
+        );
+    }
+    desk.sync().await;
+    assert_eq!(desk.bodies(), ["At nine.", "At ten."]);
+    let number = alice.letters().last().unwrap().number;
+    assert!(
+        alice
+            .readers(number)
+            .iter()
+            .all(|(_, device)| *device != lost)
+    );
 }

@@ -78,6 +78,15 @@ impl Reader<'_> {
         rows.map(|row| row?).collect()
     }
 
+    /// The letter that was last sent under this id, if it is still on its way.
+    pub fn outbox_by_submission(
+        &self,
+        submission: SubmissionId,
+    ) -> Result<Option<OutboxRow>, StoreError> {
+        let rows = self.outbox()?;
+        Ok(rows.into_iter().find(|row| row.submission == submission))
+    }
+
     /// One letter on its way.
     pub fn outbox_row(&self, number: u64) -> Result<Option<OutboxRow>, StoreError> {
         let sql = "select number, submission, group_id, epoch, hash, message from outbox
@@ -178,12 +187,19 @@ impl Work<'_> {
             .transaction
             .prepare_cached("delete from echo where submission = ?1")?
             .execute([submission.as_ref()])?;
-        let waiting: bool = self.transaction.query_row(
-            "select exists (select 1 from outbox where submission = ?1)",
-            [submission.as_ref()],
-            |row| row.get(0),
-        )?;
-        Ok(echoed > 0 || waiting)
+        Ok(echoed > 0)
+    }
+
+    /// Gives a letter's next write another id, because the last one must never be sent again.
+    pub fn renew_submission(
+        &self,
+        number: u64,
+        submission: SubmissionId,
+    ) -> Result<(), StoreError> {
+        let sql = "update outbox set submission = ?2 where number = ?1";
+        self.transaction
+            .execute(sql, (signed(number)?, submission.as_ref()))?;
+        Ok(())
     }
 
     /// Keeps a commit beside the MLS state that made it.

@@ -187,7 +187,15 @@ impl Session {
             work.remove_proposed_commit(message.group)?;
             work.set_conversation_state(message.group, ConversationState::Open)?;
         } else if message.message.as_slice().is_empty() {
-            // This device's own write, in its place: anything else was emptied on the way.
+            // This device's own letter, in its place, be it that the server's word never came back.
+            // Anything else was emptied on the way.
+            let waiting = work.read().outbox_by_submission(message.id)?;
+            if let Some((row, encrypted)) =
+                waiting.and_then(|row| Some((row.number, row.encrypted?)))
+            {
+                work.remove_from_outbox(row)?;
+                work.count_sent(encrypted.group, encrypted.hash)?;
+            }
             if !work.is_echo(message.id)? {
                 let detail = "a message of a conversation came without its content";
                 work.add_event(now, "gap", false, detail)?;

@@ -110,7 +110,12 @@ impl Session {
                 self.noted(encrypted)?;
                 continue;
             };
-            self.still_for_its_people(encrypted.group, report).await?;
+            if !self
+                .still_for_its_people(&row, encrypted.group, report)
+                .await?
+            {
+                continue;
+            }
             match self.submit_letter(&row, &encrypted).await? {
                 Outcome::Accepted => {
                     reached("after-letter-accepted");
@@ -144,33 +149,44 @@ impl Session {
         ))
     }
 
-    /// A ciphertext that was made before somebody was shut out must not reach them: the group goes
-    /// on to an epoch without them first, for which the letter is then encrypted anew.
+    /// Whether a ciphertext may go. One that was made before somebody was shut out may not: not
+    /// even the server must have it. The group goes on to an epoch without them, and the letter is
+    /// encrypted anew for that. Had the server got it before, it would have given it back by then.
     async fn still_for_its_people(
         &mut self,
+        letter: &OutboxRow,
         group: GroupId,
         report: &mut Report,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.refresh(report).await?;
         let Some(row) = self.store.read().conversation(group)? else {
-            return Ok(());
+            return Ok(true);
         };
         let proposed = self.store.read().proposed_commit(group)?;
         if row.state == ConversationState::Disputed {
             return Err(Alarm::Disputed.into());
         }
         if row.state != ConversationState::Open || proposed.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let drift = self.drift(&row);
         let drift = self.noted(drift)?;
-        if !drift.surplus.is_empty() {
-            let missing = Vec::new();
-            let surplus = drift.surplus;
-            self.repair(&row, &Drift { missing, surplus }).await?;
-            self.pull(report).await?;
+        if drift.surplus.is_empty() {
+            return Ok(true);
         }
-        Ok(())
+        let (missing, surplus) = (Vec::new(), drift.surplus);
+        self.repair(&row, &Drift { missing, surplus }).await?;
+        self.pull(report).await?;
+        let submission = SubmissionId(random()?);
+        let work = self.store.begin()?;
+        let present = work.read().outbox_row(letter.number)?;
+        let present = present.filter(|present| present.submission == letter.submission);
+        if let Some(epoch) = present.and_then(|present| Some(present.encrypted?.epoch)) {
+            work.drop_encrypted(letter.number, epoch)?;
+            work.renew_submission(letter.number, submission)?;
+        }
+        work.commit()?;
+        Ok(false)
     }
 
     /// Reads everything, unless that was done a moment ago.
