@@ -298,12 +298,9 @@ async fn e12_what_a_revoked_device_has_in_the_queue_is_refused() {
     let entry =
         testing::device_revoke(&server.directory, &bob.name, bob.device.id(), &[&alice.key]);
     server.append(&alice, entry).await;
-    server.stop().await;
     let Server {
         service, writer, ..
-    } = Server::open(server.config.clone(), Arc::clone(&server.clock) as _)
-        .await
-        .unwrap();
+    } = server.reopen().await;
     let _writer = tokio::spawn(writer.run());
     // Past the door, as if it had come before the revocation.
     let (device, delivery) = (bob.device.id(), &service.delivery);
