@@ -65,7 +65,8 @@ pub struct Config {
     pub sessionless_per_ip_minute: u32,
     /// Entries that one account may append in a minute.
     pub entries_per_account_minute: u32,
-    /// Letters and commits that one device may send in a minute.
+    /// Letters, commits and acknowledgements that one device may send in a minute: one of them counts
+    /// again for each 16 KiB and each 16 groups.
     pub letters_per_device_minute: u32,
     /// Key packages that one account may claim from one device in an hour.
     pub claims_per_target_hour: u32,
