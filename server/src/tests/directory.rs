@@ -181,7 +181,7 @@ async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
     assert_eq!(behind.now().directory.head(), directory.head());
 }
 
-async fn edit(server: &TestServer, statement: &'static str) {
+pub(super) async fn edit(server: &TestServer, statement: &'static str) {
     let url = server.config.database_url();
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     let done = sqlx::query(statement).execute(&mut database).await.unwrap();
