@@ -145,13 +145,17 @@ impl Handler {
         // As agreed in the handshake (RFC 7301): nothing is guessed, so nothing is waited for.
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             let connection = self.http2.serve_connection(TokioIo::new(stream), service);
-            self.see_out(connection, |open| open.graceful_shutdown(), unused)
+            self.see_out(connection, http2::Connection::graceful_shutdown, unused)
                 .await;
         } else {
             let connection = self.http1.serve_connection(TokioIo::new(stream), service);
             let connection = connection.with_upgrades();
-            self.see_out(connection, |open| open.graceful_shutdown(), unused)
-                .await;
+            self.see_out(
+                connection,
+                http1::UpgradeableConnection::graceful_shutdown,
+                unused,
+            )
+            .await;
         }
     }
 
