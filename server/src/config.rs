@@ -45,6 +45,8 @@ pub struct Config {
     pub handshake_timeout_ms: u64,
     /// A request's head is given up after this long: milliseconds.
     pub header_timeout_ms: u64,
+    /// A connection on which nobody asked for anything this long is closed: milliseconds.
+    pub idle_timeout_ms: u64,
     /// A request's body is given up after this long: milliseconds.
     pub body_timeout_ms: u64,
     /// Open requests are given this long at a stop: milliseconds.
@@ -63,7 +65,8 @@ pub struct Config {
     pub sessionless_per_ip_minute: u32,
     /// Entries that one account may append in a minute.
     pub entries_per_account_minute: u32,
-    /// Letters and commits that one device may send in a minute.
+    /// Letters, commits and acknowledgements that one device may send in a minute: one of them counts
+    /// again for each 16 KiB and each 16 groups.
     pub letters_per_device_minute: u32,
     /// Key packages that one account may claim from one device in an hour.
     pub claims_per_target_hour: u32,
@@ -100,6 +103,7 @@ impl Default for Config {
             connections_per_ip_max: 256,
             handshake_timeout_ms: 10_000,
             header_timeout_ms: 10_000,
+            idle_timeout_ms: 300_000,
             body_timeout_ms: 60_000,
             shutdown_timeout_ms: 10_000,
             body_bytes_max: valise_proto::api::BODY_MAX,

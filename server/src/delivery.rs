@@ -33,6 +33,11 @@ pub const CURSORS_MAX: usize = 1_000;
 /// What MLS adds to a padded letter at most: bytes.
 const OVERHEAD_BYTES: usize = 1_024;
 
+/// So many groups in an acknowledgement cost as much as one write.
+const CURSORS_UNIT: usize = 16;
+/// So many bytes of a write cost as much as another write.
+const BYTES_UNIT: usize = 16 * 1024;
+
 /// Why a write was not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DeliveryError {
@@ -88,6 +93,21 @@ enum Work {
     Ack(Ack),
     Commit(Commit),
     Letter(Letter),
+}
+
+impl Work {
+    /// What it takes of the device's rate: by the statements and bytes that the database writes.
+    fn cost(&self) -> u64 {
+        let units = match self {
+            Self::Ack(ack) => ack.groups.len() / CURSORS_UNIT,
+            Self::Commit(commit) => {
+                let bytes = commit.message.as_slice().len() + commit.welcome.as_slice().len();
+                bytes / BYTES_UNIT
+            }
+            Self::Letter(letter) => letter.message.as_slice().len() / BYTES_UNIT,
+        };
+        u64::try_from(units).unwrap_or(u64::MAX).saturating_add(1)
+    }
 }
 
 /// The one task that writes. It ends when the [`Delivery`] is dropped and every write is done.
@@ -159,7 +179,8 @@ impl Delivery {
     }
 
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
-        if !matches!(work, Work::Ack(_)) && !self.rate.take(device, self.clock.now_ms()) {
+        let cost = work.cost();
+        if !self.rate.take_many(device, cost, self.clock.now_ms()) {
             return Err(DeliveryError::TooMany);
         }
         let (answer, answered) = oneshot::channel();

@@ -11,13 +11,16 @@ mod key_package;
 mod login;
 mod push;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
+    body::Body,
+    http::{HeaderValue, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
+use futures_util::{StreamExt, stream};
 use tls_codec::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use valise_proto::{api, codec::encode};
@@ -66,6 +69,20 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         octets(encode(&self.0))
     }
+}
+
+/// A 200 with these bytes, which keeps `held` until they are sent or nobody waits for them.
+fn octets_with<T: Send + 'static>(bytes: Vec<u8>, held: T) -> Response {
+    let length = bytes.len();
+    let bytes = stream::iter([Ok::<_, Infallible>(bytes)]).inspect(move |_| {
+        let _held = &held;
+    });
+    let mut answer = octets(Vec::new());
+    *answer.body_mut() = Body::from_stream(bytes);
+    answer
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    answer
 }
 
 /// A 200 with these bytes.

@@ -32,6 +32,13 @@ impl<K: Eq + Hash> Rate<K> {
 
     /// Takes one token of `key`; false when there is none.
     pub fn take(&self, key: K, now_ms: u64) -> bool {
+        self.take_many(key, 1, now_ms)
+    }
+
+    /// Takes `tokens` of `key` at once, or a whole bucket if that is less; false when there are
+    /// too few, and then none are taken.
+    pub fn take_many(&self, key: K, tokens: u64, now_ms: u64) -> bool {
+        let cost = tokens.min(self.burst.max(1)).saturating_mul(self.period_ms);
         let full = self.burst.saturating_mul(self.period_ms);
         let refilled = |(tokens, at): (u64, u64)| {
             let gained = now_ms.saturating_sub(at).saturating_mul(self.burst);
@@ -45,7 +52,7 @@ impl<K: Eq + Hash> Rate<K> {
             }
         }
         let bucket = buckets.entry(key).or_insert((full, now_ms));
-        let left = refilled(*bucket).checked_sub(self.period_ms);
+        let left = refilled(*bucket).checked_sub(cost);
         *bucket = (left.unwrap_or_else(|| refilled(*bucket)), now_ms);
         left.is_some()
     }
@@ -125,6 +132,19 @@ mod tests {
         assert!(!rate.take("a", 20_000));
         assert!(rate.take("a", 21_000));
         assert!(!rate.take("a", 21_000));
+    }
+
+    #[test]
+    fn l17_what_is_larger_takes_more() {
+        let rate = Rate::new(3, 60_000);
+        assert!(rate.take_many("a", 2, 0));
+        assert!(!rate.take_many("a", 2, 0));
+        assert!(rate.take("a", 0));
+        assert!(
+            rate.take_many("b", 99, 0),
+            "a full bucket pays for anything"
+        );
+        assert!(!rate.take("b", 0));
     }
 
     #[test]

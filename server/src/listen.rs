@@ -1,13 +1,20 @@
 //! The listener: TCP, TLS, HTTP/1.1 and 2, each with its time limit, until the server stops.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -33,9 +40,12 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: 
     let connections = Places::new(config.connections_max, config.connections_per_ip_max);
     let handler = Handler {
         acceptor: TlsAcceptor::from(tls),
-        http: http(config),
+        http1: http1(config),
+        http2: http2(),
         router: router(Arc::clone(&service)),
         handshake: Duration::from_millis(config.handshake_timeout_ms),
+        first: Duration::from_millis(config.header_timeout_ms),
+        idle: Duration::from_millis(config.idle_timeout_ms),
         stopping: service.stopping.clone(),
     };
     let handler = Arc::new(handler);
@@ -66,10 +76,41 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: 
 
 struct Handler {
     acceptor: TlsAcceptor,
-    http: auto::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     router: Router,
     handshake: Duration,
+    first: Duration,
+    idle: Duration,
     stopping: watch::Receiver<bool>,
+}
+
+/// The requests of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Requests {
+    /// How many are being answered.
+    open: usize,
+    /// There was one.
+    begun: bool,
+}
+
+/// One request until its answer.
+struct Answering(Arc<watch::Sender<Requests>>);
+
+impl Answering {
+    fn begin(requests: &Arc<watch::Sender<Requests>>) -> Self {
+        requests.send_modify(|requests| {
+            requests.open += 1;
+            requests.begun = true;
+        });
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.send_modify(|requests| requests.open -= 1);
+    }
 }
 
 impl Handler {
@@ -87,34 +128,98 @@ impl Handler {
             () = stopped(&mut stopping) => return,
         };
         let place = Arc::new(place);
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let requests = Arc::<watch::Sender<Requests>>::default();
+        let unused = requests.subscribe();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(address));
             // A WebSocket outlives its connection's future, and takes the place with it.
             request.extensions_mut().insert(Arc::clone(&place));
-            self.router.clone().oneshot(request)
+            let answering = Answering::begin(&requests);
+            let answer = self.router.clone().oneshot(request);
+            async move {
+                let answer = answer.await;
+                drop(answering);
+                answer
+            }
         });
-        let connection = self
-            .http
-            .serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
+        // As agreed in the handshake (RFC 7301): nothing is guessed, so nothing is waited for.
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let connection = self.http2.serve_connection(TokioIo::new(stream), service);
+            self.see_out(connection, http2::Connection::graceful_shutdown, unused)
+                .await;
+        } else {
+            let connection = self.http1.serve_connection(TokioIo::new(stream), service);
+            let connection = connection.with_upgrades();
+            self.see_out(
+                connection,
+                http1::UpgradeableConnection::graceful_shutdown,
+                unused,
+            )
+            .await;
+        }
+    }
+
+    /// Runs a connection until it ends, the server stops, or nobody uses it.
+    async fn see_out<C: Future>(
+        &self,
+        connection: C,
+        finish: impl FnOnce(Pin<&mut C>),
+        requests: watch::Receiver<Requests>,
+    ) {
+        let mut stopping = self.stopping.clone();
+        let mut connection = pin!(connection);
         tokio::select! {
             _ended = connection.as_mut() => {}
             () = stopped(&mut stopping) => {
-                connection.as_mut().graceful_shutdown();
+                finish(connection.as_mut());
                 let _ended = connection.await;
+            }
+            patience = unused(requests, self.first, self.idle) => {
+                finish(connection.as_mut());
+                // A slow answer may still be under way.
+                let _ended = timeout(patience, connection).await;
             }
         }
     }
 }
 
-fn http(config: &Config) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
+/// Resolves when no request came for `first` at the beginning, or for `idle` after the last one:
+/// with the one of the two that it was.
+async fn unused(
+    mut requests: watch::Receiver<Requests>,
+    first: Duration,
+    idle: Duration,
+) -> Duration {
+    loop {
+        let Requests { open, begun } = *requests.borrow_and_update();
+        let patience = if begun { idle } else { first };
+        let changed = requests.changed();
+        let changed = if open > 0 {
+            changed.await
+        } else {
+            match timeout(patience, changed).await {
+                Ok(changed) => changed,
+                Err(_) => return patience,
+            }
+        };
+        if changed.is_err() {
+            // There will be no more requests: the connection is ending by itself.
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn http1(config: &Config) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
         .max_buf_size(64 * 1024);
-    http.http2()
-        .timer(TokioTimer::new())
+    http
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
         .max_concurrent_streams(64)
         .max_header_list_size(16 * 1024)
         .keep_alive_interval(Duration::from_secs(30))

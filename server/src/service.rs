@@ -20,15 +20,17 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::Rate,
+    limit::{Places, Rate},
     login::{Ceremonies, Login},
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store, StoreError},
-    wake::Wake,
+    wake::{Streams, Wake},
 };
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
+/// Pages on their way to one device at most, beside its stream's.
+const PAGES_EACH: usize = 2;
 
 /// The server's rooms.
 #[derive(Debug)]
@@ -50,7 +52,10 @@ pub(crate) struct Service {
     pub(crate) entry_rate: Rate<Name>,
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
+    /// Pages on their way.
+    pub(crate) pages: Places<DeviceId>,
     pub(crate) wake: Arc<Wake>,
+    pub(crate) streams: Streams,
     /// True when the server stops.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Held by everything that must end before the server has stopped.
@@ -116,7 +121,9 @@ impl Service {
             url,
             sessions,
             delivery,
+            pages: Places::new(usize::MAX, PAGES_EACH),
             wake,
+            streams: Streams::default(),
             stopping,
             tasks,
         };

@@ -5,6 +5,7 @@ mod directory;
 mod enrolment;
 mod key_package;
 mod life;
+mod listen;
 mod login;
 mod push;
 mod request;

@@ -1,11 +1,11 @@
-//! Tells waiting devices that there is something: in this process.
+//! Tells waiting devices that there is something, and keeps one stream a device: in this process.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use valise_proto::id::DeviceId;
 
 /// Who waits.
@@ -35,5 +35,21 @@ impl Wake {
                 bell.notify_one();
             }
         }
+    }
+}
+
+/// The one push stream of each device.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<HashMap<DeviceId, oneshot::Sender<()>>>);
+
+impl Streams {
+    /// Takes the place of the device's stream. What is returned resolves when the next one does.
+    pub fn replace(&self, device: DeviceId) -> oneshot::Receiver<()> {
+        let (replaced, told) = oneshot::channel();
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|_, stream| !stream.is_closed());
+        // Dropped, the former one tells its stream.
+        streams.insert(device, replaced);
+        told
     }
 }

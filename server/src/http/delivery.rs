@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
-use valise_proto::api::delivery::{Accepted, Ack, Commit, Letter, Page};
+use axum::{extract::State, http::StatusCode, response::Response};
+use valise_proto::{
+    api::{
+        ErrorCode,
+        delivery::{Accepted, Ack, Commit, Letter},
+    },
+    codec::encode,
+};
 
 use super::{
     Answer,
     body::{Nothing, Read},
     caller::{Call, CertifiedCaller},
     error::Error,
+    octets_with,
 };
 use crate::service::Service;
 
@@ -45,8 +52,12 @@ pub(super) async fn sync(
         caller: CertifiedCaller(session),
         ..
     }: Call<CertifiedCaller, Nothing>,
-) -> Result<Answer<Page>, Error> {
-    Ok(Answer(service.delivery.page(session.device).await?))
+) -> Result<Response, Error> {
+    let place = service.pages.enter(session.device);
+    let place =
+        place.ok_or_else(|| Error::new(ErrorCode::TooMany, "fetch the pages under way first"))?;
+    let page = service.delivery.page(session.device).await?;
+    Ok(octets_with(encode(&page), place))
 }
 
 pub(super) async fn ack(

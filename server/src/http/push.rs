@@ -1,4 +1,4 @@
-//! Push: one WebSocket a device, on which the server sends pages and the client acknowledges them.
+//! Push: one WebSocket a device (a new one replaces the old), on which the server sends pages and the client acknowledges them.
 //!
 //! One page is in flight until its acknowledgement, so a slow client costs one page of memory. The
 //! session is checked again with every tick, every page and every growth of the log: a revoked
@@ -84,8 +84,8 @@ struct Stream {
     told_size: Option<u64>,
 }
 
-/// Why a stream ends: what the client is told.
-type Ends = ControlFlow<u16>;
+/// Why a stream ends: what the client is told. Else whether there may be a page to send.
+type Ends = ControlFlow<u16, bool>;
 
 impl Stream {
     async fn run(mut self, mut from: SplitStream<WebSocket>) {
@@ -95,20 +95,24 @@ impl Stream {
         let mut ticks = interval(PING);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
+        let mut replaced = self.service.streams.replace(self.session.device);
+        let mut next = Ends::Continue(true);
         let code = loop {
-            if let Ends::Break(code) = self.send_page().await {
+            let due = match next {
+                Ends::Continue(due) => due,
+                Ends::Break(code) => break code,
+            };
+            if let Ends::Break(code) = self.send_page(due).await {
                 break code;
             }
-            let next = tokio::select! {
+            next = tokio::select! {
                 frame = from.next() => self.receive(frame).await,
-                () = bell.notified(), if !self.unacked => Ends::Continue(()),
-                _ = log.changed() => Ends::Continue(()),
+                () = bell.notified(), if !self.unacked => Ends::Continue(true),
+                _ = log.changed() => Ends::Continue(true),
                 _ = ticks.tick() => self.send(Message::Ping(Vec::new().into())).await,
+                _ = &mut replaced => Ends::Break(close_code::RESTART),
                 () = stopped(&mut stopping) => Ends::Break(close_code::AWAY),
             };
-            if let Ends::Break(code) = next {
-                break code;
-            }
         };
         let close = Message::Close(Some(CloseFrame {
             code,
@@ -118,14 +122,14 @@ impl Stream {
         let _gone = timeout(SEND, self.out.send(close)).await;
     }
 
-    /// Sends what there is, if nothing is on its way: at first always, later when there is
-    /// something or the log has grown.
-    async fn send_page(&mut self) -> Ends {
+    /// Sends what there is, if it is `due` and nothing is on its way: at first always, later when
+    /// there is something or the log has grown.
+    async fn send_page(&mut self, due: bool) -> Ends {
         if !self.live() {
             return Ends::Break(close_code::POLICY);
         }
-        if self.unacked {
-            return Ends::Continue(());
+        if self.unacked || !due {
+            return Ends::Continue(false);
         }
         let Ok(page) = self.service.delivery.page(self.session.device).await else {
             tracing::error!("a page could not be read");
@@ -133,11 +137,14 @@ impl Stream {
         };
         let something = !page.welcomes.is_empty() || !page.messages.is_empty();
         if !something && self.told_size == Some(page.log_size) {
-            return Ends::Continue(());
+            return Ends::Continue(false);
         }
         self.unacked = something;
         self.told_size = Some(page.log_size);
-        self.send(Message::Binary(encode(&page).into())).await
+        let bytes = encode(&page);
+        // Not to be kept twice for as long as the client takes.
+        drop(page);
+        self.send(Message::Binary(bytes.into())).await
     }
 
     async fn receive(&mut self, frame: Option<Result<Message, axum::Error>>) -> Ends {
@@ -155,9 +162,9 @@ impl Stream {
                     return Ends::Break(close_code::AGAIN);
                 }
                 self.unacked = false;
-                Ends::Continue(())
+                Ends::Continue(true)
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ends::Continue(()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ends::Continue(false),
             Some(Ok(Message::Text(_))) => Ends::Break(close_code::UNSUPPORTED),
             Some(Ok(Message::Close(_)) | Err(_)) | None => Ends::Break(close_code::NORMAL),
         }
@@ -172,7 +179,7 @@ impl Stream {
 
     async fn send(&mut self, message: Message) -> Ends {
         match timeout(SEND, self.out.send(message)).await {
-            Ok(Ok(())) => Ends::Continue(()),
+            Ok(Ok(())) => Ends::Continue(false),
             _ => Ends::Break(close_code::AGAIN),
         }
     }

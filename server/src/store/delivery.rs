@@ -1,5 +1,7 @@
 //! Rows of the delivery service: groups, members, messages, submissions, Welcomes.
 
+use std::collections::HashSet;
+
 use sqlx::Row;
 use valise_proto::id::{DeviceId, GroupId, Hash, SubmissionId};
 
@@ -144,6 +146,21 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The groups of Welcomes in the mailbox of `device` after `number`.
+    pub async fn invited_groups(
+        &self,
+        device: DeviceId,
+        number: u64,
+    ) -> Result<HashSet<GroupId>, StoreError> {
+        let rows =
+            sqlx::query("select group_id from invitation where device_id = $1 and number > $2")
+                .bind(&device.0[..])
+                .bind(stored(number))
+                .fetch_all(&self.reads)
+                .await?;
+        rows.iter().map(|row| id(row, 0, "group_id")).collect()
     }
 
     /// One Welcome; `None` when it was deleted meanwhile.

@@ -1,12 +1,12 @@
 //! What the database does when it is full, and when somebody writes between two reads.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use tokio::time::timeout;
 use valise_proto::id::{DeviceId, GroupId, SubmissionId};
 
 use super::{GroupRow, NewMessage, Store, StoreError, Write};
-use crate::{Server, tests::support::TestServer};
+use crate::tests::support::TestServer;
 
 const GROUP: GroupId = GroupId([1; 32]);
 
@@ -63,9 +63,7 @@ async fn invite(mut write: Write, device: DeviceId) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_never_comes_before_its_welcome() {
     let (mut server, alice) = TestServer::start().await;
-    server.stop().await;
-    let opened = Server::open(server.config.clone(), Arc::clone(&server.clock) as _);
-    let service = opened.await.unwrap().service;
+    let service = server.reopen().await.service;
     let store = &service.store;
     let device = alice.device.id();
     // Connections are given in the order of asking: the page's first query, then us, then its second.

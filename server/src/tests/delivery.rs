@@ -291,6 +291,56 @@ async fn a_page_has_a_size_and_says_that_there_is_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn welcomes_leave_room_for_letters_and_letters_wait_for_their_welcome() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    commits(&server, &alice, &commit(0, &[&bob], &[])).await;
+    acks(&server, &bob, 1, 0).await;
+    for group in 2..5 {
+        let group = GroupId([group; 32]);
+        let mut invited = commit(0, &[&bob], &[]);
+        invited.group = group;
+        invited.welcome = vec![7; 3 << 19].try_into().unwrap();
+        commits(&server, &alice, &invited).await;
+        let mut first = letter(1, "welcome!");
+        first.group = group;
+        sends(&server, &alice, &first).await;
+    }
+    sends(&server, &alice, &letter(1, "hello")).await;
+    let page = page(&server, &bob).await;
+    assert_eq!((page.welcomes.len(), page.more), (1, 1));
+    let groups: Vec<_> = page.messages.iter().map(|message| message.group).collect();
+    assert_eq!(groups, [GroupId([2; 32]), GROUP]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l17_large_writes_and_long_acks_cost_more() {
+    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.letters_per_device_minute = 64;
+    })
+    .await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    sends(&server, &alice, &letter(1, &"x".repeat(32 * 16 * 1024))).await;
+    let ack = Ack {
+        welcomes: 0,
+        groups: vec![
+            Cursor {
+                group: GROUP,
+                sequence: 1
+            };
+            480
+        ],
+    };
+    let too_many = server.post(&alice, api::ACKS, &ack).await;
+    too_many.refused(ErrorCode::TooMany);
+    let ack = Ack {
+        groups: ack.groups[..400].to_vec(),
+        ..ack
+    };
+    server.post(&alice, api::ACKS, &ack).await.done();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e12_what_a_revoked_device_has_in_the_queue_is_refused() {
     let (mut server, alice) = TestServer::start().await;
     let bob = server.hire(&alice, "bob").await;
@@ -298,12 +348,9 @@ async fn e12_what_a_revoked_device_has_in_the_queue_is_refused() {
     let entry =
         testing::device_revoke(&server.directory, &bob.name, bob.device.id(), &[&alice.key]);
     server.append(&alice, entry).await;
-    server.stop().await;
     let Server {
         service, writer, ..
-    } = Server::open(server.config.clone(), Arc::clone(&server.clock) as _)
-        .await
-        .unwrap();
+    } = server.reopen().await;
     let _writer = tokio::spawn(writer.run());
     // Past the door, as if it had come before the revocation.
     let (device, delivery) = (bob.device.id(), &service.delivery);

@@ -21,7 +21,7 @@ use valise_proto::{
 
 use super::support::{Person, TestServer};
 use crate::{
-    ServeError, Server,
+    ServeError,
     directory::{Log, LogKey, OpenError},
     http::router,
     store::Store,
@@ -137,10 +137,7 @@ async fn d15_racing_entries_about_one_name_have_one_winner() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_goes_on_when_its_client_does_not() {
     let (mut server, alice) = TestServer::start().await;
-    server.stop().await;
-    let opened = Server::open(server.config.clone(), Arc::clone(&server.clock) as _);
-    let service = opened.await.unwrap().service;
-    server.clock.advance(1_000);
+    let service = server.reopen().await.service;
     let bob = Person::new("bob");
     let entry = testing::account_add(&server.directory, &bob.name, &bob.key, &[&alice.key]);
     let signed = server.signed(&alice, "POST", api::LOG, entry);
@@ -184,7 +181,7 @@ async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
     assert_eq!(behind.now().directory.head(), directory.head());
 }
 
-async fn edit(server: &TestServer, statement: &'static str) {
+pub(super) async fn edit(server: &TestServer, statement: &'static str) {
     let url = server.config.database_url();
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     let done = sqlx::query(statement).execute(&mut database).await.unwrap();

@@ -10,7 +10,7 @@ use valise_proto::{
 };
 
 use super::support::{Answer, Assertion, Person, TestServer, p256};
-use crate::{Server, login::LoginError};
+use crate::login::LoginError;
 
 type Spoil<'a> = Box<dyn Fn(&mut Assertion) + 'a>;
 
@@ -279,9 +279,7 @@ async fn l17_one_address_logs_in_so_often_and_no_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l08_a_counter_that_went_back_is_told_apart_inside() {
     let (mut server, alice) = TestServer::start().await;
-    server.stop().await;
-    let opened = Server::open(server.config.clone(), Arc::clone(&server.clock) as _);
-    let service = opened.await.unwrap().service;
+    let service = server.reopen().await.service;
     let nonce = service.login.begin().await.unwrap().nonce;
     // Lower than the one of the login before.
     let good = Assertion::of(&alice, nonce, 0).sign(&alice.login);

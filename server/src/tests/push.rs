@@ -7,6 +7,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName},
 };
+use tower::ServiceExt as _;
 use valise_proto::{
     api::{
         self,
@@ -18,8 +19,10 @@ use valise_proto::{
 
 use super::{
     delivery::{GROUP, commit, commits, letter, sends},
+    directory::edit,
     support::{Request, TestServer},
 };
+use crate::http::router;
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
@@ -135,4 +138,92 @@ async fn a_stopping_server_says_so() {
     next(&mut socket).await;
     server.stop().await;
     assert_eq!(closed(&mut socket).await, 1001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_stream_replaces_the_devices_old_one() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    let stream = async |person| {
+        let request = server.signed(person, "GET", api::PUSH, Vec::new());
+        let mut socket = open(&server, &request).await.unwrap();
+        next(&mut socket).await;
+        socket
+    };
+    let mut bobs = stream(&bob).await;
+    let mut old = stream(&alice).await;
+    let mut new = stream(&alice).await;
+    assert_eq!(closed(&mut old).await, 1012);
+    commits(&server, &alice, &commit(0, &[&bob], &[])).await;
+    assert_eq!(next(&mut new).await.messages.len(), 1);
+    assert_eq!(next(&mut bobs).await.welcomes.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ping_reads_no_page() {
+    let (server, alice) = TestServer::start().await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    sends(&server, &alice, &letter(1, "one")).await;
+    let request = server.signed(&alice, "GET", api::PUSH, Vec::new());
+    let mut socket = open(&server, &request).await.unwrap();
+    assert_eq!(next(&mut socket).await.messages.len(), 2);
+    let ack = Ack {
+        welcomes: 0,
+        groups: vec![Cursor {
+            group: GROUP,
+            sequence: 2,
+        }],
+    };
+    let ack = Message::Binary(encode(&ack).into());
+    socket.send(ack).await.unwrap();
+    let mut ping = async |data: u8| {
+        socket.send(Message::Ping(vec![data].into())).await.unwrap();
+        match socket.next().await.unwrap().unwrap() {
+            Message::Pong(bytes) => assert_eq!(bytes[..], [data]),
+            other => panic!("{other:?}"),
+        }
+    };
+    ping(1).await;
+    // A row that nobody rings for: whoever looks finds it.
+    edit(&server, "update member set acked_sequence = 0").await;
+    edit(
+        &server,
+        "insert into message (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, body) \
+         select group_id, 2, zeroblob(16), zeroblob(32), 1, 0, x'00' from member",
+    )
+    .await;
+    for data in 2..6 {
+        ping(data).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_has_two_pages_on_their_way_at_most() {
+    let (mut server, alice) = TestServer::start().await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    let service = server.reopen().await.service;
+    let device = alice.device.id();
+    let sync = async || {
+        let signed = server.signed(&alice, "GET", api::SYNC, Vec::new());
+        let mut request = axum::http::Request::get(api::SYNC);
+        for (name, value) in &signed.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        router(service.clone()).oneshot(request).await.unwrap()
+    };
+    let (first, second) = (sync().await, sync().await);
+    assert_eq!(
+        (first.status().as_u16(), second.status().as_u16()),
+        (200, 200)
+    );
+    assert_eq!(sync().await.status().as_u16(), 429);
+    drop(first);
+    let third = sync().await;
+    assert_eq!(third.status().as_u16(), 200);
+    // Read to its end, its place is free.
+    axum::body::to_bytes(third.into_body(), 1 << 20)
+        .await
+        .unwrap();
+    assert!(service.pages.enter(device).is_some());
 }

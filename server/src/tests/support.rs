@@ -319,10 +319,26 @@ impl TestServer {
         self.running.take().unwrap().await.unwrap().unwrap();
     }
 
+    /// Stops it, and opens it without a listener: its rooms are called past the door.
+    pub(crate) async fn reopen(&mut self) -> Server {
+        self.stop().await;
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let server = Server::open(self.config.clone(), clock).await.unwrap();
+        self.clock.advance(1_000);
+        server
+    }
+
     pub(crate) async fn tls(&self) -> TlsStream<TcpStream> {
+        self.tls_of(&[]).await
+    }
+
+    /// A connection of one of these protocols (RFC 7301).
+    pub(crate) async fn tls_of(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let connector = TlsConnector::from(trusting(&self.config.tls_certificate_path()));
+        let mut tls = trusting(&self.config.tls_certificate_path());
+        tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let connector = TlsConnector::from(Arc::new(tls));
         let name = ServerName::try_from("localhost").unwrap();
         connector.connect(name, stream).await.unwrap()
     }
@@ -423,17 +439,16 @@ impl TestServer {
     }
 }
 
-fn trusting(certificate: &Path) -> Arc<ClientConfig> {
+fn trusting(certificate: &Path) -> ClientConfig {
     use rustls_pki_types::{CertificateDer, pem::PemObject};
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_file(certificate).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
+        .with_no_client_auth()
 }
