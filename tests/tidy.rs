@@ -68,6 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "server/src/http",
             "server/src/listen",
             "server/src/lib.rs",
+            "server/src/tests",
             "tests/support/mallory",
         ],
     ),

@@ -75,8 +75,9 @@ impl Store {
                 })
                 .after_release(|connection, _| {
                     Box::pin(async move {
-                        // SQLite ends a transaction by itself when its disk is full or fails (lang_transaction
-                        // §3.1); sqlx then counts one for ever that is not there. Not to be used again.
+                        // SQLite ends a transaction by itself when its disk is full or fails
+                        // (lang_transaction §3.1); sqlx then counts one for ever that is not
+                        // there. Such a connection is not used again.
                         connection.ping().await?;
                         Ok(!connection.is_in_transaction())
                     })
