@@ -1,0 +1,304 @@
+//! What leaves to put a conversation right: the commits that begin a group, and that change who is in
+//! it.
+//!
+//! Every commit has an id of its own and is in the store before it goes out, so that after a crash it
+//! is sent again and counts once.
+
+use reqwest::Method;
+use valise_proto::{
+    api::{COMMITS, ErrorCode, delivery},
+    codec::encode,
+    conversation::Conversation,
+    id::{DeviceId, GroupId, Name, SubmissionId},
+};
+
+use super::{
+    Report,
+    outgoing::{Outcome, outcome},
+};
+use crate::{
+    account::random,
+    failpoint::reached,
+    mls::{self, Drift, Me, MlsError, Outgoing},
+    session::{Error, Session},
+    store::{ConversationRow, ConversationState, ProposedCommit, Reader, StoreError},
+};
+
+/// How many ids are tried for a successor: each one halves what is left, on average.
+const NONCES: usize = 10_000;
+
+impl Session {
+    pub(super) fn drift(&self, row: &ConversationRow) -> Result<Drift, Error> {
+        let directory = self.directory()?;
+        let leaves = mls::identities(&self.store.read().mls(), row.group, directory, &row.record)?;
+        Ok(mls::drift(directory, &row.record, &leaves))
+    }
+
+    /// Every account has a device in the group.
+    pub(super) fn everybody_reachable(
+        &self,
+        row: &ConversationRow,
+        drift: &Drift,
+    ) -> Result<(), Error> {
+        let directory = self.directory()?;
+        for name in &row.record.accounts {
+            let devices = directory.active_devices(name);
+            if devices.iter().all(|device| drift.missing.contains(device)) {
+                return Err(Error::NoDevice(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A new conversation's record. After one that ended here, its id is the smaller one: of two
+    /// conversations of the same people everybody uses that one, so all follow.
+    fn found(&self, accounts: &[Name]) -> Result<(GroupId, Conversation), Error> {
+        let ended = self.store.read().ended_conversation_of(accounts)?;
+        let org = self.directory()?.org();
+        let mut record = Conversation {
+            nonce: random()?,
+            creator: self.me.account.clone(),
+            accounts: accounts.to_vec(),
+        };
+        for _ in 0..NONCES {
+            let group = record.group_id(org).ok_or(Error::Wrong(
+                "a conversation has at most 1,000 people, the writer among them",
+            ))?;
+            if ended.is_none_or(|ended| group < ended) {
+                return Ok((group, record));
+            }
+            record.nonce = random()?;
+        }
+        Err(Error::Wrong(
+            "a conversation of these people ended too often",
+        ))
+    }
+
+    /// Starts a conversation of `accounts` (sorted).
+    pub(super) async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
+        let (group, record) = self.found(accounts)?;
+        let directory = self.directory()?;
+        let mut devices: Vec<_> = accounts
+            .iter()
+            .flat_map(|name| directory.active_devices(name))
+            .collect();
+        devices.retain(|device| *device != self.me.device);
+        for name in accounts {
+            if directory.active_devices(name).is_empty() {
+                return Err(Error::NoDevice(name.clone()));
+            }
+        }
+        let change = Change {
+            group,
+            record: &record,
+            after: None,
+            remove: &[],
+            add: &devices,
+        };
+        self.propose(&change).await?;
+        Ok(())
+    }
+
+    /// Starts a successor of every conversation that ended here, so that its people can reach this
+    /// device again.
+    pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.leaf_credential().is_err() {
+            return Ok(());
+        }
+        let mut begun = false;
+        for accounts in self.store.read().ended_conversations()? {
+            let directory = self.directory()?;
+            let reachable = |name| !directory.active_devices(name).is_empty();
+            if accounts.iter().all(reachable) {
+                self.create(&accounts).await?;
+                begun = true;
+            }
+        }
+        if begun {
+            self.pull(report).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Removes and adds what has drifted. Returns devices that have no key package to be added by.
+    pub(super) async fn repair(
+        &mut self,
+        row: &ConversationRow,
+        drift: &Drift,
+    ) -> Result<Vec<DeviceId>, Error> {
+        let change = Change {
+            group: row.group,
+            record: &row.record,
+            after: Some(row.cursor),
+            remove: &drift.surplus,
+            add: &drift.missing,
+        };
+        self.propose(&change).await
+    }
+
+    /// Makes a commit, keeps it, and sends it.
+    async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
+        let claimed = self.claim(change.add.to_vec()).await?;
+        reached("after-claim");
+        let submission = SubmissionId(random()?);
+        let proposed = self.make_commit(change, &claimed, submission);
+        let (commit, added) = self.noted(proposed)?;
+        let without: Vec<_> = change
+            .add
+            .iter()
+            .filter(|device| !added.contains(device))
+            .copied()
+            .collect();
+        if let Some(commit) = commit {
+            self.submit_commit(&commit).await?;
+        }
+        Ok(without)
+    }
+
+    /// One transaction: the commit is pending in the group and on its way in the store.
+    fn make_commit(
+        &mut self,
+        change: &Change<'_>,
+        claimed: &valise_proto::api::key_package::Claimed,
+        submission: SubmissionId,
+    ) -> Result<(Option<ProposedCommit>, Vec<DeviceId>), Error> {
+        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
+        let credential = self.leaf_credential()?;
+        let me = Me {
+            org: directory.org(),
+            signer: &self.me.signer,
+            credential,
+        };
+        let head = directory.head();
+        let work = self.store.begin()?;
+        if change.overtaken(&work.read())? {
+            return Ok((None, change.add.to_vec()));
+        }
+        let mut packages = Vec::new();
+        let mut added = Vec::new();
+        for package in &claimed.packages {
+            if !change.add.contains(&package.device) || added.contains(&package.device) {
+                continue;
+            }
+            let (device, bytes) = (package.device, package.package.as_slice());
+            match mls::checked_package(&work.mls(), directory, change.record, device, bytes) {
+                Ok(package) => packages.push(package),
+                // Too old, or not one: the device is added when it has published others.
+                Err(MlsError::PeerMessage(_)) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            added.push(device);
+        }
+        if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
+            return Ok((None, added));
+        }
+        let Outgoing {
+            epoch,
+            message,
+            welcome,
+        } = if change.after.is_none() {
+            mls::create(&work.mls(), &me, change.record, packages, head)?
+        } else {
+            mls::commit(
+                &work.mls(),
+                &me,
+                change.group,
+                change.remove,
+                packages,
+                head,
+            )?
+        };
+        let too_large = |_| Error::Wrong("the conversation is too large");
+        let body = encode(&delivery::Commit {
+            id: submission,
+            group: change.group,
+            epoch,
+            message: message.try_into().map_err(too_large)?,
+            added: added.clone(),
+            removed: change.remove.to_vec(),
+            welcome: welcome.try_into().map_err(too_large)?,
+        });
+        let commit = ProposedCommit {
+            group: change.group,
+            submission,
+            epoch,
+            body,
+        };
+        work.put_proposed_commit(&commit)?;
+        if change.after.is_none() {
+            work.put_conversation(change.group, change.record, ConversationState::Creating, 0)?;
+        }
+        work.commit()?;
+        reached("after-commit-made");
+        Ok((Some(commit), added))
+    }
+
+    /// Sends a commit. Accepted, it is merged when it comes back in its place; else it never
+    /// happened.
+    async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<(), Error> {
+        let answer = self
+            .request(Method::POST, COMMITS, commit.body.clone())
+            .await;
+        let answer = match answer {
+            // It adds a device that was revoked since.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Forbidden) => Outcome::Stale,
+            // It contradicts what the server knows of the group: only another group helps.
+            Err(Error::Api(error)) if error.code() == Some(ErrorCode::Malformed) => {
+                Outcome::NoGroup
+            }
+            answer => outcome(answer)?,
+        };
+        // Either way there is news of this group.
+        self.pulled_at_ms = 0;
+        match answer {
+            Outcome::Accepted => {
+                reached("after-commit-accepted");
+                Ok(())
+            }
+            Outcome::NoGroup | Outcome::Overtaken | Outcome::Stale => {
+                let work = self.store.begin()?;
+                let present = work.read().proposed_commit(commit.group)?;
+                if present.is_some_and(|present| present.submission == commit.submission) {
+                    mls::withdraw_own(&work.mls(), commit.group)?;
+                    work.remove_proposed_commit(commit.group)?;
+                }
+                // A group that the server has begun without this commit can never begin with it.
+                if matches!(answer, Outcome::NoGroup) || commit.epoch == 0 {
+                    work.set_conversation_state(commit.group, ConversationState::Closed)?;
+                }
+                Ok(work.commit()?)
+            }
+        }
+    }
+
+    /// Commits that an earlier run left behind: asks whether they won, by sending them again.
+    pub(super) async fn settle_proposed(&mut self) -> Result<(), Error> {
+        for commit in self.store.read().proposed_commits()? {
+            self.submit_commit(&commit).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A change of who is in a group.
+struct Change<'a> {
+    group: GroupId,
+    record: &'a Conversation,
+    /// How far the group was read when the change was found to be needed; none begins a group.
+    after: Option<u64>,
+    remove: &'a [DeviceId],
+    add: &'a [DeviceId],
+}
+
+impl Change<'_> {
+    /// Another process of this account has begun the same since, or read on in the group.
+    fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
+        let Some(after) = self.after else {
+            return Ok(read.conversation_of(&self.record.accounts)?.is_some());
+        };
+        let present = read.conversation(self.group)?;
+        Ok(present.is_none_or(|present| present.cursor != after)
+            || read.proposed_commit(self.group)?.is_some())
+    }
+}
