@@ -66,7 +66,7 @@ async fn l01_another_hosts_card_changes_nothing() {
     let refused = alice.try_join_with(&card, "laptop").await;
     assert!(matches!(
         refused,
-        Err(Error::Alarm(Alarm::WrongGenesis { .. }))
+        Err(Error::Alarm(Alarm::WrongCard { .. }))
     ));
     alice.reopen();
     assert_eq!(alice.session().ledger().unwrap().card(), &office.card);

@@ -145,7 +145,7 @@ async fn cards_that_are_wrong() {
         &said,
         6,
         &format!(
-            "error[V0410]: the server belongs to another organisation than the card — nothing was sent\n  \
+            "error[V0410]: this is not the card that this account joined with — nothing was sent\n  \
              expected   organisation {ours}\n  \
              seen       organisation {theirs}\n  \
              try        call an admin, by another way than Valise        more: valise help V0410\n"

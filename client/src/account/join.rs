@@ -261,7 +261,7 @@ impl Session {
             return if api.card() == card {
                 Ok(())
             } else {
-                Err(Alarm::WrongGenesis { expected, seen }.into())
+                Err(Alarm::WrongCard { expected, seen }.into())
             };
         }
         let file = self.store.read().setting(Setting::Genesis)?;
@@ -273,7 +273,7 @@ impl Session {
             .ok_or(StoreError::Damaged("the founding"))?;
         let own = OrgId(sha256(&[genesis.as_slice()]));
         if own != card.org {
-            return Err(Alarm::WrongGenesis {
+            return Err(Alarm::WrongCard {
                 expected: own,
                 seen: card.org,
             }

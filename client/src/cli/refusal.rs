@@ -73,13 +73,13 @@ fn alarm(alarm: &Alarm) -> CommandError {
         | Alarm::WrongConversation
         | Alarm::WrongRecipients { .. } => Code::Misbound,
         Alarm::BadCheckpoint(_) | Alarm::ForgedEntry(_) | Alarm::UnprovenEntry => Code::BadEntry,
-        Alarm::WrongGenesis { .. } => Code::WrongCard,
+        Alarm::WrongCard { .. } | Alarm::WrongGenesis { .. } => Code::WrongCard,
     };
     let refusal = CommandError::new(code, Safe::line(&alarm.to_string()))
         .outcome("nothing was sent")
         .hint("call an admin, by another way than Valise");
     match alarm {
-        Alarm::WrongGenesis { expected, seen } => refusal
+        Alarm::WrongCard { expected, seen } | Alarm::WrongGenesis { expected, seen } => refusal
             .fact("expected", Safe::line(&format!("organisation {expected}")))
             .fact("seen", Safe::line(&format!("organisation {seen}"))),
         Alarm::LogRollback { seen, shown } => refusal

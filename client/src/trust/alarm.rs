@@ -84,6 +84,14 @@ pub enum Alarm {
     /// An invitation that is not what its group says it is.
     #[error("an invitation leads into another conversation than it says")]
     WrongConversation,
+    /// A card that is not this account's: of another organisation, or with other keys on it.
+    #[error("this is not the card that this account joined with")]
+    WrongCard {
+        /// This account's organisation.
+        expected: OrgId,
+        /// The card's.
+        seen: OrgId,
+    },
     /// The server's organisation is not the one on the card.
     #[error("the server belongs to another organisation than the card")]
     WrongGenesis {
@@ -117,6 +125,7 @@ impl Alarm {
             Self::UnprovenEntry => "unproven-entry",
             Self::WeakKey { .. } => "weak-key",
             Self::WrongConversation => "wrong-conversation",
+            Self::WrongCard { .. } => "wrong-card",
             Self::WrongGenesis { .. } => "wrong-genesis",
             Self::WrongRecipients { .. } => "wrong-recipients",
         }

@@ -146,7 +146,7 @@ codes! {
         "The directory log holds an entry that nobody with authority signed, or that breaks its rules."
         "Send nothing. Call an admin and read out the entry's number."
     WrongCard "V0410" Alarm
-        "The server belongs to another organisation than the card says."
+        "The card is of another organisation than this account or the server that answers."
         "Get the card again from someone you trust, by hand or a channel that you trust. Never from a link in a message."
     PinMismatch "V0411" Alarm
         "The server's TLS key is not the one on your organisation's card. Someone may be between you and the server."
