@@ -119,6 +119,14 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// A block of addresses that one hand may well hold all of: an IPv4 /24, an IPv6 /48.
+pub fn block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4((address.to_bits() >> 8 << 8).into()),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 80 << 80).into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +153,18 @@ mod tests {
             "a full bucket pays for anything"
         );
         assert!(!rate.take("b", 0));
+    }
+
+    #[test]
+    fn an_address_is_in_its_block() {
+        for (address, expected) in [
+            ("192.0.2.77", "192.0.2.0"),
+            ("::ffff:192.0.2.77", "192.0.2.0"),
+            ("2001:db8:1:2::3", "2001:db8:1::"),
+        ] {
+            let expected: IpAddr = expected.parse().unwrap();
+            assert_eq!(block(address.parse().unwrap()), expected);
+        }
     }
 
     #[test]

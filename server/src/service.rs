@@ -105,6 +105,7 @@ impl Service {
                 clock: Arc::clone(&clock),
                 rate: Rate::new(config.enrolments_per_ip_hour, HOUR_MS),
                 pending_max: config.enrolments_pending_max,
+                each_max: config.enrolments_pending_per_block_max,
             },
             entry_rate: Rate::new(config.entries_per_account_minute, MINUTE_MS),
             key_packages: KeyPackages {
