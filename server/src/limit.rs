@@ -5,6 +5,12 @@ use std::{
     hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 
 /// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
@@ -116,6 +122,35 @@ pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+    }
+}
+
+/// How many of one key may be at something at once. Who comes later waits, in order.
+#[derive(Debug)]
+pub struct Turns<K> {
+    each_max: usize,
+    taken: Mutex<HashMap<K, Arc<Semaphore>>>,
+}
+
+impl<K: Eq + Hash> Turns<K> {
+    /// At most `each_max` of one key.
+    pub fn new(each_max: usize) -> Self {
+        Self {
+            each_max,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// A turn of `key`, when there is one within `patience`; dropped, it is the next one's.
+    pub async fn wait(&self, key: K, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let turns = {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who has a turn or waits for one holds the other half.
+            taken.retain(|_, turns| Arc::strong_count(turns) > 1);
+            let turns = taken.entry(key);
+            Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(self.each_max))))
+        };
+        timeout(patience, turns.acquire_owned()).await.ok()?.ok()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Places, Rate},
+    limit::{Rate, Turns},
     login::{Ceremonies, Login},
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store, StoreError},
@@ -53,7 +53,7 @@ pub(crate) struct Service {
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
     /// Pages on their way.
-    pub(crate) pages: Places<DeviceId>,
+    pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) streams: Streams,
     /// True when the server stops.
@@ -122,7 +122,7 @@ impl Service {
             url,
             sessions,
             delivery,
-            pages: Places::new(usize::MAX, PAGES_EACH),
+            pages: Turns::new(PAGES_EACH),
             wake,
             streams: Streams::default(),
             stopping,
