@@ -57,6 +57,8 @@ pub struct Config {
     pub bodies_bytes_max: u32,
     /// Asks that wait for an admin at most.
     pub enrolments_pending_max: u32,
+    /// Asks of one address block (IPv4 /24, IPv6 /48) that wait at most; and as many challenges.
+    pub enrolments_pending_per_block_max: u32,
     /// Enrolments that one address may begin in an hour.
     pub enrolments_per_ip_hour: u32,
     /// Logins that one address may begin in a minute.
@@ -109,6 +111,7 @@ impl Default for Config {
             body_bytes_max: valise_proto::api::BODY_MAX,
             bodies_bytes_max: 128 << 20,
             enrolments_pending_max: 100,
+            enrolments_pending_per_block_max: 20,
             enrolments_per_ip_hour: 60,
             logins_per_ip_minute: 60,
             sessionless_per_ip_minute: 240,

@@ -5,6 +5,12 @@ use std::{
     hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 
 /// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
@@ -119,6 +125,43 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// How many of one key may be at something at once. Who comes later waits, in order.
+#[derive(Debug)]
+pub struct Turns<K> {
+    each_max: usize,
+    taken: Mutex<HashMap<K, Arc<Semaphore>>>,
+}
+
+impl<K: Eq + Hash> Turns<K> {
+    /// At most `each_max` of one key.
+    pub fn new(each_max: usize) -> Self {
+        Self {
+            each_max,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// A turn of `key`, when there is one within `patience`; dropped, it is the next one's.
+    pub async fn wait(&self, key: K, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let turns = {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who has a turn or waits for one holds the other half.
+            taken.retain(|_, turns| Arc::strong_count(turns) > 1);
+            let turns = taken.entry(key);
+            Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(self.each_max))))
+        };
+        timeout(patience, turns.acquire_owned()).await.ok()?.ok()
+    }
+}
+
+/// A block of addresses that one hand may well hold all of: an IPv4 /24, an IPv6 /48.
+pub fn block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4((address.to_bits() >> 8 << 8).into()),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 80 << 80).into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +188,18 @@ mod tests {
             "a full bucket pays for anything"
         );
         assert!(!rate.take("b", 0));
+    }
+
+    #[test]
+    fn an_address_is_in_its_block() {
+        for (address, expected) in [
+            ("192.0.2.77", "192.0.2.0"),
+            ("::ffff:192.0.2.77", "192.0.2.0"),
+            ("2001:db8:1:2::3", "2001:db8:1::"),
+        ] {
+            let expected: IpAddr = expected.parse().unwrap();
+            assert_eq!(block(address.parse().unwrap()), expected);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Places, Rate},
+    limit::{Rate, Turns},
     login::{Ceremonies, Login},
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store, StoreError},
@@ -53,7 +53,7 @@ pub(crate) struct Service {
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
     /// Pages on their way.
-    pub(crate) pages: Places<DeviceId>,
+    pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) streams: Streams,
     /// True when the server stops.
@@ -105,6 +105,7 @@ impl Service {
                 clock: Arc::clone(&clock),
                 rate: Rate::new(config.enrolments_per_ip_hour, HOUR_MS),
                 pending_max: config.enrolments_pending_max,
+                each_max: config.enrolments_pending_per_block_max,
             },
             entry_rate: Rate::new(config.entries_per_account_minute, MINUTE_MS),
             key_packages: KeyPackages {
@@ -121,7 +122,7 @@ impl Service {
             url,
             sessions,
             delivery,
-            pages: Places::new(usize::MAX, PAGES_EACH),
+            pages: Turns::new(PAGES_EACH),
             wake,
             streams: Streams::default(),
             stopping,

@@ -1,6 +1,6 @@
 //! Asking to be enrolled. An ask gives nothing: an admin compares the words and signs an entry.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use valise_proto::{
     api::enrolment::{Ask, Challenge, Pending, PendingAsk, Status},
@@ -12,7 +12,7 @@ use valise_proto::{
 use crate::{
     clock::Clock,
     directory::Log,
-    limit::{Rate, network},
+    limit::{Rate, block, network},
     login::{Ceremonies, LoginError, PeerRegistration, random},
     store::{AskRow, EnrolmentRow, EnrolmentStatus, Store, StoreError},
 };
@@ -67,24 +67,62 @@ pub struct Enrolments {
     pub rate: Rate<IpAddr>,
     /// Asks that wait at most.
     pub pending_max: u32,
+    /// Asks of one address block that wait at most; and as many challenges.
+    pub each_max: u32,
+}
+
+/// Who makes room for one more.
+#[derive(Debug, Eq, PartialEq)]
+enum Room {
+    /// Nobody: there is some.
+    Free,
+    /// The oldest of this address block, which has taken most.
+    Evict(String),
+    /// Nobody: the one who comes has as much as any.
+    None,
+}
+
+/// Whether one more from `network` has a place beside those that wait, `counts` of each block.
+///
+/// Whoever waits gives way only to a block that has at least two less: so those who flood push out
+/// each other, and where all are alike, who came first stays.
+fn room(counts: &HashMap<String, u64>, network: &str, all_max: u64, each_max: u64) -> Room {
+    let own = counts.get(network).copied().unwrap_or(0);
+    if own >= each_max {
+        return Room::None;
+    }
+    if counts.values().sum::<u64>() < all_max {
+        return Room::Free;
+    }
+    match counts.iter().max_by_key(|(_, count)| **count) {
+        Some((fullest, count)) if *count > own + 1 => Room::Evict(fullest.clone()),
+        _ => Room::None,
+    }
 }
 
 impl Enrolments {
     /// A challenge for the registrations of one key.
     pub async fn challenge(&self, address: IpAddr) -> Result<Challenge, EnrolmentError> {
         let now_ms = self.clock.now_ms();
-        if !self.rate.take(network(address), now_ms)
-            || self.store.count_challenged().await? >= CHALLENGES_MAX
-        {
+        if !self.rate.take(network(address), now_ms) {
             return Err(EnrolmentError::TooMany);
         }
+        let block = block(address).to_string();
+        let since_ms = now_ms.saturating_sub(CHALLENGE_MS);
+        let counts = self.store.count_challenged(since_ms).await?;
+        let room = room(&counts, &block, CHALLENGES_MAX, self.each_max.into());
         let challenge = Challenge {
             id: EnrolmentId(random()?),
             challenge: random()?,
         };
         let mut write = self.store.begin().await?;
+        match room {
+            Room::Free => {}
+            Room::Evict(fullest) => write.delete_oldest_challenge(&fullest).await?,
+            Room::None => return Err(EnrolmentError::TooMany),
+        }
         write
-            .insert_enrolment(challenge.id, challenge.challenge, now_ms)
+            .insert_enrolment(challenge.id, challenge.challenge, now_ms, &block)
             .await?;
         write.commit().await?;
         Ok(challenge)
@@ -126,10 +164,7 @@ impl Enrolments {
             row.challenge,
             authorities,
         )?;
-        let waiting = self.waiting().await?.len();
-        if waiting >= usize::try_from(self.pending_max).unwrap_or(usize::MAX) {
-            return Err(EnrolmentError::TooMany);
-        }
+        let evicted = self.make_room(&row.network).await?;
         let ask = AskRow {
             device,
             ask: bytes,
@@ -137,12 +172,38 @@ impl Enrolments {
             log_size: snapshot.directory.head().size,
         };
         let mut write = self.store.begin().await?;
+        if let Some(evicted) = evicted {
+            write.refuse_enrolment(evicted).await?;
+        }
         let first = write.answer_enrolment(id, &ask).await?;
         write.commit().await?;
         if first {
             Ok(())
         } else {
             Err(EnrolmentError::Conflict)
+        }
+    }
+
+    /// Whose ask gives way to one from `network`; `None` when there is room.
+    async fn make_room(&self, network: &str) -> Result<Option<EnrolmentId>, EnrolmentError> {
+        let waiting = self.waiting().await?;
+        let mut counts = HashMap::new();
+        for (network, _) in &waiting {
+            *counts.entry(network.clone()).or_insert(0) += 1;
+        }
+        match room(
+            &counts,
+            network,
+            self.pending_max.into(),
+            self.each_max.into(),
+        ) {
+            Room::Free => Ok(None),
+            Room::Evict(fullest) => {
+                // The oldest come first.
+                let oldest = waiting.iter().find(|(network, _)| *network == fullest);
+                Ok(oldest.map(|(_, ask)| ask.id))
+            }
+            Room::None => Err(EnrolmentError::TooMany),
         }
     }
 
@@ -167,9 +228,10 @@ impl Enrolments {
 
     /// Every ask that waits, oldest first.
     pub async fn pending(&self) -> Result<Pending, EnrolmentError> {
-        let mut asks = self.waiting().await?;
-        asks.truncate(100);
-        Ok(Pending { asks })
+        let waiting = self.waiting().await?.into_iter();
+        Ok(Pending {
+            asks: waiting.map(|(_, ask)| ask).take(100).collect(),
+        })
     }
 
     /// Refuses an ask.
@@ -184,7 +246,8 @@ impl Enrolments {
         }
     }
 
-    async fn waiting(&self) -> Result<Vec<PendingAsk>, StoreError> {
+    /// Every ask that waits, oldest first, and from which address block it came.
+    async fn waiting(&self) -> Result<Vec<(String, PendingAsk)>, StoreError> {
         let since_ms = self.clock.now_ms().saturating_sub(ASK_MS);
         let rows = self.store.asked_enrolments(since_ms, 1_000).await?;
         let snapshot = self.log.now();
@@ -192,11 +255,14 @@ impl Enrolments {
         let mut enrolled = Vec::new();
         for row in rows {
             match (self.standing(&row, &snapshot.directory)?, &row.ask) {
-                (Status::Waiting, Some(ask)) => waiting.push(PendingAsk {
-                    id: row.id,
-                    asked_at_ms: ask.asked_at_ms,
-                    ask: decode(&ask.ask).map_err(|_| StoreError::Corrupt("ask"))?,
-                }),
+                (Status::Waiting, Some(ask)) => {
+                    let ask = PendingAsk {
+                        id: row.id,
+                        asked_at_ms: ask.asked_at_ms,
+                        ask: decode(&ask.ask).map_err(|_| StoreError::Corrupt("ask"))?,
+                    };
+                    waiting.push((row.network, ask));
+                }
                 (Status::Enrolled, _) => enrolled.push(row.id),
                 _ => {}
             }
@@ -230,5 +296,29 @@ impl Enrolments {
         } else {
             Status::Waiting
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l17_who_floods_gives_way_and_nobody_else() {
+        let counts = |counts: &[(&str, u64)]| {
+            let counts = counts.iter();
+            counts
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect::<HashMap<_, _>>()
+        };
+        let some = counts(&[("flood", 3), ("office", 1)]);
+        assert_eq!(room(&some, "flood", 5, 4), Room::Free);
+        assert_eq!(room(&some, "flood", 5, 3), Room::None);
+        assert_eq!(room(&some, "flood", 4, 4), Room::None);
+        let evict = Room::Evict("flood".to_owned());
+        assert_eq!(room(&some, "office", 4, 4), evict);
+        assert_eq!(room(&some, "newcomer", 4, 4), evict);
+        let alike = counts(&[("one", 1), ("other", 1)]);
+        assert_eq!(room(&alike, "newcomer", 2, 4), Room::None);
     }
 }

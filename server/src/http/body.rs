@@ -19,10 +19,7 @@ use valise_proto::{
 };
 
 use super::error::Error;
-use crate::{
-    config::Config,
-    limit::{Place, Places},
-};
+use crate::{config::Config, limit::Turns};
 
 /// A body larger than this is large: bytes.
 const LARGE: usize = 1 << 20;
@@ -80,14 +77,14 @@ pub(crate) struct Bodies {
     /// One permit a byte.
     free: Arc<Semaphore>,
     /// So that a few slow devices do not take all of it.
-    large: Places<DeviceId>,
+    large: Turns<DeviceId>,
 }
 
 /// Where one body lies; dropped, it is free again.
 #[derive(Debug)]
 pub(super) struct Room {
     _bytes: OwnedSemaphorePermit,
-    _large: Option<Place<DeviceId>>,
+    _large: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
@@ -98,7 +95,7 @@ impl Bodies {
             all_max,
             timeout: Duration::from_millis(config.body_timeout_ms),
             free: Arc::new(Semaphore::new(usize::try_from(all_max).unwrap_or(0))),
-            large: Places::new(usize::MAX, LARGE_EACH),
+            large: Turns::new(LARGE_EACH),
         }
     }
 
@@ -134,9 +131,9 @@ impl Bodies {
 
     async fn room(&self, device: DeviceId, size: usize) -> Result<Room, Error> {
         let large = if size > LARGE {
-            let place = self.large.enter(device);
+            let turn = self.large.wait(device, self.timeout).await;
             let refused = || Error::new(ErrorCode::TooMany, "too many large requests at once");
-            Some(place.ok_or_else(refused)?)
+            Some(turn.ok_or_else(refused)?)
         } else {
             None
         };
@@ -152,5 +149,31 @@ impl Bodies {
                 "too many requests at once: try again",
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_wait_for_room_and_one_device_takes_little_of_it() {
+        let bodies = Bodies::new(&Config {
+            bodies_bytes_max: 6 << 20,
+            ..Config::default()
+        });
+        let (slow, other) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        let now = Duration::ZERO;
+        let first = bodies.room(slow, 2 << 20).await.unwrap();
+        let _second = bodies.room(slow, 2 << 20).await.unwrap();
+        assert!(timeout(now, bodies.room(slow, 2 << 20)).await.is_err());
+        let small = timeout(now, bodies.room(slow, LARGE)).await.unwrap();
+        drop(small.unwrap());
+        let _third = bodies.room(other, 2 << 20).await.unwrap();
+        // All of it is taken now.
+        assert!(timeout(now, bodies.room(other, 1)).await.is_err());
+        drop(first);
+        let free = timeout(now, bodies.room(other, 1)).await;
+        assert!(free.is_ok_and(|room| room.is_ok()));
     }
 }

@@ -1,6 +1,6 @@
 //! Commits, letters, fetching and acknowledging.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use valise_proto::{
@@ -19,6 +19,9 @@ use super::{
     octets_with,
 };
 use crate::service::Service;
+
+/// How long a page waits for others of its device that are under way.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn commit(
     State(service): State<Arc<Service>>,
@@ -53,11 +56,15 @@ pub(super) async fn sync(
         ..
     }: Call<CertifiedCaller, Nothing>,
 ) -> Result<Response, Error> {
-    let place = service.pages.enter(session.device);
-    let place =
-        place.ok_or_else(|| Error::new(ErrorCode::TooMany, "fetch the pages under way first"))?;
+    let turn = service.pages.wait(session.device, PATIENCE).await;
+    let turn = turn.ok_or_else(|| {
+        Error::new(
+            ErrorCode::TooMany,
+            "fetch the pages that are under way first",
+        )
+    })?;
     let page = service.delivery.page(session.device).await?;
-    Ok(octets_with(encode(&page), place))
+    Ok(octets_with(encode(&page), turn))
 }
 
 pub(super) async fn ack(

@@ -1,5 +1,7 @@
 //! Rows of enrolments: challenges, and the asks that answered them.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use valise_proto::id::{DeviceId, EnrolmentId};
 
@@ -27,6 +29,8 @@ pub struct EnrolmentRow {
     pub challenge: [u8; 32],
     /// When the challenge was given: milliseconds since 1970 UTC.
     pub created_at_ms: u64,
+    /// From which address block the challenge was asked for.
+    pub network: String,
     /// How far it has come.
     pub status: EnrolmentStatus,
     /// The ask.
@@ -70,6 +74,7 @@ impl EnrolmentRow {
             id: id(row, 0, "enrolment_id")?,
             challenge: challenge.0,
             created_at_ms: number(row, 2, "created_at_ms")?,
+            network: row.try_get(8)?,
             status,
             ask,
         })
@@ -80,7 +85,7 @@ impl Store {
     /// One enrolment.
     pub async fn enrolment(&self, id: EnrolmentId) -> Result<Option<EnrolmentRow>, StoreError> {
         let row = sqlx::query(
-            "select enrolment_id, challenge, created_at_ms, status, device_id, ask, asked_at_ms, log_size \
+            "select enrolment_id, challenge, created_at_ms, status, device_id, ask, asked_at_ms, log_size, network \
              from enrolment where enrolment_id = $1",
         )
         .bind(&id.0[..])
@@ -96,7 +101,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<EnrolmentRow>, StoreError> {
         let rows = sqlx::query(
-            "select enrolment_id, challenge, created_at_ms, status, device_id, ask, asked_at_ms, log_size \
+            "select enrolment_id, challenge, created_at_ms, status, device_id, ask, asked_at_ms, log_size, network \
              from enrolment where status = 1 and asked_at_ms > $1 order by asked_at_ms, enrolment_id limit $2",
         )
         .bind(stored(since_ms))
@@ -106,12 +111,20 @@ impl Store {
         rows.iter().map(EnrolmentRow::read).collect()
     }
 
-    /// How many challenges wait for an ask.
-    pub async fn count_challenged(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("select count(*) from enrolment where status = 0")
-            .fetch_one(&self.reads)
-            .await?;
-        number(&row, 0, "count")
+    /// How many challenges given after `since_ms` wait for an ask, of each address block.
+    pub async fn count_challenged(
+        &self,
+        since_ms: u64,
+    ) -> Result<HashMap<String, u64>, StoreError> {
+        let rows = sqlx::query(
+            "select network, count(*) from enrolment where status = 0 and created_at_ms > $1 group by network",
+        )
+        .bind(stored(since_ms))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, number(row, 1, "count")?)))
+            .collect()
     }
 }
 
@@ -122,13 +135,28 @@ impl Write {
         id: EnrolmentId,
         challenge: [u8; 32],
         created_at_ms: u64,
+        network: &str,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "insert into enrolment (enrolment_id, challenge, created_at_ms, status) values ($1, $2, $3, 0)",
+            "insert into enrolment (enrolment_id, challenge, created_at_ms, network, status) \
+             values ($1, $2, $3, $4, 0)",
         )
         .bind(&id.0[..])
         .bind(&challenge[..])
         .bind(stored(created_at_ms))
+        .bind(network)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets the oldest challenge of an address block that nobody answered.
+    pub async fn delete_oldest_challenge(&mut self, network: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "delete from enrolment where enrolment_id = (select enrolment_id from enrolment \
+             where status = 0 and network = $1 order by created_at_ms, enrolment_id limit 1)",
+        )
+        .bind(network)
         .execute(&mut *self.0)
         .await?;
         Ok(())

@@ -23,7 +23,7 @@ use valise_proto::{
 };
 
 use super::support::{Answer, Person, Request, TestServer, URL};
-use crate::clock::Clock;
+use crate::{account::enrolment::EnrolmentError, clock::Clock};
 
 /// The JSON that a key signs in a registration.
 fn client_data(challenge: [u8; 32]) -> Vec<u8> {
@@ -389,6 +389,34 @@ async fn l17_one_address_asks_so_often_and_no_more() {
     for expected in [200, 200, 200, 429] {
         assert_eq!(server.anybody("POST", api::LOGIN).await.status, expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l17_a_flood_of_asks_gives_way_to_somebody_else() {
+    let (mut server, _) = TestServer::start_with(Policy::default(), |config| {
+        config.enrolments_pending_max = 3;
+        config.enrolments_pending_per_block_max = 3;
+    })
+    .await;
+    let service = server.reopen().await.service;
+    let enrolments = &service.enrolments;
+    let mut given = Vec::new();
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"] {
+        let given_one = enrolments.challenge(address.parse().unwrap()).await;
+        given.push(given_one.unwrap());
+    }
+    let fourth = enrolments.challenge("192.0.2.4".parse().unwrap()).await;
+    assert!(matches!(fourth, Err(EnrolmentError::TooMany)));
+    for given in &given {
+        let person = Person::new("bob");
+        let asked = ask(&server, &person, given.challenge);
+        let device = person.device.id();
+        enrolments.ask(device, given.id, &asked).await.unwrap();
+        server.clock.advance(1_000);
+    }
+    let waiting = enrolments.pending().await.unwrap().asks;
+    let waiting: Vec<_> = waiting.iter().map(|ask| ask.id).collect();
+    assert_eq!(waiting, [given[1].id, given[2].id, given[3].id]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

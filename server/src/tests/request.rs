@@ -2,20 +2,14 @@
 
 use std::time::Duration;
 
-use futures_util::future::select_all;
 use tokio::time::timeout;
 use valise_proto::{
     api::{self, ErrorCode},
-    codec::encode,
-    log::entry::Policy,
     request::{SESSION, SIGNATURE, SIGNATURE_INPUT},
     testing,
 };
 
-use super::{
-    delivery::{commit, commits, letter},
-    support::{Person, Request, TestServer},
-};
+use super::support::{Person, Request, TestServer};
 use crate::clock::Clock;
 
 type Change = fn(&mut Request);
@@ -155,31 +149,4 @@ async fn who_may_not_call_sends_no_body() {
     answered(&carol).await.refused(ErrorCode::Unauthenticated);
     server.log_in(&mut carol).await;
     answered(&carol).await.refused(ErrorCode::Forbidden);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_wait_for_room_and_one_device_takes_little_of_it() {
-    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
-        config.bodies_bytes_max = 4 << 20;
-    })
-    .await;
-    commits(&server, &alice, &commit(0, &[], &[])).await;
-    // Two wait for their bodies; the third is one too many.
-    let heads = (0..3).map(|_| {
-        Box::pin(async {
-            let request = server.signed(&alice, "POST", api::COMMITS, vec![0; 2 << 20]);
-            let mut connection = server.connect().await;
-            connection.send_head(&request).await;
-            connection.receive().await
-        })
-    });
-    let (answer, _, mut waiting) = select_all(heads).await;
-    answer.refused(ErrorCode::TooMany);
-    let hello = encode(&letter(1, "hello"));
-    let hello = server.signed(&alice, "POST", api::LETTERS, hello);
-    let mut sent = std::pin::pin!(server.send(&hello));
-    let early = timeout(Duration::from_millis(300), &mut sent).await;
-    assert!(early.is_err());
-    drop(waiting.pop());
-    assert_eq!(sent.await.status, 200);
 }
