@@ -53,6 +53,9 @@ fn hiring(site: &Site, alice: &Cli) -> Cli {
         &enrolled,
         &json!({ "state": "enrolled", "name": "bob", "words": words }),
     );
+    // Said again, as after a crash, it is so already.
+    let again = alice.json(&["admin", "enrol", "bob", "--yes"]).object();
+    has(&again, &json!({ "state": "enrolled", "name": "bob" }));
     assert!(alice.json(&["admin", "requests"]).objects().is_empty());
 
     let joined = bob.run(&join).done().object();
