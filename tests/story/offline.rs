@@ -1,6 +1,6 @@
 //! Somebody comes back after a week, or after lunch.
 
-use crate::support::{Office, Person};
+use crate::support::{Office, Person, mallory};
 
 fn bodies_of(person: &mut Person, sender: &str) -> Vec<String> {
     let letters = person
@@ -90,4 +90,38 @@ async fn after_a_break_the_server_wants_one_more_login() {
     assert_eq!(bob.touches(), touches + 2);
     alice.sync().await;
     assert_eq!(alice.bodies(), ["At noon?", "At noon.", "Make that one."]);
+}
+
+/// The server keeps ciphertext for thirty days. What was dropped shows as a gap, and the
+/// conversation goes on.
+#[tokio::test]
+async fn what_waited_longer_than_the_retention_time_is_gone_and_missed() {
+    let (mut office, mut alice) = Office::open().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.send(&["bob"], "Plan", "first").await;
+    bob.sync().await;
+    for body in ["lost", "lost too"] {
+        alice.send(&["bob"], "Plan", body).await;
+    }
+    office.stop();
+    office.time.pass_days(31);
+    office.start().await;
+    let waiting = || -> u64 {
+        let sql = "select count(*) from message";
+        let count = mallory::database(&office.data()).query_row(sql, (), |row| row.get(0));
+        count.expect("a count")
+    };
+    for _ in 0..200 {
+        if waiting() == 0 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(waiting(), 0);
+    alice.send(&["bob"], "Plan", "last").await;
+    bob.sync().await;
+    assert_eq!(bob.bodies(), ["first", "last"]);
+    let events = bob.events();
+    assert!(events.contains(&"gap".to_owned()), "{events:?}");
+    assert!(events.contains(&"missing-letter".to_owned()), "{events:?}");
 }
