@@ -40,22 +40,22 @@ const TOP_OPTIONAL: &[&str] = &[".config"];
 /// A crate, and the only places that may name it. A place is a file, or a room: `a/b` is `a/b.rs` and
 /// all of `a/b/`.
 const HOMES: &[(&str, &[&str])] = &[
-    ("openmls", &["client/src/mls", "client/src/store"]),
+    ("openmls", &["client/src/mls", "client/src/provider"]),
     (
         "openmls_sqlite_storage",
-        &["client/src/mls", "client/src/store"],
+        &["client/src/mls", "client/src/provider"],
     ),
     // The vault seals with the provider's HPKE, so that there is one.
     (
         "openmls_traits",
-        &["client/src/mls", "client/src/store", "client/src/vault"],
+        &["client/src/mls", "client/src/provider", "client/src/vault"],
     ),
     // In a story of a race it is the operator who counts, and mallory is one who edits.
     (
         "rusqlite",
         &[
             "client/src/store",
-            "client/src/mls/provider",
+            "client/src/provider",
             "tests/story/race",
             "tests/support/mallory",
         ],

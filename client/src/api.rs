@@ -23,7 +23,7 @@ use valise_proto::{
 
 use crate::{
     clock::{Clock, pause},
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
 };
 
 pub use push::Push;

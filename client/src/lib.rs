@@ -13,6 +13,7 @@ pub mod home;
 pub mod key;
 pub mod mail;
 pub mod mls;
+pub mod provider;
 pub mod safe;
 pub mod session;
 pub mod store;

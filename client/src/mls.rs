@@ -11,7 +11,6 @@ mod commit;
 mod letter;
 mod members;
 mod package;
-pub mod provider;
 mod receive;
 #[cfg(feature = "weaken")]
 mod rogue;
@@ -40,7 +39,7 @@ use valise_proto::{
 };
 
 use crate::{
-    mls::provider::{DeviceSigner, Provider, SUITE},
+    provider::{DeviceSigner, Provider, SUITE},
     store::StoreError,
     trust::Alarm,
 };

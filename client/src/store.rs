@@ -22,7 +22,7 @@ pub use letter::{Filter, LetterRow, NewLetter};
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
 pub use setting::Setting;
 
-use crate::mls::provider::{MigrationFailed, Provider, migrate};
+use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
 const VERSION: u32 = 1;

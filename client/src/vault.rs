@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     key::{Assertion, AssertionRequest, Key, KeyError, Prompt},
-    mls::provider::{Crypto, SUITE},
+    provider::{Crypto, SUITE},
     store::StoreKey,
 };
 

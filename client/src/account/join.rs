@@ -28,7 +28,7 @@ use crate::{
     failpoint::reached,
     home::Home,
     key::KeyError,
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
     session::{Error, Keyring, Session},
     store::{Setting, StoreError},
     trust::{Alarm, Ledger},

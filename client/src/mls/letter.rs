@@ -10,9 +10,8 @@ use valise_proto::{
 use super::{
     Me, MlsError, gossip, library, load,
     members::{audit, drift},
-    provider::Provider,
 };
-use crate::trust::Alarm;
+use crate::{provider::Provider, trust::Alarm};
 
 /// Encrypts `letter` in the group's present epoch. Returns the epoch and the ciphertext.
 ///

@@ -8,11 +8,9 @@ use valise_proto::{
     log::replay::Directory,
 };
 
-use super::{
-    MlsError, load, peer,
-    provider::{Crypto, Provider, SUITE},
-};
+use super::{MlsError, load, peer};
 use crate::{
+    provider::{Crypto, Provider, SUITE},
     trust::{Alarm, member_identity},
     weaken::checked,
 };

@@ -17,9 +17,9 @@ use super::{
     MlsError, library, load,
     members::{audit, identity, usable_leaf},
     peer,
-    provider::Provider,
 };
 use crate::{
+    provider::Provider,
     trust::{Alarm, Gossip, compare},
     weaken::checked,
 };

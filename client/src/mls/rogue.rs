@@ -21,8 +21,8 @@ use valise_proto::{
 use super::{
     CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
     make_packages, peer,
-    provider::{DeviceSigner, Provider, SUITE, migrate},
 };
+use crate::provider::{DeviceSigner, Provider, SUITE, migrate};
 
 /// Length of an X-Wing public key; its X25519 half is at the end.
 const KEY: usize = 1216;

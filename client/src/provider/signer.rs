@@ -61,7 +61,7 @@ impl fmt::Debug for DeviceSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mls::provider::signature::verify;
+    use crate::provider::signature::verify;
 
     #[test]
     fn a_signature_verifies_under_the_public_key() {

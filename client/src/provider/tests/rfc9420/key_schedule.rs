@@ -5,7 +5,7 @@ use openmls_traits::types::Ciphersuite;
 use serde::Deserialize;
 
 use super::{Hex, derive_secret, each, expand_with_label};
-use crate::mls::provider::{Crypto, kdf};
+use crate::provider::{Crypto, kdf};
 
 #[derive(Deserialize)]
 struct Vector {

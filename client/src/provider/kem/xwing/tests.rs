@@ -4,8 +4,8 @@ use data_encoding::HEXLOWER;
 use openmls_traits::types::HashType;
 
 use super::*;
-use crate::mls::provider::kdf;
-use crate::mls::provider::kem::x25519::small_order::POINTS;
+use crate::provider::kdf;
+use crate::provider::kem::x25519::small_order::POINTS;
 
 /// One vector of draft-connolly-cfrg-xwing-kem-06, appendix C. The long values are kept as SHA-256.
 struct Vector {

@@ -14,7 +14,7 @@ use openmls_rust_crypto::OpenMlsRustCrypto;
 use tls_codec::Serialize as _;
 
 use super::member::{CREDENTIAL, Member, capabilities, checked_key_package};
-use crate::mls::provider::SUITE;
+use crate::provider::SUITE;
 
 const OURS: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 const THEIRS: CipherSuite = CipherSuite::CURVE25519_CHACHA;

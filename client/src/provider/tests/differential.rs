@@ -6,7 +6,7 @@ use openmls_traits::types::{AeadType, Ciphersuite, HashType, SignatureScheme};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::mls::provider::Crypto;
+use crate::provider::Crypto;
 
 const HASHES: [HashType; 3] = [HashType::Sha2_256, HashType::Sha2_384, HashType::Sha2_512];
 const AEADS: [AeadType; 3] = [

@@ -8,8 +8,8 @@ use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 use super::Encapsulated;
-use crate::mls::provider::kdf::Labelled;
-use crate::mls::provider::random;
+use crate::provider::kdf::Labelled;
+use crate::provider::random;
 
 /// The suite id is `"KEM"` and the code point (RFC 9180 §4.1).
 const KDF: Labelled<'static> = Labelled {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Hex, each};
-use crate::mls::provider::{Provider, migrate};
+use crate::provider::{Provider, migrate};
 
 #[derive(Deserialize)]
 struct Vector {

@@ -5,7 +5,7 @@ use openmls_sqlite_storage::Connection;
 use openmls_traits::types::Ciphersuite;
 use tls_codec::Serialize as _;
 
-use crate::mls::provider::{DeviceSigner, Provider, StorageError, migrate};
+use crate::provider::{DeviceSigner, Provider, StorageError, migrate};
 
 /// The product's private credential type.
 pub(super) const CREDENTIAL: CredentialType = CredentialType::Other(0xf0c1);

@@ -1,7 +1,7 @@
 //! Our crypto provider for OpenMLS: ring, x25519-dalek and x-wing, over one SQLite connection.
 //!
 //! ```no_run
-//! # use valise_client::mls::provider::{migrate, Provider};
+//! # use valise_client::provider::{migrate, Provider};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut connection = openmls_sqlite_storage::Connection::open("store")?;
 //! migrate(&mut connection)?; // once, when the store is made or opened

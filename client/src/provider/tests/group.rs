@@ -3,7 +3,7 @@
 use openmls::prelude::*;
 
 use super::member::{CREDENTIAL, Member, receive};
-use crate::mls::provider::{Crypto, SUITE};
+use crate::provider::{Crypto, SUITE};
 
 const POLICY: WireFormatPolicy = PURE_CIPHERTEXT_WIRE_FORMAT_POLICY;
 

@@ -5,7 +5,7 @@ use openmls_traits::signatures::Signer as _;
 use tls_codec::{Serialize as _, VLByteSlice};
 
 use super::member::{CREDENTIAL, Member, checked_key_package};
-use crate::mls::provider::{Crypto, SUITE};
+use crate::provider::{Crypto, SUITE};
 
 const POLICY: WireFormatPolicy = PURE_CIPHERTEXT_WIRE_FORMAT_POLICY;
 

@@ -5,7 +5,7 @@ use openmls_traits::types::{Ciphersuite, HpkeCiphertext, SignatureScheme};
 use serde::Deserialize;
 
 use super::{Hex, derive_secret, each, expand_with_label, opaque};
-use crate::mls::provider::Crypto;
+use crate::provider::Crypto;
 
 #[derive(Deserialize)]
 struct Vector {

@@ -4,7 +4,7 @@ use openmls::prelude::*;
 use openmls_sqlite_storage::Connection;
 
 use super::member::{CREDENTIAL, Member, receive, stage};
-use crate::mls::provider::{Provider, SUITE};
+use crate::provider::{Provider, SUITE};
 
 const POLICY: WireFormatPolicy = PURE_CIPHERTEXT_WIRE_FORMAT_POLICY;
 

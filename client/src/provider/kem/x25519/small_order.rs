@@ -2,7 +2,7 @@
 
 /// Points of small order on the curve and its twist, canonical and not, with the ignored top bit
 /// clear and set (the zero-result cases of Wycheproof's X25519 vectors).
-pub(in crate::mls::provider) const POINTS: [&str; 14] = [
+pub(in crate::provider) const POINTS: [&str; 14] = [
     // u = 0: order 2
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0000000000000000000000000000000000000000000000000000000000000080",

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tls_codec::{Serialize as _, VLByteSlice};
 
-use crate::mls::provider::{Crypto, kdf};
+use crate::provider::{Crypto, kdf};
 
 /// Bytes that a vector file writes in hexadecimal.
 #[derive(Deserialize)]
