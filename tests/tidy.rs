@@ -93,6 +93,49 @@ const HOMES: &[(&str, &[&str])] = &[
     ("authenticator", &["client/src/key"]),
 ];
 
+/// A program's rooms by floor, the highest first. A room names rooms of its own floor and of lower ones.
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "client/src/",
+        &[
+            &["cli"],
+            &["account", "agent", "attack", "mail", "sync"],
+            &["session"],
+            &["mls", "trust"],
+            &["api", "key", "store", "vault"],
+            &["provider"],
+            &[
+                "clock",
+                "config",
+                "failpoint",
+                "home",
+                "random",
+                "safe",
+                "weaken",
+                "words",
+            ],
+        ],
+    ),
+    (
+        "server/src/",
+        &[
+            &["cli"],
+            &["http", "listen", "service"],
+            &[
+                "account",
+                "delivery",
+                "directory",
+                "init",
+                "key_package",
+                "login",
+                "session",
+            ],
+            &["limit", "store", "tls", "wake"],
+            &["clock", "config"],
+        ],
+    ),
+];
+
 /// What writes to a terminal, and the only places that may. Tests may tell what they measured.
 const WRITERS: &[(&str, &[&str])] = &[
     ("println!", &[]),
@@ -262,6 +305,70 @@ fn every_home_is_lived_in() {
         .map(|(name, _)| format!("nobody names {name}: take it out of HOMES"))
         .collect();
     none("every rule is about something", &wrong);
+}
+
+/// The rooms that `text` names, by `crate::room` or in `use crate::{room, …}`. What the crate's root has
+/// itself, such as a type, is no room.
+fn rooms_named(text: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for (at, start) in text.match_indices("crate::") {
+        let rest = text.get(at + start.len()..).unwrap_or_default();
+        let Some(group) = rest.strip_prefix('{') else {
+            rooms.extend(words(rest).next().map(str::to_owned));
+            continue;
+        };
+        let (mut depth, mut first) = (1_u32, String::new());
+        for letter in group.chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 1 => first.push(letter),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        let names = first
+            .split(',')
+            .filter_map(|item| words(item.trim()).next());
+        rooms.extend(names.map(str::to_owned));
+    }
+    rooms.retain(|room| room.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    rooms
+}
+
+#[test]
+fn calls_go_down_only() {
+    let mut wrong = Vec::new();
+    for file in house()
+        .iter()
+        .filter(|file| file.is_rust() && !file.is_test())
+    {
+        for (program, floors) in FLOORS {
+            let Some(path) = file.path.strip_prefix(program) else {
+                continue;
+            };
+            let room = path.split(['/', '.']).next().unwrap_or_default();
+            let floor = |room: &str| floors.iter().position(|floor| floor.contains(&room));
+            // The two roots are the house itself.
+            if ["lib", "main"].contains(&room) {
+                continue;
+            }
+            let code: Vec<&str> = file.code().map(|(_, line)| line).collect();
+            for named in rooms_named(&code.join("\n")) {
+                match (floor(room), floor(&named)) {
+                    (Some(ours), Some(theirs)) if theirs >= ours => {}
+                    (Some(_), Some(_)) => {
+                        wrong.push(format!("{} names {named}, a floor above it", file.path));
+                    }
+                    (None, _) => wrong.push(format!("{} is on no floor", file.path)),
+                    (_, None) => wrong.push(format!("{} names {named}, on no floor", file.path)),
+                }
+            }
+        }
+    }
+    none("calls go down only", &wrong);
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod login;
 mod settle;
 mod sign;
 
-pub(crate) use credentials::random;
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};

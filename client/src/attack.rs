@@ -17,9 +17,9 @@ use valise_proto::{
 };
 
 use crate::{
-    account::random,
     api::{ApiError, Caller},
     mls::{self, Me, MlsError, encrypt_blindly, propose_removal, unchecked_package},
+    random,
     session::{Error, Session},
     store::{ProposedCommit, Setting, StoreError},
 };
@@ -73,7 +73,7 @@ impl Session {
         package: &[u8],
     ) -> Result<delivery::Commit, Error> {
         let (credential, head) = (self.leaf_credential()?, self.directory()?.head());
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let me = Me {
             org: self.directory()?.org(),
             signer: &self.me.signer,
@@ -144,7 +144,7 @@ impl Session {
 
     async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
         let body = delivery::Letter {
-            id: SubmissionId(random()?),
+            id: SubmissionId(random::bytes()?),
             group,
             epoch,
             message: message.try_into().map_err(|_| MlsError::NoGroup)?,

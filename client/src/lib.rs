@@ -14,6 +14,7 @@ pub mod key;
 pub mod mail;
 pub mod mls;
 pub mod provider;
+pub mod random;
 pub mod safe;
 pub mod session;
 pub mod store;

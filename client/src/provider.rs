@@ -18,7 +18,6 @@ mod crypto;
 mod hpke;
 mod kdf;
 mod kem;
-mod random;
 mod signature;
 mod signer;
 mod storage;
@@ -27,7 +26,6 @@ pub use crypto::Crypto;
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::types::Ciphersuite;
-pub use random::NoRandomness;
 pub use signer::{DeviceSigner, SeedRefused};
 pub use storage::{MessagePack, MessagePackError, MigrationFailed, Storage, StorageError, migrate};
 

@@ -19,6 +19,7 @@ use crate::{
     key::{Key, KeyError, Prompt, Source},
     mls::MlsError,
     provider::DeviceSigner,
+    random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey},
     trust::{Alarm, Ledger, own_credential},
     vault::{Vault, VaultError},
@@ -119,6 +120,12 @@ impl Error {
             | Self::Store(_) => true,
             _ => false,
         }
+    }
+}
+
+impl From<NoRandomness> for Error {
+    fn from(_: NoRandomness) -> Self {
+        Self::Wrong("this machine has no randomness")
     }
 }
 

@@ -6,8 +6,8 @@ use valise_proto::{
 };
 
 use crate::{
-    account::random,
     failpoint::reached,
+    random,
     session::{Error, Session},
     store::{LetterRow, NewLetter},
     sync::Report,
@@ -90,12 +90,12 @@ impl Session {
             }
         };
         let letter = Letter {
-            id: LetterId(random()?),
+            id: LetterId(random::bytes()?),
             sequence: 0,
             previous: Hash([0; 32]),
             thread: match &answered {
                 Some(letter) => letter.thread,
-                None => ThreadId(random()?),
+                None => ThreadId(random::bytes()?),
             },
             in_reply_to: answered.map(|letter| letter.id),
             date: self.clock.now_ms(),
@@ -117,7 +117,7 @@ impl Session {
         if size > usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Error::TooLarge { size, limit });
         }
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let new = NewLetter {
             letter: &letter,
             group: None,

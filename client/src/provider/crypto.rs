@@ -10,7 +10,14 @@ use tls_codec::SecretVLBytes;
 
 use super::hpke::Suite;
 use super::kem::Kem;
-use super::{NoRandomness, SUITE, aead, kdf, random, signature};
+use super::{SUITE, aead, kdf, signature};
+use crate::random::{self, NoRandomness};
+
+impl From<NoRandomness> for CryptoError {
+    fn from(_: NoRandomness) -> Self {
+        Self::InsufficientRandomness
+    }
+}
 
 /// Cryptography and randomness for OpenMLS. It has no state.
 #[derive(Debug, Clone, Copy, Default)]
@@ -191,9 +198,7 @@ impl OpenMlsRand for Crypto {
     type Error = NoRandomness;
 
     fn random_array<const N: usize>(&self) -> Result<[u8; N], NoRandomness> {
-        let mut bytes = [0; N];
-        random::fill(&mut bytes)?;
-        Ok(bytes)
+        random::bytes()
     }
 
     fn random_vec(&self, len: usize) -> Result<Vec<u8>, NoRandomness> {

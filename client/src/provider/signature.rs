@@ -4,7 +4,7 @@ use curve25519_dalek::edwards::CompressedEdwardsY;
 use openmls_traits::types::CryptoError;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use super::random;
+use crate::random;
 
 /// A new key: the 32-byte private seed and the public key.
 pub(super) fn generate() -> Result<(Vec<u8>, Vec<u8>), CryptoError> {

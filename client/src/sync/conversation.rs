@@ -17,9 +17,9 @@ use super::{
     outgoing::{Outcome, outcome},
 };
 use crate::{
-    account::random,
     failpoint::reached,
     mls::{self, Drift, Me, MlsError, Outgoing},
+    random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, ProposedCommit, Reader, StoreError},
 };
@@ -56,7 +56,7 @@ impl Session {
         let ended = self.store.read().ended_conversation_of(accounts)?;
         let org = self.directory()?.org();
         let mut record = Conversation {
-            nonce: random()?,
+            nonce: random::bytes()?,
             creator: self.me.account.clone(),
             accounts: accounts.to_vec(),
         };
@@ -67,7 +67,7 @@ impl Session {
             if ended.is_none_or(|ended| group < ended) {
                 return Ok((group, record));
             }
-            record.nonce = random()?;
+            record.nonce = random::bytes()?;
         }
         Err(Error::Wrong(
             "a conversation of these people ended too often",
@@ -141,7 +141,7 @@ impl Session {
     async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
         let claimed = self.claim(change.add.to_vec()).await?;
         reached("after-claim");
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let proposed = self.make_commit(change, &claimed, submission);
         let (commit, added) = self.noted(proposed)?;
         let without: Vec<_> = change

@@ -16,9 +16,9 @@ use valise_proto::{
 
 use super::Report;
 use crate::{
-    account::random,
     failpoint::reached,
     mls::{self, Drift, Me, MlsError},
+    random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, StoreError},
     trust::Alarm,
@@ -171,7 +171,7 @@ impl Session {
         let (missing, surplus) = (Vec::new(), drift.surplus);
         self.repair(&row, &Drift { missing, surplus }).await?;
         self.pull(report).await?;
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let work = self.store.begin()?;
         let present = work.read().outbox_row(letter.number)?;
         let present = present.filter(|present| present.submission == letter.submission);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Encapsulated;
 use crate::provider::kdf::Labelled;
-use crate::provider::random;
+use crate::random;
 
 /// The suite id is `"KEM"` and the code point (RFC 9180 §4.1).
 const KDF: Labelled<'static> = Labelled {

@@ -12,7 +12,7 @@ use x_wing::{
 use zeroize::Zeroizing;
 
 use super::{Encapsulated, x25519};
-use crate::provider::random;
+use crate::random;
 
 pub(super) fn encapsulate(public: &[u8]) -> Result<Encapsulated, CryptoError> {
     encapsulate_with(&*random::secret()?, public)
