@@ -18,7 +18,7 @@ use valise_proto::{
 
 use crate::{
     api::{ApiError, Caller},
-    mls::{self, Me, MlsError, encrypt_blindly, propose_removal, unchecked_package},
+    mls::{self, MlsError, encrypt_blindly, propose_removal, unchecked_package},
     random,
     session::{Error, Session},
     store::{ProposedCommit, Setting, StoreError},
@@ -72,13 +72,9 @@ impl Session {
         device: DeviceId,
         package: &[u8],
     ) -> Result<delivery::Commit, Error> {
-        let (credential, head) = (self.leaf_credential()?, self.directory()?.head());
+        let head = self.directory()?.head();
         let submission = SubmissionId(random::bytes()?);
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let package = unchecked_package(&work.mls(), package)?;
         let made = mls::commit(&work.mls(), &me, group, &[], vec![package], head)?;
@@ -111,11 +107,7 @@ impl Session {
         head: Option<Head>,
     ) -> Result<(), Error> {
         let head = head.unwrap_or(self.directory()?.head());
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential: self.leaf_credential()?,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, head)?;
         work.commit()?;
@@ -131,11 +123,7 @@ impl Session {
         let head = self.directory()?.head();
         let devices = self.directory()?.active_devices(account);
         let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential: self.leaf_credential()?,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
         work.commit()?;

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     home::{Home, HomeError},
     key::{Key, KeyError, Prompt, Source},
-    mls::MlsError,
+    mls::{Me, MlsError},
     provider::DeviceSigner,
     random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey},
@@ -175,6 +175,25 @@ pub(crate) struct Identity {
     pub(crate) record: KeyRecord,
 }
 
+impl Identity {
+    /// This device in its groups, by the log as it is here.
+    pub(crate) fn member(&self, ledger: Option<&Ledger>) -> Result<Me<'_>, Error> {
+        let directory = ledger.ok_or(Error::NotEnrolled)?.directory();
+        let credential = own_credential(directory, self.device).ok_or_else(|| {
+            if directory.device(self.device).is_some() {
+                Error::Revoked
+            } else {
+                Error::NotEnrolled
+            }
+        })?;
+        Ok(Me {
+            org: directory.org(),
+            signer: &self.signer,
+            credential,
+        })
+    }
+}
+
 /// An unlocked account on this device.
 pub struct Session {
     pub(crate) store: Store,
@@ -281,18 +300,6 @@ impl Session {
 
     pub(crate) fn api(&self) -> Result<&Api, Error> {
         self.api.as_ref().ok_or(Error::NotJoined)
-    }
-
-    /// What this device's leaves carry.
-    pub(crate) fn leaf_credential(&self) -> Result<Vec<u8>, Error> {
-        let directory = self.directory()?;
-        own_credential(directory, self.me.device).ok_or_else(|| {
-            if directory.device(self.me.device).is_some() {
-                Error::Revoked
-            } else {
-                Error::NotEnrolled
-            }
-        })
     }
 
     /// The session with the server, if it has not run out by this device's clock.

@@ -183,12 +183,7 @@ impl Session {
             return Ok(());
         }
         // Packages that never reached the server leave private halves here that nobody asks for.
-        let (org, credential) = (self.directory()?.org(), self.leaf_credential()?);
-        let me = Me {
-            org,
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let publish = packages(&work, &me, PACKAGES - left)?;
         work.commit()?;

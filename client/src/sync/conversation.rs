@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     failpoint::reached,
-    mls::{self, Drift, Me, MlsError, Outgoing},
+    mls::{self, Drift, MlsError, Outgoing},
     random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, ProposedCommit, Reader, StoreError},
@@ -102,7 +102,7 @@ impl Session {
     /// Starts a successor of every conversation that ended here, so that its people can reach this
     /// device again.
     pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
-        if self.leaf_credential().is_err() {
+        if self.me.member(self.ledger.as_ref()).is_err() {
             return Ok(());
         }
         let mut begun = false;
@@ -164,12 +164,7 @@ impl Session {
         submission: SubmissionId,
     ) -> Result<(Option<ProposedCommit>, Vec<DeviceId>), Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
-        let credential = self.leaf_credential()?;
-        let me = Me {
-            org: directory.org(),
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let head = directory.head();
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {

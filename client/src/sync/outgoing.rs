@@ -17,7 +17,7 @@ use valise_proto::{
 use super::Report;
 use crate::{
     failpoint::reached,
-    mls::{self, Drift, Me, MlsError},
+    mls::{self, Drift, MlsError},
     random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, StoreError},
@@ -262,12 +262,7 @@ impl Session {
     /// One transaction: the ratchet moves and the ciphertext is kept.
     fn encrypt(&mut self, number: u64, row: &ConversationRow) -> Result<(), Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
-        let credential = self.leaf_credential()?;
-        let me = Me {
-            org: directory.org(),
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let head = directory.head();
         let work = self.store.begin()?;
         let waiting = work.read().outbox_row(number)?;
