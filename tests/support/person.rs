@@ -256,10 +256,14 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let names: Vec<_> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        self.online(async |session, _| session.look_up(&names).await)
-            .await?;
-        let number = self.session().write(draft)?;
+        let number = match self.session().write(draft.clone()) {
+            Err(Error::UnknownRecipient { .. }) => {
+                self.online(async |session, _| session.read_log().await)
+                    .await?;
+                self.session().write(draft)?
+            }
+            written => written?,
+        };
         self.online(async |session, _| session.send(number).await)
             .await?;
         Ok(number)

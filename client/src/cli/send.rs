@@ -7,7 +7,11 @@ use super::{
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{mail::Draft, safe::Safe, session::Session};
+use crate::{
+    mail::Draft,
+    safe::Safe,
+    session::{Error, Session},
+};
 
 /// Largest text that is read from stdin, in bytes.
 const TEXT_MAX: usize = 1 << 20;
@@ -62,13 +66,14 @@ impl Desk<'_> {
             self.ui
                 .confirm(Safe::line(&format!("send this letter to {people} people?")))?;
         }
-        let names: Vec<String> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        if session.write_check(&names).is_err() {
-            self.online(&mut session, async |session, _| {
-                session.look_up(&names).await
-            })?;
-        }
-        let number = session.write(draft).map_err(|error| refusal(&error))?;
+        let written = match session.write(draft.clone()) {
+            Err(Error::UnknownRecipient { .. }) => {
+                self.online(&mut session, async |session, _| session.read_log().await)?;
+                session.write(draft)
+            }
+            written => written,
+        };
+        let number = written.map_err(|error| refusal(&error))?;
         let sent = self.online(&mut session, async |session, _| session.send(number).await);
         if let Err(error) = sent {
             return Err(kept(&session, number, error));

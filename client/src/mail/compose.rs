@@ -69,6 +69,9 @@ impl Draft {
 
 impl Session {
     /// Puts a letter into the outbox and returns its number. From here on it is not lost.
+    ///
+    /// Who is somebody, the log says as it is here: [`Error::UnknownRecipient`] may be somebody new
+    /// once [`Session::read_log`] has been asked.
     pub fn write(&mut self, draft: Draft) -> Result<u64, Error> {
         let to = self.people(&draft.to)?;
         let cc: Vec<_> = self
@@ -143,19 +146,6 @@ impl Session {
         let mut report = Report::default();
         self.deliver_until(number, &mut report).await?;
         Ok(report)
-    }
-
-    /// Whether every one of `names` is somebody, by the log as it is here.
-    pub fn write_check(&self, names: &[String]) -> Result<(), Error> {
-        self.people(names).map(|_| ())
-    }
-
-    /// Whether every one of `names` is somebody; reads the log when somebody is new.
-    pub async fn look_up(&mut self, names: &[String]) -> Result<(), Error> {
-        if self.people(names).is_err() {
-            self.read_log().await?;
-        }
-        self.people(names).map(|_| ())
     }
 
     /// The people of these names, each once, in the order typed.
