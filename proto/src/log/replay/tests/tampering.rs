@@ -20,7 +20,7 @@ fn large_office() -> Office {
         office.add(|o| testing::device_add(&o.directory, &account, &device, &spare));
         office.add(|o| testing::device_revoke(&o.directory, &account, id, &[&o.alice]));
         office.add(|o| testing::admin_add(&o.directory, &account, &[&o.alice, &carol]));
-        office.add(|o| testing::account_suspend(&o.directory, &account, &[&carol]));
+        office.add(|o| testing::account_suspend(&o.directory, &account, &[&o.alice, &carol]));
     }
     assert_eq!(office.log.len(), 60);
     office
