@@ -8,6 +8,7 @@ mod genesis;
 mod key;
 mod list;
 mod policy;
+mod random;
 
 mod recovery;
 mod suspension;
