@@ -158,7 +158,7 @@ impl Signer<'_> {
         if self.key.revoked.is_some() {
             return Err(Refusal::RevokedSigner { kind, key: self.id });
         }
-        let (role, appointed) = match (rule.admins, self.account.admin_since) {
+        let (speaks_as, appointed) = match (rule.admins, self.account.admin_since) {
             _ if rule.own && subject == Some(name) => (Role::Own, 0),
             (Some(_), Some(since)) => (Role::Admin, since),
             _ => return Err(self.no_authority()),
@@ -169,7 +169,7 @@ impl Signer<'_> {
             .max(self.account.added)
             .max(self.account.restored().unwrap_or(0));
         if since < self.seen {
-            Ok(role)
+            Ok(speaks_as)
         } else {
             Err(Refusal::BeforeAppointment {
                 kind,

@@ -1,6 +1,7 @@
 //! Many enrolments under one touch.
 
 use super::*;
+use crate::codec::Text;
 use crate::log::entry::{AccountAdd, Batch, SIGNATURES_MAX};
 
 fn batch(office: &Office, people: &[(&str, &SoftStatementKey)]) -> Vec<u8> {
@@ -49,7 +50,7 @@ fn the_largest_batch_fits_an_entry_and_a_page() {
     let entry = testing::next(&office.directory, fact, &[&office.alice]);
     assert!(entry.len() > 850 * 1024 && entry.len() <= Entry::MAX - SIGNATURES_MAX);
     let page = crate::api::directory::Page {
-        checkpoint: Default::default(),
+        checkpoint: Text::default(),
         consistency: Vec::new(),
         entries: vec![entry.clone().try_into().unwrap()],
     };

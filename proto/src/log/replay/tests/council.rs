@@ -122,6 +122,9 @@ fn e06_the_threshold_says_who_changes_it() {
     office.add(|o| testing::admin_add(&o.directory, &name("bob"), &[&o.alice]));
 }
 
+/// Makes an entry that these sign.
+type Act<'a> = dyn Fn(&[&SoftStatementKey]) -> Vec<u8> + 'a;
+
 #[test]
 fn e06_one_rogue_admin_governs_nobody() {
     let mut office = Office::new();
@@ -132,7 +135,7 @@ fn e06_one_rogue_admin_governs_nobody() {
     office.add(|o| testing::key_add(&o.directory, &name("alice"), &spare, &[&o.alice]));
     let (bob, carols) = (name("bob"), name("carol"));
     let (fresh, directory, alice) = (key(), &office.directory, &office.alice);
-    let acts: [&dyn Fn(&[&SoftStatementKey]) -> Vec<u8>; 8] = [
+    let acts: [&Act<'_>; 8] = [
         &|by| testing::admin_add(directory, &bob, by),
         &|by| testing::admin_remove(directory, &carols, by),
         &|by| testing::account_suspend(directory, &carols, by),

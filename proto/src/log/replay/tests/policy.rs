@@ -61,12 +61,12 @@ fn a_policy_keeps_to_sound_limits_and_to_its_suite() {
         ("session_ms", |it| it.session_ms = u64::MAX),
         ("session_idle_ms", |it| it.session_idle_ms = 0),
         ("session_idle_ms", |it| {
-            it.session_idle_ms = it.session_ms + 1
+            it.session_idle_ms = it.session_ms + 1;
         }),
         ("retention_ms", |it| it.retention_ms = 0),
         ("retention_ms", |it| it.retention_ms = u64::MAX),
         ("client_retention_ms", |it| {
-            it.client_retention_ms = u64::MAX
+            it.client_retention_ms = u64::MAX;
         }),
         ("recovery_ms", |it| it.recovery_ms = 3_599_999),
         ("recovery_ms", |it| it.recovery_ms = u64::MAX),

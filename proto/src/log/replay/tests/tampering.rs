@@ -56,6 +56,9 @@ fn d08_every_flipped_bit_of_every_row_changes_the_root_and_is_refused() {
     assert_eq!(directory.head(), head);
 }
 
+/// Makes the next entry of a log.
+type Act<'a> = dyn Fn(&Directory) -> Vec<u8> + 'a;
+
 /// An entry of each kind that governs, and the directory just before it.
 fn acts_of_governance() -> Vec<(Directory, Vec<u8>)> {
     let mut office = Office::new();
@@ -65,13 +68,13 @@ fn acts_of_governance() -> Vec<(Directory, Vec<u8>)> {
     let both = [&carol, &dave];
     office.add(|o| testing::key_add(&o.directory, &bob, &spare, &[&o.bob]));
     let mut acts = Vec::new();
-    let mut act = |office: &mut Office, entry: &dyn Fn(&Directory) -> Vec<u8>| {
+    let mut act = |office: &mut Office, entry: &Act<'_>| {
         let entry = entry(&office.directory);
         acts.push((office.directory.clone(), entry.clone()));
         office.add(|_| entry);
     };
     let due = testing::TIME_MS + Policy::default().recovery_ms;
-    let steps: [&dyn Fn(&Directory) -> Vec<u8>; 11] = [
+    let steps: [&Act<'_>; 11] = [
         &|d| testing::key_revoke(d, &bob, spare.id(), &both),
         &|d| testing::account_suspend(d, &bob, &both),
         &|d| testing::account_restore(d, &bob, &both),
