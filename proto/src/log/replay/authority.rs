@@ -9,6 +9,7 @@ use crate::{
     label,
     log::entry::{Entry, Fact, Statement},
     statement::client_data_hash,
+    weaken::checked,
 };
 
 impl Directory {
@@ -69,13 +70,16 @@ impl Directory {
             };
             let key = self.keys.get(&signature.key).ok_or(unknown)?;
             let public_key = &key.record.statement.public_key;
-            signature
-                .verify(public_key, self.genesis.tag, &hash)
-                .map_err(|cause| Refusal::Signature {
+            let verified = signature.verify(public_key, self.genesis.tag, &hash);
+            if let Err(cause) = verified
+                && checked("D12")
+            {
+                return Err(Refusal::Signature {
                     kind,
                     key: signature.key,
                     cause,
-                })?;
+                });
+            }
         }
         Ok(())
     }
