@@ -13,17 +13,17 @@ use valise_proto::{
 
 use crate::support::{Mallory, Office, Person};
 
-fn identity(of: &mut Person) -> LeafIdentity {
+pub(super) fn identity(of: &mut Person) -> LeafIdentity {
     let device = of.session().device();
     of.session().attack_identity(device).expect("an identity")
 }
 
-fn only_group(of: &mut Person) -> (GroupId, Conversation) {
+pub(super) fn only_group(of: &mut Person) -> (GroupId, Conversation) {
     of.session().attack_conversations().unwrap().remove(0)
 }
 
 /// A letter as an insider would write it by hand.
-fn letter(to: &[&str], body: &str) -> Letter {
+pub(super) fn letter(to: &[&str], body: &str) -> Letter {
     Letter {
         id: LetterId([5; 16]),
         sequence: 1,
