@@ -154,6 +154,11 @@ impl Session {
         self.attack_post(group, epoch, message).await
     }
 
+    /// Puts any letter into the outbox, as [`Session::write`] does with those that it makes itself.
+    pub fn attack_write(&mut self, letter: &Letter) -> Result<u64, Error> {
+        self.put_into_outbox(letter)
+    }
+
     /// Sends `letter` in this device's name with `other`'s signature under it. Every member could: in
     /// MLS they all know each other's message keys, which here come out of this device's own store.
     pub async fn attack_send_signed_by(

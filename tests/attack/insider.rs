@@ -23,7 +23,7 @@ pub(super) fn only_group(of: &mut Person) -> (GroupId, Conversation) {
 }
 
 /// A letter as an insider would write it by hand.
-pub(super) fn letter(to: &[&str], body: &str) -> Letter {
+pub fn letter(to: &[&str], body: &str) -> Letter {
     Letter {
         id: LetterId([5; 16]),
         sequence: 1,

@@ -112,6 +112,11 @@ impl Session {
                 .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
             attachments: Vec::new(),
         };
+        self.put_into_outbox(&letter)
+    }
+
+    /// Keeps a letter of this account's, on its way.
+    pub(crate) fn put_into_outbox(&mut self, letter: &Letter) -> Result<u64, Error> {
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
         if size > usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -119,7 +124,7 @@ impl Session {
         }
         let submission = SubmissionId(random()?);
         let new = NewLetter {
-            letter: &letter,
+            letter,
             group: None,
             sender: &self.me.account,
             device: self.me.device,
