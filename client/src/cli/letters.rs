@@ -48,16 +48,21 @@ struct Attached<'a> {
 
 impl Desk<'_> {
     pub(super) fn list(&mut self, args: &List) -> Result<Exit, CommandError> {
-        let store = self.store()?;
-        self.show(
-            &store,
-            &Filter {
-                unread: args.unread,
-                from: args.from.clone(),
-                limit: Some(args.limit.into()),
-                ..Filter::default()
-            },
-        )
+        let filter = Filter {
+            unread: args.unread,
+            from: args.from.clone(),
+            limit: Some(args.limit.into()),
+            ..Filter::default()
+        };
+        let Some(from) = &args.from else {
+            let store = self.store()?;
+            return self.show(&store, &filter);
+        };
+        let session = self.session()?;
+        session
+            .check_known(from)
+            .map_err(|error| refusal(&error).outcome("nothing was listed"))?;
+        self.show(session.store(), &filter)
     }
 
     pub(super) fn inbox(&mut self) -> Result<Exit, CommandError> {

@@ -143,6 +143,18 @@ impl Session {
         Ok(number)
     }
 
+    /// Drops a letter that waits in the outbox. One that is encrypted may be at the server already.
+    pub fn drop_letter(&mut self, number: u64) -> Result<(), Error> {
+        let work = self.store.begin()?;
+        let row = work.read().outbox_row(number)?;
+        let row = row.ok_or(Error::NotWaiting(number))?;
+        if row.encrypted.is_some() {
+            return Err(Error::OnItsWay(number));
+        }
+        work.drop_waiting(number)?;
+        Ok(work.commit()?)
+    }
+
     /// Sends a letter that [`Session::write`] put into the outbox, after those before it.
     pub async fn send(&mut self, number: u64) -> Result<Report, Error> {
         let mut report = Report::default();
@@ -161,6 +173,17 @@ impl Session {
             self.read_log().await?;
         }
         self.people(names).map(|_| ())
+    }
+
+    /// Whether `name` is or was somebody, by the log as it is here.
+    pub fn check_known(&self, name: &Name) -> Result<(), Error> {
+        let directory = self.directory()?;
+        if directory.account(name).is_some() {
+            return Ok(());
+        }
+        let near = nearest(name.as_str(), directory.accounts().map(|(name, _)| name));
+        let name = name.to_string();
+        Err(Error::UnknownRecipient { name, near })
     }
 
     /// The people of these names, each once, in the order typed.
