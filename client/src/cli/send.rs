@@ -98,8 +98,12 @@ impl Desk<'_> {
 
     pub(super) fn outbox(&mut self, act: Option<OutboxAct>) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        if act == Some(OutboxAct::Retry) {
-            self.online(&mut session, async |session, _| session.sync().await)?;
+        match act {
+            Some(OutboxAct::Rm(rm)) => return self.drop_letter(session, rm.letter),
+            Some(OutboxAct::Retry) => {
+                self.online(&mut session, async |session, _| session.sync().await)?;
+            }
+            Some(OutboxAct::List) | None => {}
         }
         let rows = session
             .store()
@@ -128,6 +132,22 @@ impl Desk<'_> {
             ]));
         }
         self.ui.table_or(&table, "no letter waits")?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Desk<'_> {
+    fn drop_letter(&mut self, mut session: Session, which: Which) -> Result<Exit, CommandError> {
+        let number = letter(session.store(), which)?.number;
+        let question = format!("drop letter {number}? It is nowhere else.");
+        self.ui.confirm(Safe::line(&question))?;
+        session
+            .drop_letter(number)
+            .map_err(|error| refusal(&error))?;
+        let record = Record::new()
+            .with("state", "dropped")
+            .with("number", Cell::Number(number));
+        self.ui.record(&record)?;
         Ok(Exit::Done)
     }
 }
