@@ -19,7 +19,7 @@ use crate::{
     key::{Key, KeyError, Prompt, Source},
     mls::{MlsError, provider::DeviceSigner},
     store::{EventRow, Setting, Store, StoreError, StoreKey},
-    trust::{Alarm, Ledger, own_credential},
+    trust::{Alarm, Freshness, Ledger, own_credential},
     vault::{Vault, VaultError},
 };
 
@@ -212,6 +212,8 @@ impl Session {
         let record = decode(&setting(Setting::KeyRecord)?)
             .map_err(|_| StoreError::Damaged("the key record"))?;
         let card = read.setting(Setting::Card)?;
+        let checkpoint = read.setting(Setting::Checkpoint)?;
+        let checkpoint = checkpoint.and_then(|note| String::from_utf8(note).ok());
         let entries = if card.is_some() {
             read.log_entries()?
         } else {
@@ -236,7 +238,7 @@ impl Session {
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .ok_or(StoreError::Damaged("the card"))?;
-            session.ledger = Ledger::restore(card.clone(), &entries)?;
+            session.ledger = Ledger::restore(card.clone(), &entries, checkpoint.as_deref())?;
             session.api = Some(Api::new(card, Arc::clone(&session.clock))?);
         }
         Ok(session)
@@ -255,6 +257,13 @@ impl Session {
     /// The directory as this device has verified it; `None` before the first look at the log.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
+    }
+
+    /// How long ago the server said that this is its newest log.
+    pub fn freshness(&self) -> Freshness {
+        let now_ms = self.clock.now_ms();
+        let ledger = self.ledger.as_ref();
+        ledger.map_or(Freshness::Stale, |ledger| ledger.freshness(now_ms))
     }
 
     /// The store.

@@ -14,6 +14,7 @@ use valise_proto::{
         key_package::{Claimed, Publish},
     },
     codec::encode,
+    log::checkpoint::SignedHead,
 };
 
 use crate::{
@@ -72,6 +73,7 @@ impl Session {
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
         report.refuse_after_fork()?;
+        self.ready_to_send()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
@@ -81,7 +83,9 @@ impl Session {
 
     /// Reads everything.
     pub(crate) async fn pull(&mut self, report: &mut Report) -> Result<(), Error> {
-        self.settle_proposed().await?;
+        if self.word().is_ok() {
+            self.settle_proposed().await?;
+        }
         let mut last = None;
         loop {
             let page: delivery::Page = self.request(Method::GET, SYNC, Vec::new()).await?;
@@ -126,6 +130,19 @@ impl Session {
         self.noted(result)
     }
 
+    /// What goes with everything that this device sends: its log, as the server signed it. While
+    /// there is none, nothing is sent.
+    pub(super) fn word(&self) -> Result<SignedHead, Error> {
+        let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
+        Ok(ledger.word(self.clock.now_ms())?)
+    }
+
+    /// Refused while nothing may be sent.
+    pub(super) fn ready_to_send(&mut self) -> Result<(), Error> {
+        let word = self.word();
+        self.noted(word).map(drop)
+    }
+
     /// The result, with its alarm recorded if it is one.
     fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Alarm(alarm)) = &result {
@@ -151,20 +168,23 @@ impl Session {
             let size = ledger.head().size;
             let path = format!("{LOG}?from={size}&old={size}");
             let page: directory::Page = self.request(Method::GET, &path, Vec::new()).await?;
+            let now_ms = self.clock.now_ms();
             let ledger = self.ledger.as_mut().ok_or(Error::NotEnrolled)?;
-            let progress = match ledger.advance(page) {
+            let progress = match ledger.advance(&page, now_ms) {
                 Err(Alarm::LogRollback { shown, .. }) if !checked("D07") => {
-                    *ledger = dangerously_go_back(&self.store, ledger, shown.size)?;
+                    *ledger = dangerously_go_back(&self.store, ledger, shown.size, &page)?;
                     return Ok(());
                 }
                 other => other?,
             };
-            if !progress.entries.is_empty() {
+            if !progress.entries.is_empty() || progress.checkpoint.is_some() {
                 let work = self.store.begin()?;
                 for (position, entry) in (progress.first..).zip(&progress.entries) {
                     work.add_log_entry(position, entry)?;
                 }
-                work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
+                if let Some(note) = &progress.checkpoint {
+                    work.set(Setting::Checkpoint, note.as_bytes())?;
+                }
                 work.commit()?;
                 reached("after-log-stored");
             }
@@ -230,9 +250,18 @@ fn packages(work: &Work<'_>, me: &Me<'_>, count: usize) -> Result<Publish, Error
 }
 
 /// What a client without the rollback check does: forgets what it had seen.
-fn dangerously_go_back(store: &Store, ledger: &Ledger, size: u64) -> Result<Ledger, Error> {
+fn dangerously_go_back(
+    store: &Store,
+    ledger: &Ledger,
+    size: u64,
+    page: &directory::Page,
+) -> Result<Ledger, Error> {
     let mut entries = store.read().log_entries()?;
     entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let ledger = Ledger::restore(ledger.card().clone(), &entries)?;
+    let ledger = Ledger::restore(
+        ledger.card().clone(),
+        &entries,
+        Some(page.checkpoint.as_str()),
+    )?;
     ledger.ok_or(Error::NotEnrolled)
 }

@@ -64,6 +64,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
         Alarm::GhostDevice { .. } => Code::GhostDevice,
+        Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
         Alarm::Disputed | Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
         Alarm::MisboundDevice { .. }

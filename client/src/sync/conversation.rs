@@ -170,7 +170,7 @@ impl Session {
             signer: &self.me.signer,
             credential,
         };
-        let head = directory.head();
+        let head = self.word()?.head;
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {
             return Ok((None, change.add.to_vec()));

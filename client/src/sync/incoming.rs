@@ -17,7 +17,7 @@ use crate::{
     store::{
         ConversationRow, ConversationState, NewLetter, Reader, Sender, Setting, StoreError, Work,
     },
-    trust::Alarm,
+    trust::{Alarm, Freshness},
     weaken::checked,
 };
 
@@ -33,7 +33,8 @@ impl Session {
         page: Page,
         report: &mut Report,
     ) -> Result<Option<Ack>, Error> {
-        if page.log_size != self.directory()?.head().size {
+        let known = self.directory()?.head().size;
+        if page.log_size != known || self.freshness() != Freshness::New {
             self.read_log().await?;
         }
         let mut ack = Ack::default();

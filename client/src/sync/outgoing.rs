@@ -188,7 +188,8 @@ impl Session {
         if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
             self.pull(report).await?;
         }
-        report.refuse_after_fork()
+        report.refuse_after_fork()?;
+        self.ready_to_send()
     }
 
     async fn submit_letter(
@@ -268,7 +269,7 @@ impl Session {
             signer: &self.me.signer,
             credential,
         };
-        let head = directory.head();
+        let head = self.word()?.head;
         let work = self.store.begin()?;
         let waiting = work.read().outbox_row(number)?;
         if waiting.is_none_or(|row| row.encrypted.is_some()) {

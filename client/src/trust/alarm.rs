@@ -18,6 +18,12 @@ pub enum Alarm {
     /// Letters to a conversation in which somebody does not see the same log as this device.
     #[error("somebody in this conversation sees another log than this device: see valise events")]
     Disputed,
+    /// The server writes a time under its log that has not come yet.
+    #[error("the server dates its directory log {minutes} minutes into the future")]
+    FutureLog {
+        /// By this device's clock.
+        minutes: u64,
+    },
     /// A device stands where only certified devices may, and no key ever certified it.
     #[error("a device claims to be {account}'s, and no security key of {account} certified it")]
     GhostDevice {
@@ -60,6 +66,9 @@ pub enum Alarm {
         /// Whose it is.
         owner: Name,
     },
+    /// Nobody has said for a day that this is the newest log: who was shut out since would not show.
+    #[error("the server has not said for 24 hours that this is its newest directory log")]
+    StaleLog,
     /// A key package or a leaf has a key that is not the certified one.
     #[error("{account}'s key was swapped: the device's certificate names another one")]
     SwappedKey {
@@ -115,11 +124,13 @@ impl Alarm {
             Self::BadCheckpoint(_) => "bad-checkpoint",
             Self::Disputed => "disputed",
             Self::ForgedEntry(_) => "forged-entry",
+            Self::FutureLog { .. } => "future-log",
             Self::GhostDevice { .. } => "ghost-device",
             Self::HiddenLog { .. } => "hidden-log",
             Self::LogFork { .. } => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
             Self::MisboundDevice { .. } => "misbound-device",
+            Self::StaleLog => "stale-log",
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",

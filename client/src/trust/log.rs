@@ -6,20 +6,49 @@ use valise_proto::{
     card::Card,
     id::OrgId,
     log::{
-        Head, checkpoint,
+        Head,
+        checkpoint::{self, SignedHead},
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
         replay::Directory,
     },
     statement::sha256,
 };
 
-use super::Alarm;
+use super::{
+    Alarm,
+    freshness::{Freshness, said_ms},
+};
 use crate::weaken::checked;
 
 /// The directory and the card that it must belong to.
+#[derive(Clone)]
 pub struct Ledger {
     card: Card,
     directory: Directory,
+    /// The last checkpoint up to which everything was read.
+    signed: Option<Checkpoint>,
+}
+
+/// A checkpoint that the server signed.
+#[derive(Clone)]
+struct Checkpoint {
+    note: String,
+    log: SignedHead,
+    /// When the server said that it is the newest: milliseconds.
+    said_ms: Option<u64>,
+}
+
+impl Checkpoint {
+    fn open(card: &Card, note: &str) -> Result<(Self, Option<u64>), Alarm> {
+        let log = SignedHead::open(note, card.org, card.log)?;
+        let said = checkpoint::cosigned_at(note, &checkpoint::origin(card.org), card.log)?;
+        let opened = Self {
+            note: note.to_owned(),
+            log,
+            said_ms: None,
+        };
+        Ok((opened, said))
+    }
 }
 
 /// What one page brought.
@@ -31,8 +60,8 @@ pub struct Progress {
     pub first: u64,
     /// The server has more than this page held.
     pub more: bool,
-    /// The checkpoint, as signed.
-    pub checkpoint: String,
+    /// The checkpoint over everything that was read, as signed, when it is news.
+    pub checkpoint: Option<String>,
 }
 
 impl Ledger {
@@ -51,11 +80,21 @@ impl Ledger {
         if directory.genesis().tag != card.tag && checked("D11") {
             return Err(wrong);
         }
-        Ok(Self { card, directory })
+        let signed = None;
+        Ok(Self {
+            card,
+            directory,
+            signed,
+        })
     }
 
-    /// The log out of this device's own store: entries that [`Ledger::advance`] once accepted.
-    pub fn restore(card: Card, entries: &[Vec<u8>]) -> Result<Option<Self>, Alarm> {
+    /// The log out of this device's own store: entries and a checkpoint that [`Ledger::advance`]
+    /// once accepted.
+    pub fn restore(
+        card: Card,
+        entries: &[Vec<u8>],
+        checkpoint: Option<&str>,
+    ) -> Result<Option<Self>, Alarm> {
         let Some((genesis, rest)) = entries.split_first() else {
             return Ok(None);
         };
@@ -63,6 +102,13 @@ impl Ledger {
         for entry in rest {
             ledger.directory.apply(entry).map_err(Alarm::ForgedEntry)?;
         }
+        // Without one the log is read again before anything is sent.
+        ledger.signed = checkpoint.and_then(|note| {
+            let (mut checkpoint, said) = Checkpoint::open(&ledger.card, note).ok()?;
+            checkpoint.said_ms = said.map(|seconds| seconds.saturating_mul(1000));
+            let head = checkpoint.log.head;
+            (ledger.directory.tree().root_at(head.size) == Some(head.root)).then_some(checkpoint)
+        });
         Ok(Some(ledger))
     }
 
@@ -81,11 +127,35 @@ impl Ledger {
         self.directory.head()
     }
 
+    /// When the server last said that this is its newest log: milliseconds since 1970.
+    pub fn said_ms(&self) -> Option<u64> {
+        let signed = self.signed.as_ref();
+        signed
+            .filter(|signed| signed.log.head == self.head())?
+            .said_ms
+    }
+
+    /// How long ago that was at `now_ms`, by this device's clock.
+    pub fn freshness(&self, now_ms: u64) -> Freshness {
+        Freshness::of(self.said_ms(), now_ms)
+    }
+
+    /// What goes with everything that this device sends at `now_ms`: its log, as the server signed
+    /// it. Refused when it may long have been overtaken.
+    pub(crate) fn word(&self, now_ms: u64) -> Result<SignedHead, Alarm> {
+        let signed = self.signed.as_ref().map(|signed| signed.log);
+        let signed = signed.filter(|signed| signed.head == self.head());
+        let stale = self.freshness(now_ms) == Freshness::Stale;
+        signed.filter(|_| !stale).ok_or(Alarm::StaleLog)
+    }
+
     /// Takes a page of the server's log that starts where this one ends. On refusal nothing has
     /// changed.
-    pub fn advance(&mut self, page: Page) -> Result<Progress, Alarm> {
+    pub fn advance(&mut self, page: &Page, now_ms: u64) -> Result<Progress, Alarm> {
         let seen = self.head();
-        let shown = checkpoint::open(page.checkpoint.as_str(), self.card.org, self.card.log)?;
+        let (mut checkpoint, said) = Checkpoint::open(&self.card, page.checkpoint.as_str())?;
+        checkpoint.said_ms = said.map(|seconds| said_ms(seconds, now_ms)).transpose()?;
+        let shown = checkpoint.log.head;
         if shown.size < seen.size {
             return Err(Alarm::LogRollback { seen, shown });
         }
@@ -100,8 +170,8 @@ impl Ledger {
             .map_err(|_| Alarm::LogRollback { seen, shown })?;
         let mut next = self.directory.clone();
         let mut entries = Vec::with_capacity(page.entries.len());
-        for entry in page.entries {
-            let entry = entry.into_vec();
+        for entry in &page.entries {
+            let entry = entry.as_slice().to_vec();
             next.apply(&entry).map_err(Alarm::ForgedEntry)?;
             entries.push(entry);
         }
@@ -120,12 +190,23 @@ impl Ledger {
         }
         self.directory = next;
         let more = head.size < shown.size;
-        let checkpoint = page.checkpoint.into_string();
+        let news = !more && self.is_news(&checkpoint);
+        let note = news.then(|| checkpoint.note.clone());
+        if news {
+            self.signed = Some(checkpoint);
+        }
         Ok(Progress {
             entries,
             first: seen.size,
             more,
-            checkpoint,
+            checkpoint: note,
+        })
+    }
+
+    /// Another head, or a later word about the same: an old page never makes the word older.
+    fn is_news(&self, checkpoint: &Checkpoint) -> bool {
+        self.signed.as_ref().is_none_or(|known| {
+            known.log.head != checkpoint.log.head || known.said_ms < checkpoint.said_ms
         })
     }
 

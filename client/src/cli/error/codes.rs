@@ -131,7 +131,7 @@ codes! {
         "A member of a conversation claims to be a person or device whose certificate says otherwise."
         "Send nothing. Call that person and an admin, not by Valise."
     StaleHead "V0405" Alarm
-        "The directory log has not been fresh for more than a day, so a revoked device might still look valid."
+        "The server has not said for a day that this is its newest directory log, or dates it into the future. A revoked device might still look valid."
         "Run `valise sync`. If it stays stale, someone may be holding the log back: call an admin."
     KeysChanged "V0406" Alarm
         "A person's keys changed since you last wrote to them."
