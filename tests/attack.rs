@@ -6,6 +6,7 @@
 
 mod enrolment;
 mod flight;
+mod fork;
 mod frozen;
 mod ghost;
 mod insider;

@@ -13,7 +13,7 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
     letter::Letter,
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ impl Session {
         device: DeviceId,
         package: &[u8],
     ) -> Result<delivery::Commit, Error> {
-        let (credential, head) = (self.leaf_credential()?, self.directory()?.head());
+        let (credential, log) = (self.leaf_credential()?, self.word()?);
         let submission = SubmissionId(random()?);
         let me = Me {
             org: self.directory()?.org(),
@@ -81,7 +81,7 @@ impl Session {
         };
         let work = self.store.begin()?;
         let package = unchecked_package(&work.mls(), package)?;
-        let made = mls::commit(&work.mls(), &me, group, &[], vec![package], head)?;
+        let made = mls::commit(&work.mls(), &me, group, &[], vec![package], log)?;
         let large = |_| Error::Wrong("too large");
         let body = delivery::Commit {
             id: submission,
@@ -103,21 +103,24 @@ impl Session {
         Ok(body)
     }
 
-    /// Sends `letter` as it is, with `head` as this device's view of the log.
+    /// Sends `letter` as it is, with `log` as this device's view of the log.
     pub async fn attack_send(
         &mut self,
         group: GroupId,
         letter: &Letter,
-        head: Option<Head>,
+        log: Option<SignedHead>,
     ) -> Result<(), Error> {
-        let head = head.unwrap_or(self.directory()?.head());
+        let log = match log {
+            Some(log) => log,
+            None => self.word()?,
+        };
         let me = Me {
             org: self.directory()?.org(),
             signer: &self.me.signer,
             credential: self.leaf_credential()?,
         };
         let work = self.store.begin()?;
-        let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, head)?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, log)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }
@@ -128,7 +131,7 @@ impl Session {
         group: GroupId,
         account: &Name,
     ) -> Result<(), Error> {
-        let head = self.directory()?.head();
+        let log = self.word()?;
         let devices = self.directory()?.active_devices(account);
         let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
         let me = Me {
@@ -137,7 +140,7 @@ impl Session {
             credential: self.leaf_credential()?,
         };
         let work = self.store.begin()?;
-        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
+        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, log)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }

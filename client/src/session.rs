@@ -18,7 +18,7 @@ use crate::{
     home::{Home, HomeError},
     key::{Key, KeyError, Prompt, Source},
     mls::{MlsError, provider::DeviceSigner},
-    store::{EventRow, Setting, Store, StoreError, StoreKey},
+    store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
     trust::{Alarm, Freshness, Ledger, own_credential},
     vault::{Vault, VaultError},
 };
@@ -345,7 +345,22 @@ impl Session {
     pub(crate) fn record_alarm(&mut self, alarm: &Alarm) -> Result<(), Error> {
         let now = self.clock.now_ms();
         let work = self.store.begin()?;
-        work.add_event(now, alarm.kind(), true, &alarm.to_string())?;
+        keep_alarm(&work, self.ledger.as_ref(), now, alarm)?;
         Ok(work.commit()?)
     }
+}
+
+/// Keeps an alarm as an event, and the evidence that it brings.
+pub(crate) fn keep_alarm(
+    work: &Work<'_>,
+    ledger: Option<&Ledger>,
+    now_ms: u64,
+    alarm: &Alarm,
+) -> Result<(), StoreError> {
+    work.add_event(now_ms, alarm.kind(), true, &alarm.to_string())?;
+    if let (Alarm::LogFork(evidence), Some(ledger)) = (alarm, ledger) {
+        let text = evidence.to_text(ledger.card().org, ledger.card().log);
+        work.add_evidence(now_ms, evidence.older.head, &text)?;
+    }
+    Ok(())
 }

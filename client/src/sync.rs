@@ -4,6 +4,7 @@
 //! does not open changes nothing but the cursor, and leaves an event.
 
 mod conversation;
+mod gossip;
 mod incoming;
 mod outgoing;
 
@@ -14,7 +15,6 @@ use valise_proto::{
         key_package::{Claimed, Publish},
     },
     codec::encode,
-    log::checkpoint::SignedHead,
 };
 
 use crate::{
@@ -43,18 +43,6 @@ pub struct Report {
     pub alarms: Vec<Alarm>,
 }
 
-impl Report {
-    /// Nothing is sent after a colleague's letter that does not agree with this device's log.
-    pub(crate) fn refuse_after_fork(&self) -> Result<(), Error> {
-        let forked =
-            |alarm: &&Alarm| matches!(alarm, Alarm::HiddenLog { .. } | Alarm::LogFork { .. });
-        match self.alarms.iter().find(forked) {
-            Some(alarm) => Err(alarm.clone().into()),
-            None => Ok(()),
-        }
-    }
-}
-
 /// One page of the log after what `ledger` has.
 pub(crate) async fn log_page(
     api: &Api,
@@ -72,7 +60,6 @@ impl Session {
         let mut report = Report::default();
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
-        report.refuse_after_fork()?;
         self.ready_to_send()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
@@ -127,20 +114,8 @@ impl Session {
     /// Reads the log to its end.
     pub async fn read_log(&mut self) -> Result<(), Error> {
         let result = self.advance_log().await;
-        self.noted(result)
-    }
-
-    /// What goes with everything that this device sends: its log, as the server signed it. While
-    /// there is none, nothing is sent.
-    pub(super) fn word(&self) -> Result<SignedHead, Error> {
-        let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
-        Ok(ledger.word(self.clock.now_ms())?)
-    }
-
-    /// Refused while nothing may be sent.
-    pub(super) fn ready_to_send(&mut self) -> Result<(), Error> {
-        let word = self.word();
-        self.noted(word).map(drop)
+        self.noted(result)?;
+        self.catch_up()
     }
 
     /// The result, with its alarm recorded if it is one.

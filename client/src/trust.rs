@@ -14,3 +14,6 @@ pub use freshness::Freshness;
 pub(crate) use gossip::{Gossip, compare};
 pub use leaf::{member_identity, own_credential};
 pub use log::{Ledger, Progress};
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,8 @@ use valise_proto::{
     codec::{Limited, decode, encode},
     key::Ed25519Key,
     log::{
-        checkpoint,
+        Head,
+        checkpoint::{self, SignedHead},
         merkle::{Tree, leaf_hash},
     },
 };
@@ -194,6 +195,12 @@ impl Mallory {
         let sign = |text: &[u8]| self.sign(text);
         let line = checkpoint::format_cosignature(&note, &name, self.log_key(), time, sign);
         note + &line.expect("a note")
+    }
+
+    /// Any head, signed with the server's own key.
+    pub fn signed(&self, card: &Card, head: Head) -> SignedHead {
+        let signature = self.sign(checkpoint::note_text(card.org, head).as_bytes());
+        SignedHead { head, signature }
     }
 
     fn log_key(&self) -> Ed25519Key {

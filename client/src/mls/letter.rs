@@ -4,7 +4,7 @@ use valise_proto::{
     conversation::Conversation,
     id::GroupId,
     letter::Letter,
-    log::{Head, replay::Directory},
+    log::{checkpoint::SignedHead, replay::Directory},
 };
 
 use super::{
@@ -25,7 +25,7 @@ pub(crate) fn encrypt(
     directory: &Directory,
     record: &Conversation,
     letter: &Letter,
-    head: Head,
+    log: SignedHead,
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let leaves = audit(group.members(), directory, record)?;
@@ -40,7 +40,7 @@ pub(crate) fn encrypt(
         }
     }
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let message = group
         .create_message(provider, me.signer, &letter.to_padded())
         .map_err(library)?;

@@ -20,7 +20,7 @@ use super::{
     provider::Provider,
 };
 use crate::{
-    trust::{Alarm, Gossip, compare},
+    trust::{Alarm, Gossip, Ledger, compare},
     weaken::checked,
 };
 
@@ -58,10 +58,11 @@ pub(crate) fn is_commit(bytes: &[u8]) -> bool {
 pub(crate) fn receive(
     provider: &Provider<'_>,
     group: GroupId,
-    directory: &Directory,
+    ledger: &Ledger,
     record: &Conversation,
     bytes: &[u8],
 ) -> Result<Received, MlsError> {
+    let directory = ledger.directory();
     let mut group = load(provider, group)?;
     let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(peer)?;
     let message = message.try_into_protocol_message().map_err(peer)?;
@@ -83,7 +84,7 @@ pub(crate) fn receive(
     let authenticated = message.aad().to_vec();
     match message.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
-            let head = gossip(directory, &authenticated)?;
+            let head = gossip(ledger, &authenticated)?;
             let sender = sender(&group, index, directory, record)?;
             let letter = sound(Letter::from_padded(&content.into_bytes()).map_err(peer)?)?;
             Ok(Received::Letter {
@@ -93,7 +94,7 @@ pub(crate) fn receive(
             })
         }
         ProcessedMessageContent::StagedCommitMessage(commit) => {
-            let head = gossip(directory, &authenticated)?;
+            let head = gossip(ledger, &authenticated)?;
             let room = Room {
                 directory,
                 record,
@@ -108,14 +109,15 @@ pub(crate) fn receive(
 }
 
 /// The sender's view of the log, which must not contradict ours.
-fn gossip(directory: &Directory, authenticated: &[u8]) -> Result<Head, MlsError> {
+fn gossip(ledger: &Ledger, authenticated: &[u8]) -> Result<Head, MlsError> {
     let gossip: AuthenticatedData = codec::decode(authenticated).map_err(peer)?;
-    if gossip.version != 1 {
+    if gossip.version != 2 {
         return Err(peer("authenticated data of another version"));
     }
-    match compare(directory, gossip.head)? {
-        Gossip::Agrees => Ok(gossip.head),
-        Gossip::Ahead => Err(MlsError::Ahead(gossip.head)),
+    match compare(ledger, gossip.log)? {
+        Gossip::Agrees => Ok(gossip.log.head),
+        Gossip::Ahead => Err(MlsError::Ahead(gossip.log)),
+        Gossip::Unsigned => Err(peer("a view of the log that the server never signed")),
     }
 }
 

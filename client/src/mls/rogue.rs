@@ -15,7 +15,7 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId},
     letter::Letter,
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use super::{
@@ -203,11 +203,11 @@ pub(crate) fn encrypt_blindly(
     me: &Me<'_>,
     group: GroupId,
     letter: &Letter,
-    head: Head,
+    log: SignedHead,
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let message = group
         .create_message(provider, me.signer, &letter.to_padded())
         .map_err(library)?;
@@ -220,7 +220,7 @@ pub(crate) fn propose_removal(
     me: &Me<'_>,
     group: GroupId,
     device: DeviceId,
-    head: Head,
+    log: SignedHead,
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
@@ -228,7 +228,7 @@ pub(crate) fn propose_removal(
         .members()
         .find(|member| member.signature_key == device.as_ref());
     let index = member.ok_or(MlsError::NoGroup)?.index;
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let (message, _) = group
         .propose_remove_member(provider, me.signer, index)
         .map_err(library)?;

@@ -170,7 +170,7 @@ impl Session {
             signer: &self.me.signer,
             credential,
         };
-        let head = self.word()?.head;
+        let log = self.word()?;
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {
             return Ok((None, change.add.to_vec()));
@@ -198,16 +198,9 @@ impl Session {
             message,
             welcome,
         } = if change.after.is_none() {
-            mls::create(&work.mls(), &me, change.record, packages, head)?
+            mls::create(&work.mls(), &me, change.record, packages, log)?
         } else {
-            mls::commit(
-                &work.mls(),
-                &me,
-                change.group,
-                change.remove,
-                packages,
-                head,
-            )?
+            mls::commit(&work.mls(), &me, change.group, change.remove, packages, log)?
         };
         let too_large = |_| Error::Wrong("the conversation is too large");
         let body = encode(&delivery::Commit {

@@ -21,7 +21,6 @@ use crate::{
     mls::{self, Drift, Me, MlsError},
     session::{Error, Session},
     store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, StoreError},
-    trust::Alarm,
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
@@ -157,9 +156,6 @@ impl Session {
             return Ok(true);
         };
         let proposed = self.store.read().proposed_commit(group)?;
-        if row.state == ConversationState::Disputed {
-            return Err(Alarm::Disputed.into());
-        }
         if row.state != ConversationState::Open || proposed.is_some() {
             return Ok(true);
         }
@@ -188,7 +184,6 @@ impl Session {
         if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
             self.pull(report).await?;
         }
-        report.refuse_after_fork()?;
         self.ready_to_send()
     }
 
@@ -229,9 +224,6 @@ impl Session {
                 self.create(&accounts).await?;
                 continue;
             };
-            if row.state == ConversationState::Disputed {
-                return Err(Alarm::Disputed.into());
-            }
             if self.store.read().proposed_commit(row.group)?.is_some() {
                 // The commit comes back in its place, and is merged there.
                 self.pull(report).await?;
@@ -269,7 +261,7 @@ impl Session {
             signer: &self.me.signer,
             credential,
         };
-        let head = self.word()?.head;
+        let log = self.word()?;
         let work = self.store.begin()?;
         let waiting = work.read().outbox_row(number)?;
         if waiting.is_none_or(|row| row.encrypted.is_some()) {
@@ -292,7 +284,7 @@ impl Session {
             directory,
             &row.record,
             &letter,
-            head,
+            log,
         )?;
         let encrypted = Encrypted {
             group: row.group,

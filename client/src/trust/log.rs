@@ -8,6 +8,7 @@ use valise_proto::{
     log::{
         Head,
         checkpoint::{self, SignedHead},
+        evidence::Evidence,
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
         replay::Directory,
     },
@@ -149,6 +150,27 @@ impl Ledger {
         signed.filter(|_| !stale).ok_or(Alarm::StaleLog)
     }
 
+    /// How many entries are under a checkpoint here: all but those of a log half read.
+    pub(super) fn signed_size(&self) -> u64 {
+        let signed = self.signed.as_ref();
+        signed.map_or(0, |signed| signed.log.head.size)
+    }
+
+    /// What a head of the same server proves that contradicts this log; `None` when it does not, or
+    /// is of a larger log.
+    pub(super) fn evidence(&self, older: SignedHead) -> Option<Evidence> {
+        let newer = self.signed.as_ref()?.log;
+        let (size, tree) = (older.head.size, self.directory.tree());
+        let root = tree.root_at(size).filter(|root| *root != older.head.root)?;
+        let proof = tree.consistency(size, newer.head.size)?;
+        Some(Evidence {
+            older,
+            newer,
+            root,
+            proof,
+        })
+    }
+
     /// Takes a page of the server's log that starts where this one ends. On refusal nothing has
     /// changed.
     pub fn advance(&mut self, page: &Page, now_ms: u64) -> Result<Progress, Alarm> {
@@ -156,15 +178,11 @@ impl Ledger {
         let (mut checkpoint, said) = Checkpoint::open(&self.card, page.checkpoint.as_str())?;
         checkpoint.said_ms = said.map(|seconds| said_ms(seconds, now_ms)).transpose()?;
         let shown = checkpoint.log.head;
+        if let Some(evidence) = self.evidence(checkpoint.log) {
+            return Err(Alarm::LogFork(Box::new(evidence)));
+        }
         if shown.size < seen.size {
             return Err(Alarm::LogRollback { seen, shown });
-        }
-        if shown.size == seen.size && shown.root != seen.root {
-            return Err(Alarm::LogFork {
-                size: seen.size,
-                ours: seen.root,
-                theirs: shown.root,
-            });
         }
         verify_consistency(seen, shown, &page.consistency)
             .map_err(|_| Alarm::LogRollback { seen, shown })?;
@@ -177,11 +195,7 @@ impl Ledger {
         }
         let head = next.head();
         if head.size > shown.size || (head.size == shown.size && head.root != shown.root) {
-            return Err(Alarm::LogFork {
-                size: head.size,
-                ours: head.root,
-                theirs: shown.root,
-            });
+            return Err(Alarm::UnprovenEntry);
         }
         if entries.is_empty() && head.size < shown.size {
             // Or this device would ask for the rest for ever.

@@ -222,8 +222,8 @@ fn card() -> Card {
 
 fn gossip() -> AuthenticatedData {
     AuthenticatedData {
-        version: 1,
-        head: HEAD,
+        version: 2,
+        log: signed(HEAD),
     }
 }
 

@@ -10,6 +10,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 pub use cosignature::{cosigned_at, format_cosignature};
 
 use crate::{
+    codec::Limited,
     id::{Hash, OrgId},
     key::Ed25519Key,
     log::Head,
@@ -70,6 +71,10 @@ pub struct SignedHead {
     pub head: Head,
     /// Ed25519 over [`note_text`].
     pub signature: [u8; 64],
+}
+
+impl Limited for SignedHead {
+    const MAX: usize = 104;
 }
 
 impl SignedHead {

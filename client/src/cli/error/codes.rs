@@ -126,7 +126,7 @@ codes! {
         "Send nothing. Call an admin: either the server was restored from an old backup, or someone is hiding a change."
     Fork "V0403" Alarm
         "The server shows different people different directory logs. Both signed heads are kept as evidence."
-        "Send nothing. Compare `valise log head` with a colleague, by voice or face to face, and call an admin."
+        "Call an admin, not by Valise, and show `valise log evidence export`. When the server is repaired, run `valise log evidence dismiss`."
     Misbound "V0404" Alarm
         "A member of a conversation claims to be a person or device whose certificate says otherwise."
         "Send nothing. Call that person and an admin, not by Valise."
