@@ -64,10 +64,9 @@ impl Evidence {
     pub fn to_text(&self, org: OrgId, key: Ed25519Key) -> String {
         let (older, newer) = (self.older.to_note(org, key), self.newer.to_note(org, key));
         let hashes = [&self.root].into_iter().chain(&self.proof);
-        let hashes: String = hashes
-            .map(|hash| format!("{}\n", BASE64.encode(&hash.0)))
-            .collect();
-        format!("{TITLE}\n\n{older}\n{newer}\n{hashes}")
+        let hashes: Vec<_> = hashes.map(|hash| BASE64.encode(&hash.0)).collect();
+        let hashes = hashes.join("\n");
+        format!("{TITLE}\n\n{older}\n{newer}\n{hashes}\n")
     }
 
     /// Reads what [`Evidence::to_text`] writes, of at most 8 KiB, and checks all of it.
