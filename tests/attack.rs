@@ -6,6 +6,8 @@
 
 mod enrolment;
 mod flight;
+mod fork;
+mod frozen;
 mod ghost;
 pub mod insider;
 mod log;

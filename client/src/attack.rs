@@ -13,7 +13,7 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
     letter::Letter,
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ impl Session {
         group: GroupId,
         add: &[(DeviceId, &[u8])],
     ) -> Result<delivery::Commit, Error> {
-        let head = self.directory()?.head();
+        let log = self.word()?;
         let submission = SubmissionId(random::bytes()?);
         let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
@@ -96,7 +96,7 @@ impl Session {
             .iter()
             .map(|(_, package)| unchecked_package(&work.mls(), package))
             .collect::<Result<_, _>>()?;
-        let made = mls::commit(&work.mls(), &me, group, &[], packages, head)?;
+        let made = mls::commit(&work.mls(), &me, group, &[], packages, log)?;
         let large = |_| Error::Wrong("too large");
         let body = delivery::Commit {
             id: submission,
@@ -118,6 +118,11 @@ impl Session {
         Ok(body)
     }
 
+    /// This device's log, as the server signed it.
+    pub fn attack_word(&self) -> Result<SignedHead, Error> {
+        self.word()
+    }
+
     /// What lets anybody into a group who has it.
     pub fn attack_group_info(&self, group: GroupId) -> Result<Vec<u8>, Error> {
         let me = self.me.member(self.ledger.as_ref())?;
@@ -132,16 +137,19 @@ impl Session {
         Ok(letter)
     }
 
-    /// Sends `letter` as it is, with `head` as this device's view of the log.
+    /// Sends `letter` as it is, with `log` as this device's view of the log.
     pub async fn attack_send(
         &mut self,
         group: GroupId,
         letter: &Letter,
-        head: Option<Head>,
+        log: Option<SignedHead>,
     ) -> Result<(), Error> {
-        let head = head.unwrap_or(self.directory()?.head());
+        let log = match log {
+            Some(log) => log,
+            None => self.word()?,
+        };
         let work = self.store.begin()?;
-        let (epoch, message) = encrypt_blindly(&work.mls(), &self.me.signer, group, letter, head)?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &self.me.signer, group, letter, log)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }
@@ -159,9 +167,9 @@ impl Session {
         group: GroupId,
         letter: &Letter,
     ) -> Result<(), Error> {
-        let head = self.directory()?.head();
+        let log = self.word()?;
         let work = self.store.begin()?;
-        let (epoch, message) = encrypt_blindly(&work.mls(), &other.me.signer, group, letter, head)?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &other.me.signer, group, letter, log)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }
@@ -172,12 +180,12 @@ impl Session {
         group: GroupId,
         account: &Name,
     ) -> Result<(), Error> {
-        let head = self.directory()?.head();
+        let log = self.word()?;
         let devices = self.directory()?.active_devices(account);
         let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
         let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
-        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
+        let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, log)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }

@@ -19,6 +19,7 @@ mod desk;
 mod device;
 mod doctor;
 pub mod error;
+mod evidence;
 mod found;
 pub mod help;
 mod join;
@@ -416,11 +417,60 @@ pub struct Who {
 }
 
 /// `valise log`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Log {
     /// Show the log's newest head, to compare with a colleague
     #[command(after_help = "Example:\n  valise log head")]
     Head,
+    /// Handle proof that the server signed two logs
+    #[command(subcommand)]
+    Evidence(EvidenceAct),
+}
+
+/// `valise log evidence`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum EvidenceAct {
+    /// List the evidence that this device has found
+    #[command(after_help = "Example:\n  valise log evidence list")]
+    List,
+    /// Write evidence as a text that anybody can check
+    Export(ExportEvidence),
+    /// Check somebody's evidence with the card alone
+    Check(CheckEvidence),
+    /// Send again, after an admin has dealt with it
+    #[command(
+        after_help = "Until then nothing is sent, to nobody. If the log on this device is the false one, \
+            join again from a fresh home instead.\n\n\
+            Example:\n  valise log evidence dismiss"
+    )]
+    Dismiss {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// `valise log evidence export`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise log evidence export --out fork.txt")]
+pub struct ExportEvidence {
+    /// Which; without it, the newest
+    #[arg(value_name = "N")]
+    pub number: Option<u64>,
+    /// Write it to this new file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `valise log evidence check`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise log evidence check fork.txt --card card.valise")]
+pub struct CheckEvidence {
+    /// The evidence: a file
+    pub file: PathBuf,
+    /// The organisation card: a file
+    #[arg(long, value_name = "FILE")]
+    pub card: PathBuf,
 }
 
 /// `valise config`.

@@ -37,7 +37,7 @@ use valise_proto::{
     codec::encode,
     conversation::AuthenticatedData,
     id::{GroupId, OrgId},
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use crate::{
@@ -60,8 +60,8 @@ pub enum MlsError {
     #[error(transparent)]
     Alarm(#[from] Alarm),
     /// The sender has seen more of the log than this device: read the log, then try again.
-    #[error("the sender has seen {} entries of the log", .0.size)]
-    Ahead(Head),
+    #[error("the sender has seen {} entries of the log", .0.head.size)]
+    Ahead(SignedHead),
     /// The message is of an epoch that this device was never brought to.
     #[error("a change of who is in the conversation never came")]
     LostCommit,
@@ -134,7 +134,7 @@ fn load(provider: &Provider<'_>, group: GroupId) -> Result<MlsGroup, MlsError> {
     group.ok_or(MlsError::NoGroup)
 }
 
-/// The authenticated data of a message from somebody who has seen `head`.
-fn gossip(head: Head) -> Vec<u8> {
-    encode(&AuthenticatedData { version: 1, head })
+/// The authenticated data of a message from somebody who has seen `log`.
+fn gossip(log: SignedHead) -> Vec<u8> {
+    encode(&AuthenticatedData { version: 2, log })
 }

@@ -20,8 +20,8 @@ use crate::{
     mls::{Me, MlsError},
     provider::DeviceSigner,
     random::NoRandomness,
-    store::{EventRow, Setting, Store, StoreError, StoreKey},
-    trust::{Alarm, Ledger, own_credential},
+    store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
+    trust::{Alarm, Freshness, Ledger, own_credential},
     vault::{Vault, VaultError},
 };
 
@@ -245,6 +245,8 @@ impl Session {
         let record = decode(&setting(Setting::KeyRecord)?)
             .map_err(|_| StoreError::Damaged("the key record"))?;
         let card = read.setting(Setting::Card)?;
+        let checkpoint = read.setting(Setting::Checkpoint)?;
+        let checkpoint = checkpoint.and_then(|note| String::from_utf8(note).ok());
         let log = read.log()?;
         let me = Identity {
             account,
@@ -266,7 +268,7 @@ impl Session {
                 .and_then(|text| text.parse().ok())
                 .ok_or(StoreError::Damaged("the card"))?;
             session.ledger = log
-                .map(|log| Ledger::restore(card.clone(), &log))
+                .map(|log| Ledger::restore(card.clone(), &log, checkpoint.as_deref()))
                 .transpose()?;
             session.api = Some(Api::new(card, Arc::clone(&session.clock))?);
         }
@@ -286,6 +288,13 @@ impl Session {
     /// The directory as this device has verified it; `None` before the first look at the log.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
+    }
+
+    /// How long ago the server said that this is its newest log.
+    pub fn freshness(&self) -> Freshness {
+        let now_ms = self.clock.now_ms();
+        let ledger = self.ledger.as_ref();
+        ledger.map_or(Freshness::Stale, |ledger| ledger.freshness(now_ms))
     }
 
     /// The store.
@@ -355,7 +364,22 @@ impl Session {
     pub(crate) fn record_alarm(&mut self, alarm: &Alarm) -> Result<(), Error> {
         let now = self.clock.now_ms();
         let work = self.store.begin()?;
-        work.add_event(now, alarm.kind(), true, &alarm.to_string())?;
+        keep_alarm(&work, self.ledger.as_ref(), now, alarm)?;
         Ok(work.commit()?)
     }
+}
+
+/// Keeps an alarm as an event, and the evidence that it brings.
+pub(crate) fn keep_alarm(
+    work: &Work<'_>,
+    ledger: Option<&Ledger>,
+    now_ms: u64,
+    alarm: &Alarm,
+) -> Result<(), StoreError> {
+    work.add_event(now_ms, alarm.kind(), true, &alarm.to_string())?;
+    if let (Alarm::LogFork(evidence), Some(ledger)) = (alarm, ledger) {
+        let text = evidence.to_text(ledger.card().org, ledger.card().log);
+        work.add_evidence(now_ms, evidence.older.head, &text)?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod conversation;
 mod event;
+mod evidence;
 mod letter;
 mod log;
 mod outbox;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use conversation::{ConversationRow, ConversationState, Sender};
 pub use event::EventRow;
+pub use evidence::EvidenceRow;
 pub use letter::{Filter, LetterRow, NewLetter};
 pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
@@ -26,7 +28,12 @@ pub use setting::Setting;
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What leads from each version to the next.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/client/0001_first.sql"),
+    include_str!("../../migrations/client/0002_evidence.sql"),
+];
 
 /// Why the store cannot be used. Nothing of its content is in the text.
 #[derive(Debug, thiserror::Error)]
@@ -128,16 +135,27 @@ impl Store {
              pragma foreign_keys = on; pragma temp_store = memory; pragma busy_timeout = 10000;",
         )?;
         let mut store = Self { connection };
-        if version == 0 {
-            store.migrate()?;
+        if version < VERSION {
+            store.migrate(version)?;
         }
         Ok(store)
     }
 
-    fn migrate(&mut self) -> Result<(), StoreError> {
-        migrate(&mut self.connection)?;
-        let transaction = self.connection.transaction()?;
-        transaction.execute_batch(include_str!("../../migrations/client/0001_first.sql"))?;
+    fn migrate(&mut self, version: u32) -> Result<(), StoreError> {
+        if version == 0 {
+            migrate(&mut self.connection)?;
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process of this account may have been faster.
+        let version: u32 =
+            transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        for (number, sql) in (1..).zip(MIGRATIONS) {
+            if number > version {
+                transaction.execute_batch(sql)?;
+            }
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
         Ok(())

@@ -4,6 +4,7 @@
 //! does not open changes nothing but the cursor, and leaves an event.
 
 mod conversation;
+mod gossip;
 mod incoming;
 mod outgoing;
 
@@ -43,18 +44,6 @@ pub struct Report {
     pub alarms: Vec<Alarm>,
 }
 
-impl Report {
-    /// Nothing is sent after a colleague's letter that does not agree with this device's log.
-    pub(crate) fn refuse_after_fork(&self) -> Result<(), Error> {
-        let forked =
-            |alarm: &&Alarm| matches!(alarm, Alarm::HiddenLog { .. } | Alarm::LogFork { .. });
-        match self.alarms.iter().find(forked) {
-            Some(alarm) => Err(alarm.clone().into()),
-            None => Ok(()),
-        }
-    }
-}
-
 /// One page of the log after what `ledger` has.
 pub(crate) async fn log_page(
     api: &Api,
@@ -72,7 +61,7 @@ impl Session {
         let mut report = Report::default();
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
-        report.refuse_after_fork()?;
+        self.ready_to_send()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
@@ -82,7 +71,9 @@ impl Session {
 
     /// Reads everything.
     pub(crate) async fn pull(&mut self, report: &mut Report) -> Result<(), Error> {
-        self.settle_proposed().await?;
+        if self.word().is_ok() {
+            self.settle_proposed().await?;
+        }
         let mut last = None;
         loop {
             let page: delivery::Page = self.request(Method::GET, SYNC, Vec::new()).await?;
@@ -124,7 +115,8 @@ impl Session {
     /// Reads the log to its end.
     pub async fn read_log(&mut self) -> Result<(), Error> {
         let result = self.advance_log().await;
-        self.noted(result)
+        self.noted(result)?;
+        self.catch_up()
     }
 
     /// The result, with its alarm recorded if it is one.
@@ -152,18 +144,21 @@ impl Session {
             let size = ledger.head().size;
             let path = format!("{LOG}?from={size}&old={size}");
             let page: directory::Page = self.request(Method::GET, &path, Vec::new()).await?;
+            let now_ms = self.clock.now_ms();
             let ledger = self.ledger.as_mut().ok_or(Error::NotEnrolled)?;
-            let progress = match ledger.advance(page) {
+            let progress = match ledger.advance(&page, now_ms) {
                 Err(Alarm::LogRollback { shown, .. }) if !checked("D07") => {
-                    *ledger = dangerously_go_back(&self.store, ledger, shown.size)?;
+                    *ledger = dangerously_go_back(&self.store, ledger, shown.size, &page)?;
                     return Ok(());
                 }
                 other => other?,
             };
-            if !progress.entries.is_empty() {
+            if !progress.entries.is_empty() || progress.checkpoint.is_some() {
                 let work = self.store.begin()?;
                 work.add_to_log(progress.first, &progress.entries, ledger.head())?;
-                work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
+                if let Some(note) = &progress.checkpoint {
+                    work.set(Setting::Checkpoint, note.as_bytes())?;
+                }
                 work.commit()?;
                 reached("after-log-stored");
             }
@@ -224,12 +219,21 @@ fn packages(work: &Work<'_>, me: &Me<'_>, count: usize) -> Result<Publish, Error
 }
 
 /// What a client without the rollback check does: forgets what it had seen.
-fn dangerously_go_back(store: &Store, ledger: &Ledger, size: u64) -> Result<Ledger, Error> {
+fn dangerously_go_back(
+    store: &Store,
+    ledger: &Ledger,
+    size: u64,
+    page: &directory::Page,
+) -> Result<Ledger, Error> {
     let mut log = store.read().log()?.ok_or(Error::NotEnrolled)?;
     log.entries
         .truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let root = ledger.directory().tree().root_at(size);
     let root = root.ok_or(Error::NotEnrolled)?;
     log.head = Head { size, root };
-    Ok(Ledger::restore(ledger.card().clone(), &log)?)
+    Ok(Ledger::restore(
+        ledger.card().clone(),
+        &log,
+        Some(page.checkpoint.as_str()),
+    )?)
 }

@@ -10,7 +10,7 @@ use crate::{
     codec::{Limited, encode},
     id::{DeviceId, GroupId, Hash, Name, OrgId},
     label,
-    log::Head,
+    log::checkpoint::SignedHead,
     statement::sha256,
 };
 
@@ -61,24 +61,25 @@ impl Limited for LeafIdentity {
     const MAX: usize = 128;
 }
 
-/// The authenticated data of every MLS message: the sender's view of the log (gossip). A receiver
-/// whose own log disagrees has proof that the server lies.
+/// The authenticated data of every MLS message: the sender's view of the log, under the server's
+/// signature (gossip). A receiver whose own log disagrees has proof that the server lies; without
+/// the signature it is the sender who does.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 pub struct AuthenticatedData {
-    /// Version of this structure: 1.
+    /// Version of this structure: 2.
     pub version: u8,
-    /// Size and root of the sender's log.
-    pub head: Head,
+    /// Size and root of the sender's log, as the server signed them.
+    pub log: SignedHead,
 }
 
 impl Limited for AuthenticatedData {
-    const MAX: usize = 41;
+    const MAX: usize = 105;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::decode;
+    use crate::{codec::decode, log::Head};
 
     const ORG: OrgId = OrgId([1; 32]);
 
@@ -144,10 +145,13 @@ mod tests {
         };
         assert_eq!(decode(&encode(&leaf)), Ok(leaf));
         let data = AuthenticatedData {
-            version: 1,
-            head: Head {
-                size: u64::MAX,
-                root: Hash([3; 32]),
+            version: 2,
+            log: SignedHead {
+                head: Head {
+                    size: u64::MAX,
+                    root: Hash([3; 32]),
+                },
+                signature: [4; 64],
             },
         };
         assert_eq!(encode(&data).len(), AuthenticatedData::MAX);

@@ -18,7 +18,7 @@ use crate::{
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
     key::{Ed25519Key, KeyRecord},
     letter::Letter,
-    log::{checkpoint, entry::Entry, replay::Directory},
+    log::{checkpoint, entry::Entry, evidence::Evidence, replay::Directory},
     request::{self, Parameters},
     testing::SoftDevice,
 };
@@ -32,6 +32,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("checkpoint", checkpoint),
     ("conversation", conversation),
     ("entry", entry),
+    ("evidence", evidence),
     ("key_record", key_record),
     ("leaf_identity", leaf_identity),
     ("letter", letter),
@@ -91,7 +92,7 @@ pub fn card(bytes: &[u8]) {
     }
 }
 
-/// [`checkpoint::open`], for the server of [`seed::SERVER_SEED`].
+/// [`checkpoint::open`], for the server of [`seed::SERVER_SEED`], which is the cosigner too.
 pub fn checkpoint(bytes: &[u8]) {
     let server = SoftDevice::from_seed(seed::SERVER_SEED);
     if let Ok(note) = str::from_utf8(bytes)
@@ -100,6 +101,10 @@ pub fn checkpoint(bytes: &[u8]) {
     {
         let signed = checkpoint::format_signed(seed::ORG, head, key, |text| server.sign(text));
         assert!(note.starts_with(&signed), "another form");
+        if let Ok(Some(time)) = checkpoint::cosigned_at(note, &checkpoint::origin(seed::ORG), key) {
+            let line = seed::cosignature(&signed, time);
+            assert!(note.contains(&line), "another form");
+        }
     }
 }
 
@@ -117,6 +122,17 @@ pub fn entry(bytes: &[u8]) {
     round_trip::<Entry>(bytes);
     if let Ok(directory) = Directory::found(bytes) {
         assert_eq!(directory.head().size, 1);
+    }
+}
+
+/// [`Evidence::open`], against the server of [`seed::SERVER_SEED`].
+pub fn evidence(bytes: &[u8]) {
+    let server = SoftDevice::from_seed(seed::SERVER_SEED);
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(key) = Ed25519Key::try_from(server.id().0)
+        && let Ok(evidence) = Evidence::open(text, seed::ORG, key)
+    {
+        assert!(evidence.to_text(seed::ORG, key) == text, "another form");
     }
 }
 

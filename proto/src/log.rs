@@ -5,10 +5,11 @@
 //! stale head, as two heads that cannot both be true.
 //!
 //! [`entry`] says what a fact is, [`replay`] when it is true, [`merkle`] how the log is hashed,
-//! [`checkpoint`] what the server signs.
+//! [`checkpoint`] what the server signs, [`evidence`] how it is convicted of two logs.
 
 pub mod checkpoint;
 pub mod entry;
+pub mod evidence;
 pub mod merkle;
 pub mod replay;
 

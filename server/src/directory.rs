@@ -19,7 +19,7 @@ use valise_proto::{
     id::OrgId,
     key::Ed25519Key,
     log::{
-        checkpoint,
+        checkpoint::{self, PeerBadCheckpoint},
         entry::{Entry, Fact, Statement},
         merkle::leaf_hash,
         replay::{Directory, Refusal},
@@ -137,10 +137,22 @@ impl LogKey {
     /// The signed head of `directory`.
     pub fn checkpoint(&self, directory: &Directory) -> String {
         checkpoint::format_signed(directory.org(), directory.head(), self.public, |text| {
-            let mut signature = [0; 64];
-            signature.copy_from_slice(self.pair.sign(text).as_ref());
-            signature
+            self.sign(text)
         })
+    }
+
+    /// `note`, and this key's word that it is the newest one at `now_ms`.
+    fn cosigned(&self, org: OrgId, note: &str, now_ms: u64) -> Result<String, PeerBadCheckpoint> {
+        let (name, time) = (checkpoint::origin(org), now_ms / 1000);
+        let line =
+            checkpoint::format_cosignature(note, &name, self.public, time, |text| self.sign(text))?;
+        Ok(format!("{note}{line}"))
+    }
+
+    fn sign(&self, text: &[u8]) -> [u8; 64] {
+        let mut signature = [0; 64];
+        signature.copy_from_slice(self.pair.sign(text).as_ref());
+        signature
     }
 }
 
@@ -287,11 +299,12 @@ impl Log {
         next
     }
 
-    /// Entries from `from`, and the proof that the log extends the one of size `old`.
+    /// Entries from `from`, and the proof that the log extends the one of size `old`. The head is
+    /// said to be the newest one at `now_ms`.
     ///
     /// For a `from` or `old` beyond the end there are no entries and no proof: the signed checkpoint
     /// alone, which is what a client needs to see that it knows more than this server.
-    pub async fn page(&self, from: u64, old: u64) -> Result<Page, StoreError> {
+    pub async fn page(&self, from: u64, old: u64, now_ms: u64) -> Result<Page, StoreError> {
         let now = self.now();
         let size = now.directory.head().size;
         let consistency = if old == 0 {
@@ -304,8 +317,11 @@ impl Log {
         let limit = left.min(PAGE_ENTRIES);
         let rows = self.store.log_entries(from, limit, PAGE_BYTES).await?;
         let entries: Result<Vec<_>, _> = rows.into_iter().map(Bytes::try_from).collect();
+        let (org, note) = (now.directory.org(), &now.checkpoint);
+        let checkpoint = self.key.cosigned(org, note, now_ms);
+        let corrupt = |_| StoreError::Corrupt("checkpoint");
         Ok(Page {
-            checkpoint: Text::truncated(&now.checkpoint),
+            checkpoint: Text::truncated(&checkpoint.map_err(corrupt)?),
             consistency,
             entries: entries.map_err(|_| StoreError::Corrupt("entry"))?,
         })

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use valise_client::{
-    account::enrolment_requests, session::Error, trust::Alarm, weaken::dangerously_weaken,
+    account::enrolment_requests, clock::Clock as _, session::Error, trust::Alarm,
+    weaken::dangerously_weaken,
 };
 use valise_proto::{
     api::{LETTERS, LOG, SYNC, delivery, directory},
@@ -27,7 +28,7 @@ fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
     for entry in &entries {
         tree.append(leaf_hash(entry));
     }
-    let checkpoint = mallory.checkpoint(&card, &entries);
+    let checkpoint = mallory.cosigned(&card, &entries, office.time.now_ms());
     mallory.on_response(move |exchange| {
         if exchange.is(&Method::GET, SYNC) {
             let mut page: delivery::Page = decode(&exchange.answer).unwrap();
@@ -143,12 +144,7 @@ async fn d07_twin_the_stolen_laptop_reads_on() {
         more: 0,
         key_packages: 99,
     };
-    let mut report = valise_client::sync::Report::default();
-    stolen
-        .session()
-        .receive(page, &mut report)
-        .await
-        .expect("receiving");
+    stolen.receive(page).await;
     assert_eq!(stolen.bodies().last().unwrap(), "Jean");
 }
 

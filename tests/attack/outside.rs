@@ -32,9 +32,9 @@ async fn conversation(office: &Office, alice: &mut Person) -> (Person, GroupId) 
 
 /// A rogue's commit into the group, by a GroupInfo that leaked from alice.
 fn joining(rogue: &Rogue, alice: &mut Person, group: GroupId) -> Vec<u8> {
-    let head = alice.session().ledger().unwrap().head();
+    let log = alice.session().attack_word().unwrap();
     let leaked = alice.session().attack_group_info(group).unwrap();
-    rogue.join_from_outside(&leaked, head).expect("a commit")
+    rogue.join_from_outside(&leaked, log).expect("a commit")
 }
 
 /// Mallory hands `message` to alice as the next one of the group.

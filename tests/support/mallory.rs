@@ -22,8 +22,10 @@ use valise_proto::{
     api::{COMMITS, delivery},
     card::Card,
     codec::{Limited, decode, encode},
+    key::Ed25519Key,
     log::{
-        checkpoint,
+        Head,
+        checkpoint::{self, SignedHead},
         merkle::{Tree, leaf_hash},
     },
 };
@@ -191,16 +193,37 @@ impl Mallory {
 
     /// The head of a log of these entries, signed with the server's own key.
     pub fn checkpoint(&self, card: &Card, entries: &[Vec<u8>]) -> String {
-        let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
-        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
-        let public = LogKey::load(&self.config).expect("the log key").public();
         let mut tree = Tree::default();
         for entry in entries {
             tree.append(leaf_hash(entry));
         }
-        checkpoint::format_signed(card.org, tree.head(), public, |text| {
-            pair.sign(text).as_ref().try_into().expect("64 bytes")
-        })
+        let (head, key) = (tree.head(), self.log_key());
+        checkpoint::format_signed(card.org, head, key, |text| self.sign(text))
+    }
+
+    /// The same, with the server's word that it was its newest log at `now_ms`.
+    pub fn cosigned(&self, card: &Card, entries: &[Vec<u8>], now_ms: u64) -> String {
+        let note = self.checkpoint(card, entries);
+        let (name, time) = (checkpoint::origin(card.org), now_ms / 1000);
+        let sign = |text: &[u8]| self.sign(text);
+        let line = checkpoint::format_cosignature(&note, &name, self.log_key(), time, sign);
+        note + &line.expect("a note")
+    }
+
+    /// Any head, signed with the server's own key.
+    pub fn signed(&self, card: &Card, head: Head) -> SignedHead {
+        let signature = self.sign(checkpoint::note_text(card.org, head).as_bytes());
+        SignedHead { head, signature }
+    }
+
+    fn log_key(&self) -> Ed25519Key {
+        LogKey::load(&self.config).expect("the log key").public()
+    }
+
+    fn sign(&self, text: &[u8]) -> [u8; 64] {
+        let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
+        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
+        pair.sign(text).as_ref().try_into().expect("64 bytes")
     }
 
     /// The server's database.

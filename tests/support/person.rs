@@ -21,6 +21,7 @@ use valise_client::{
     sync::Report,
 };
 use valise_proto::{
+    api::delivery,
     card::Card,
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name},
@@ -301,6 +302,13 @@ impl Person {
 
     pub async fn sync(&mut self) -> Report {
         self.try_sync().await.expect("syncing")
+    }
+
+    /// Takes a page that somebody else than the server may have made.
+    pub async fn receive(&mut self, page: delivery::Page) {
+        let mut report = Report::default();
+        let received = self.session().receive(page, &mut report).await;
+        received.expect("receiving");
     }
 
     /// Every letter here, oldest first.

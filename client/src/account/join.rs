@@ -162,7 +162,7 @@ impl Newcomer<'_> {
             }
             other => other?,
         };
-        let ledger = read_whole_log(api, &signer, login.id, self.card).await?;
+        let ledger = read_whole_log(api, &signer, login.id, &**self.clock).await?;
         let directory = ledger.directory();
         let keys = directory
             .account(self.name)
@@ -231,15 +231,16 @@ async fn read_whole_log(
     api: &Api,
     signer: &DeviceSigner,
     session: valise_proto::id::SessionId,
-    card: &Card,
+    clock: &dyn Clock,
 ) -> Result<Ledger, Error> {
+    let card = api.card();
     let genesis = api
         .raw(Caller::Anybody, Method::GET, GENESIS, Vec::new())
         .await?;
     let mut ledger = Ledger::begin(card.clone(), &genesis)?;
     loop {
         let page = crate::sync::log_page(api, Caller::Session(signer, session), &ledger).await?;
-        let progress = ledger.advance(page)?;
+        let progress = ledger.advance(&page, clock.now_ms())?;
         if !progress.more {
             return Ok(ledger);
         }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     safe::Safe,
     session::{Error, Session},
+    trust::Freshness,
 };
 
 /// How a check went.
@@ -95,8 +96,14 @@ fn log(session: &Session) -> Check {
     match session.ledger() {
         None => check("log", State::Failed, "was never read"),
         Some(ledger) => {
-            let text = format!("{} entries, every one verified here", ledger.head().size);
-            check("log", State::Ok, Safe::line(&text))
+            let size = ledger.head().size;
+            let (state, age) = match session.freshness() {
+                Freshness::New | Freshness::Fresh => (State::Ok, "the newest"),
+                Freshness::Late => (State::Warning, "not said to be the newest for 2 hours"),
+                Freshness::Stale => (State::Failed, "not said to be the newest for 24 hours"),
+            };
+            let text = format!("{size} entries, every one verified here, {age}");
+            check("log", state, Safe::line(&text))
         }
     }
 }

@@ -86,7 +86,7 @@ impl Desk<'_> {
     }
 }
 
-fn read_card(path: &Path) -> Result<Card, CommandError> {
+pub(super) fn read_card(path: &Path) -> Result<Card, CommandError> {
     let wrong = |error: &str| {
         CommandError::new(
             Code::WrongCard,

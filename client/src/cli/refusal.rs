@@ -70,8 +70,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
         Alarm::GhostDevice { .. } => Code::GhostDevice,
+        Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
-        Alarm::Disputed | Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
+        Alarm::HiddenLog { .. } | Alarm::LogFork(_) => Code::Fork,
         Alarm::MisboundDevice { .. }
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }
@@ -97,9 +98,13 @@ fn alarm(alarm: &Alarm) -> CommandError {
                 "seen",
                 Safe::line(&format!("{} entries, root {}", shown.size, shown.root)),
             ),
-        Alarm::LogFork { ours, theirs, .. } => refusal
-            .fact("here", Safe::line(&format!("root {ours}")))
-            .fact("there", Safe::line(&format!("root {theirs}"))),
+        Alarm::LogFork(evidence) => refusal
+            .fact("one", Safe::line(&format!("root {}", evidence.root)))
+            .fact(
+                "other",
+                Safe::line(&format!("root {}", evidence.older.head.root)),
+            )
+            .fact("proof", "valise log evidence export"),
         _ => refusal,
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Cli, Command, ConfigCommand, Device, Log, Outbox, OutboxAct, Role,
+    Admin, Cli, Command, ConfigCommand, Device, EvidenceAct, Log, Outbox, OutboxAct, Role,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -83,6 +83,7 @@ fn says_yes(command: &Command) -> bool {
         Command::Outbox(Outbox {
             act: Some(OutboxAct::Rm(rm)),
         }) => rm.yes,
+        Command::Log(Log::Evidence(EvidenceAct::Dismiss { yes })) => *yes,
         Command::Reply(reply) => reply.yes,
         Command::Send(send) => send.yes,
         _ => false,
@@ -122,6 +123,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Status => desk.status(),
         Command::Whoami => desk.whoami(),
         Command::Log(Log::Head) => desk.log_head(),
+        Command::Log(Log::Evidence(act)) => desk.evidence(&act),
         Command::Doctor => desk.doctor(),
         Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
         Command::Config(ConfigCommand::Path) => desk.config_path(),

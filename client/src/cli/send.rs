@@ -78,6 +78,7 @@ impl Desk<'_> {
         if let Err(error) = sent {
             return Err(kept(&session, number, error));
         }
+        self.warn_of_age(&session);
         self.sent(&session, number)
     }
 

@@ -6,7 +6,12 @@ use super::{
     refusal::refusal,
     ui::{Cell, Record},
 };
-use crate::{agent, safe::Safe, session::Error};
+use crate::{
+    agent,
+    safe::Safe,
+    session::{Error, Session},
+    trust::Freshness,
+};
 
 impl Desk<'_> {
     /// `valise` alone: the next step.
@@ -56,9 +61,23 @@ impl Desk<'_> {
                 "alarms",
                 Cell::Number(u64::try_from(alarms).unwrap_or(u64::MAX)),
             )
+            .with("log", session.freshness().name())
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
+        self.warn_of_age(&session);
         Ok(Exit::Done)
+    }
+
+    /// Says on stderr that the log gets old.
+    pub(super) fn warn_of_age(&mut self, session: &Session) {
+        let age = match session.freshness() {
+            Freshness::New | Freshness::Fresh => return,
+            Freshness::Late => "2 hours: after 24 nothing is sent",
+            Freshness::Stale => "24 hours: nothing is sent",
+        };
+        self.ui.note(Safe::line(&format!(
+            "warning: the server has not said that its directory log is the newest for {age}"
+        )));
     }
 
     pub(super) fn whoami(&mut self) -> Result<Exit, CommandError> {

@@ -28,6 +28,7 @@ impl Desk<'_> {
             }
             Ok(report)
         })?;
+        self.warn_of_age(&session);
         self.report(&report)
     }
 

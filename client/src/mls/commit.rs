@@ -8,7 +8,7 @@ use valise_proto::{
     codec::encode,
     conversation::Conversation,
     id::{DeviceId, GroupId},
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use super::{CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, library, load};
@@ -30,7 +30,7 @@ pub(crate) fn create(
     me: &Me<'_>,
     record: &Conversation,
     packages: Vec<KeyPackage>,
-    head: Head,
+    log: SignedHead,
 ) -> Result<Outgoing, MlsError> {
     let id = record
         .group_id(me.org)
@@ -48,7 +48,7 @@ pub(crate) fn create(
     let mut group =
         MlsGroup::new_with_group_id(provider, me.signer, &config, id, me.credential_with_key())
             .map_err(library)?;
-    let mut outgoing = propose(provider, me, &mut group, &[], packages, head)?;
+    let mut outgoing = propose(provider, me, &mut group, &[], packages, log)?;
     // Nobody else is in epoch 0 to read it.
     outgoing.message.clear();
     Ok(outgoing)
@@ -61,10 +61,10 @@ pub(crate) fn commit(
     group: GroupId,
     remove: &[DeviceId],
     add: Vec<KeyPackage>,
-    head: Head,
+    log: SignedHead,
 ) -> Result<Outgoing, MlsError> {
     let mut group = load(provider, group)?;
-    propose(provider, me, &mut group, remove, add, head)
+    propose(provider, me, &mut group, remove, add, log)
 }
 
 fn propose(
@@ -73,7 +73,7 @@ fn propose(
     group: &mut MlsGroup,
     remove: &[DeviceId],
     add: Vec<KeyPackage>,
-    head: Head,
+    log: SignedHead,
 ) -> Result<Outgoing, MlsError> {
     let leaving: Vec<_> = group
         .members()
@@ -85,7 +85,7 @@ fn propose(
         .map(|member| member.index)
         .collect();
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let bundle = group
         .commit_builder()
         .propose_removals(leaving)

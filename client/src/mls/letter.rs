@@ -5,7 +5,7 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::GroupId,
     letter::Letter,
-    log::{Head, replay::Directory},
+    log::{checkpoint::SignedHead, replay::Directory},
 };
 
 use super::{
@@ -48,7 +48,7 @@ impl Audited {
         provider: &Provider<'_>,
         me: &Me<'_>,
         letter: &Letter,
-        head: Head,
+        log: SignedHead,
     ) -> Result<(u64, Vec<u8>), MlsError> {
         let mut leaves = self.leaves.into_iter();
         if let Some(leaf) = leaves.find(|leaf| self.drift.surplus.contains(&leaf.device)) {
@@ -58,7 +58,7 @@ impl Audited {
             .into());
         }
         let epoch = self.group.epoch().as_u64();
-        self.group.set_aad(gossip(head));
+        self.group.set_aad(gossip(log));
         let message = self
             .group
             .create_message(provider, me.signer, &letter.to_padded())

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     provider::Provider,
-    trust::{Alarm, Gossip, compare},
+    trust::{Alarm, Gossip, Ledger, compare},
     weaken::checked,
 };
 
@@ -58,10 +58,11 @@ pub(crate) fn is_commit(bytes: &[u8]) -> bool {
 pub(crate) fn receive(
     provider: &Provider<'_>,
     group: GroupId,
-    directory: &Directory,
+    ledger: &Ledger,
     record: &Conversation,
     bytes: &[u8],
 ) -> Result<Received, MlsError> {
+    let directory = ledger.directory();
     let mut group = load(provider, group)?;
     let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(peer)?;
     let message = message.try_into_protocol_message().map_err(peer)?;
@@ -69,7 +70,7 @@ pub(crate) fn receive(
     if message.is_external() {
         #[cfg(feature = "weaken")]
         if !["G02", "G03"].into_iter().all(checked) {
-            return dangerously_let_in(provider, &mut group, directory, record, message);
+            return dangerously_let_in(provider, &mut group, ledger, record, message);
         }
         return Err(peer("an external message"));
     }
@@ -88,7 +89,7 @@ pub(crate) fn receive(
     let authenticated = message.aad().to_vec();
     match message.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
-            let head = gossip(directory, &authenticated)?;
+            let head = gossip(ledger, &authenticated)?;
             let sender = sender(&group, index, directory, record)?;
             let letter = sound(Letter::from_padded(&content.into_bytes()).map_err(peer)?)?;
             Ok(Received::Letter {
@@ -98,7 +99,7 @@ pub(crate) fn receive(
             })
         }
         ProcessedMessageContent::StagedCommitMessage(commit) => {
-            let head = gossip(directory, &authenticated)?;
+            let head = gossip(ledger, &authenticated)?;
             let room = Room {
                 directory,
                 record,
@@ -117,12 +118,13 @@ pub(crate) fn receive(
 fn dangerously_let_in(
     provider: &Provider<'_>,
     group: &mut MlsGroup,
-    directory: &Directory,
+    ledger: &Ledger,
     record: &Conversation,
     message: openmls::prelude::ProtocolMessage,
 ) -> Result<Received, MlsError> {
     let message = group.process_message(provider, message).map_err(peer)?;
-    gossip(directory, message.aad())?;
+    gossip(ledger, message.aad())?;
+    let directory = ledger.directory();
     let ProcessedMessageContent::StagedCommitMessage(commit) = message.into_content() else {
         return Err(peer("a proposal from outside"));
     };
@@ -140,14 +142,15 @@ fn dangerously_let_in(
 }
 
 /// The sender's view of the log, which must not contradict ours.
-fn gossip(directory: &Directory, authenticated: &[u8]) -> Result<Head, MlsError> {
+fn gossip(ledger: &Ledger, authenticated: &[u8]) -> Result<Head, MlsError> {
     let gossip: AuthenticatedData = codec::decode(authenticated).map_err(peer)?;
-    if gossip.version != 1 {
+    if gossip.version != 2 {
         return Err(peer("authenticated data of another version"));
     }
-    match compare(directory, gossip.head)? {
-        Gossip::Agrees => Ok(gossip.head),
-        Gossip::Ahead => Err(MlsError::Ahead(gossip.head)),
+    match compare(ledger, gossip.log)? {
+        Gossip::Agrees => Ok(gossip.log.head),
+        Gossip::Ahead => Err(MlsError::Ahead(gossip.log)),
+        Gossip::Unsigned => Err(peer("a view of the log that the server never signed")),
     }
 }
 

@@ -15,7 +15,7 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId},
     letter::Letter,
-    log::Head,
+    log::checkpoint::SignedHead,
 };
 
 use super::{
@@ -153,7 +153,11 @@ impl Rogue {
 
     /// Comes into a group without anybody in it, by a GroupInfo that leaked (RFC 9420 §12.4.3.2). A
     /// leaf of the same key, if there is one, is thrown out by it. Returns the commit.
-    pub fn join_from_outside(&self, group_info: &[u8], head: Head) -> Result<Vec<u8>, MlsError> {
+    pub fn join_from_outside(
+        &self,
+        group_info: &[u8],
+        log: SignedHead,
+    ) -> Result<Vec<u8>, MlsError> {
         let message = MlsMessageIn::tls_deserialize_exact_bytes(group_info).map_err(peer)?;
         let MlsMessageBodyIn::GroupInfo(group_info) = message.extract() else {
             return Err(peer("no GroupInfo"));
@@ -163,7 +167,7 @@ impl Rogue {
         let leaf = LeafNodeParameters::builder().with_capabilities(capabilities());
         let (_, bundle) = MlsGroup::external_commit_builder()
             .with_config(join_config())
-            .with_aad(gossip(head))
+            .with_aad(gossip(log))
             .build_group(&provider, group_info, me.credential_with_key())
             .map_err(library)?
             .leaf_node_parameters(leaf.build())
@@ -260,11 +264,11 @@ pub(crate) fn encrypt_blindly(
     signer: &DeviceSigner,
     group: GroupId,
     letter: &Letter,
-    head: Head,
+    log: SignedHead,
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let message = group
         .create_message(provider, signer, &letter.to_padded())
         .map_err(library)?;
@@ -277,7 +281,7 @@ pub(crate) fn propose_removal(
     me: &Me<'_>,
     group: GroupId,
     device: DeviceId,
-    head: Head,
+    log: SignedHead,
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
@@ -285,7 +289,7 @@ pub(crate) fn propose_removal(
         .members()
         .find(|member| member.signature_key == device.as_ref());
     let index = member.ok_or(MlsError::NoGroup)?.index;
-    group.set_aad(gossip(head));
+    group.set_aad(gossip(log));
     let (message, _) = group
         .propose_remove_member(provider, me.signer, index)
         .map_err(library)?;

@@ -17,8 +17,6 @@ use super::{
 pub enum ConversationState {
     /// Made here, its first commit not yet accepted.
     Creating,
-    /// Somebody in it does not see the same log as this device: letters come, and none goes.
-    Disputed,
     /// In use.
     Open,
     /// Beyond repair, or left: a new letter starts another one.
@@ -29,7 +27,6 @@ impl ConversationState {
     fn name(self) -> &'static str {
         match self {
             Self::Creating => "creating",
-            Self::Disputed => "disputed",
             Self::Open => "open",
             Self::Closed => "closed",
         }
@@ -84,7 +81,6 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
             record: codec::decode(&record).map_err(|_| StoreError::Damaged("a conversation"))?,
             state: match &*state {
                 "creating" => ConversationState::Creating,
-                "disputed" => ConversationState::Disputed,
                 "open" => ConversationState::Open,
                 "closed" => ConversationState::Closed,
                 _ => return Err(damaged),

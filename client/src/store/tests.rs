@@ -163,3 +163,28 @@ fn the_log_is_read_as_far_as_it_was_verified() {
     work.commit().unwrap();
     assert!(matches!(store.read().log(), Err(StoreError::Damaged(_))));
 }
+
+#[test]
+fn a_store_of_the_first_format_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut store = Store::create(&path, &key(1)).unwrap();
+    let work = store.begin().unwrap();
+    add(&work, &letter(1, "a", "b"));
+    work.commit().unwrap();
+    let first = "drop table evidence;
+        insert into conversation (group_id, record, accounts, state, joined, cursor, sent_hash)
+        values (x'00', x'00', 'alice bob', 'disputed', 1, 1, zeroblob(32));
+        pragma user_version = 1;";
+    store.connection.execute_batch(first).unwrap();
+    drop(store);
+    let store = Store::open(&path, &key(1)).unwrap();
+    assert_eq!(store.read().letters(&Filter::default()).unwrap().len(), 1);
+    assert!(store.read().evidence().unwrap().is_empty());
+    let sql = "select state from conversation";
+    let state: String = store
+        .connection
+        .query_row(sql, (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(state, "open");
+}

@@ -150,7 +150,7 @@ impl Session {
     ) -> Result<(Option<ProposedCommit>, Vec<DeviceId>), Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
         let me = self.me.member(self.ledger.as_ref())?;
-        let head = directory.head();
+        let log = self.word()?;
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {
             return Ok((None, change.add.to_vec()));
@@ -178,16 +178,9 @@ impl Session {
             message,
             welcome,
         } = if change.after.is_none() {
-            mls::create(&work.mls(), &me, change.record, packages, head)?
+            mls::create(&work.mls(), &me, change.record, packages, log)?
         } else {
-            mls::commit(
-                &work.mls(),
-                &me,
-                change.group,
-                change.remove,
-                packages,
-                head,
-            )?
+            mls::commit(&work.mls(), &me, change.group, change.remove, packages, log)?
         };
         let too_large = |_| Error::Wrong("the conversation is too large");
         let body = encode(&delivery::Commit {

@@ -13,11 +13,11 @@ use crate::{
     api::ApiError,
     failpoint::reached,
     mls::{self, MlsError, Received},
-    session::{Error, Session},
+    session::{Error, Session, keep_alarm},
     store::{
         ConversationRow, ConversationState, NewLetter, Reader, Sender, Setting, StoreError, Work,
     },
-    trust::Alarm,
+    trust::{Alarm, Freshness},
     weaken::checked,
 };
 
@@ -33,7 +33,8 @@ impl Session {
         page: Page,
         report: &mut Report,
     ) -> Result<Option<Ack>, Error> {
-        if page.log_size != self.directory()?.head().size {
+        let known = self.directory()?.head().size;
+        if page.log_size != known || self.freshness() != Freshness::New {
             self.read_log().await?;
         }
         let mut ack = Ack::default();
@@ -147,20 +148,15 @@ impl Session {
                     self.read_log().await?;
                 }
                 Err(error) => {
-                    let error = self.named(error)?;
+                    let error = match error {
+                        MlsError::Ahead(theirs) => self.hidden(theirs)?.into(),
+                        error => error,
+                    };
                     let gap = message.sequence > row.cursor + 1;
                     let lost = matches!(error, MlsError::LostCommit) && gap;
-                    let ends = match &error {
-                        MlsError::Alarm(Alarm::HiddenLog { .. } | Alarm::LogFork { .. }) => {
-                            Some(ConversationState::Disputed)
-                        }
-                        _ if lost || mls::is_commit(message.message.as_slice()) => {
-                            Some(ConversationState::Closed)
-                        }
-                        _ => None,
-                    };
+                    let ends = lost || mls::is_commit(message.message.as_slice());
                     let (group, sequence) = (message.group, message.sequence);
-                    return self.park(&error, ends.map(|state| (group, state)), report, |work| {
+                    return self.park(&error, ends.then_some(group), report, |work| {
                         work.advance_cursor(group, sequence)
                     });
                 }
@@ -170,7 +166,8 @@ impl Session {
     }
 
     fn open_message(&mut self, row: &ConversationRow, message: &Message) -> Result<u64, MlsError> {
-        let directory = self.ledger.as_ref().ok_or(MlsError::NoGroup)?.directory();
+        let ledger = self.ledger.as_ref().ok_or(MlsError::NoGroup)?;
+        let directory = ledger.directory();
         let now = self.clock.now_ms();
         let own = (&self.me.account, self.me.device);
         let work = self.store.begin()?;
@@ -202,7 +199,7 @@ impl Session {
             }
         } else {
             let bytes = message.message.as_slice();
-            match mls::receive(&work.mls(), message.group, directory, &row.record, bytes)? {
+            match mls::receive(&work.mls(), message.group, ledger, &row.record, bytes)? {
                 Received::Letter {
                     sender,
                     letter,
@@ -243,39 +240,26 @@ impl Session {
         Ok(letters)
     }
 
-    /// A sender who has seen more of the log than the server shows this device: it hides some.
-    fn named(&self, error: MlsError) -> Result<MlsError, Error> {
-        let MlsError::Ahead(head) = error else {
-            return Ok(error);
-        };
-        let shown = self.directory()?.head().size;
-        Ok(Alarm::HiddenLog {
-            seen: head.size,
-            shown,
-        }
-        .into())
-    }
-
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
-    /// conversation here: see [`Session::succeed`]. One that shows another log leaves it disputed.
+    /// conversation here: see [`Session::succeed`].
     fn park(
         &mut self,
         error: &MlsError,
-        ends: Option<(GroupId, ConversationState)>,
+        ends: Option<GroupId>,
         report: &mut Report,
         forget: impl FnOnce(&Work<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Error> {
         let now = self.clock.now_ms();
         let work = self.store.begin()?;
         if let MlsError::Alarm(alarm) = error {
-            work.add_event(now, alarm.kind(), true, &alarm.to_string())?;
+            keep_alarm(&work, self.ledger.as_ref(), now, alarm)?;
             report.alarms.push(alarm.clone());
         } else {
             work.add_event(now, "unreadable", false, &error.to_string())?;
         }
-        if let Some((group, state)) = ends {
+        if let Some(group) = ends {
             work.remove_proposed_commit(group)?;
-            work.set_conversation_state(group, state)?;
+            work.set_conversation_state(group, ConversationState::Closed)?;
         }
         forget(&work)?;
         Ok(work.commit()?)

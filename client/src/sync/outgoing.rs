@@ -21,7 +21,6 @@ use crate::{
     random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, Encrypted, LetterRow, StoreError},
-    trust::Alarm,
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
@@ -157,9 +156,6 @@ impl Session {
             return Ok(true);
         };
         let proposed = self.store.read().proposed_commit(encrypted.group)?;
-        if row.state == ConversationState::Disputed {
-            return Err(Alarm::Disputed.into());
-        }
         if row.state != ConversationState::Open || proposed.is_some() {
             return Ok(true);
         }
@@ -188,7 +184,7 @@ impl Session {
         if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
             self.pull(report).await?;
         }
-        report.refuse_after_fork()
+        self.ready_to_send()
     }
 
     async fn submit_letter(
@@ -229,9 +225,6 @@ impl Session {
                 self.create(&accounts).await?;
                 continue;
             };
-            if row.state == ConversationState::Disputed {
-                return Err(Alarm::Disputed.into());
-            }
             if self.store.read().proposed_commit(row.group)?.is_some() {
                 // The commit comes back in its place, and is merged there.
                 self.pull(report).await?;
@@ -261,6 +254,7 @@ impl Session {
     ) -> Result<Try, Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
         let me = self.me.member(self.ledger.as_ref())?;
+        let log = self.word()?;
         let work = self.store.begin()?;
         let waiting = work.read().outbox_row(number)?;
         let Some(waiting) = waiting.filter(|row| row.encrypted.is_none()) else {
@@ -281,7 +275,7 @@ impl Session {
             .letter(number)?
             .ok_or(Error::NoSuchLetter(number))?;
         let letter = letter(&kept, &row)?;
-        let (epoch, message) = audited.encrypt(&work.mls(), &me, &letter, directory.head())?;
+        let (epoch, message) = audited.encrypt(&work.mls(), &me, &letter, log)?;
         let encrypted = Encrypted {
             group,
             epoch,

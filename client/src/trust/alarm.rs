@@ -1,8 +1,8 @@
 //! Trust failures, by name.
 
 use valise_proto::{
-    id::{DeviceId, Hash, Name, OrgId},
-    log::{Head, checkpoint::PeerBadCheckpoint, replay::Refusal},
+    id::{DeviceId, Name, OrgId},
+    log::{Head, checkpoint::PeerBadCheckpoint, evidence::Evidence, replay::Refusal},
 };
 
 /// Somebody lies. The variants are the names that `valise events` shows.
@@ -15,9 +15,12 @@ pub enum Alarm {
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
-    /// Letters to a conversation in which somebody does not see the same log as this device.
-    #[error("somebody in this conversation sees another log than this device: see valise events")]
-    Disputed,
+    /// The server writes a time under its log that has not come yet.
+    #[error("the server dates its directory log {minutes} minutes into the future")]
+    FutureLog {
+        /// By this device's clock.
+        minutes: u64,
+    },
     /// A device stands where only certified devices may, and no key ever certified it.
     #[error("a device claims to be {account}'s, and no security key of {account} certified it")]
     GhostDevice {
@@ -34,16 +37,9 @@ pub enum Alarm {
         /// Entries that the server shows.
         shown: u64,
     },
-    /// Two people are shown two logs.
-    #[error("the server shows different logs to different people, at {size} entries")]
-    LogFork {
-        /// At which size the roots differ.
-        size: u64,
-        /// The root here.
-        ours: Hash,
-        /// The root there.
-        theirs: Hash,
-    },
+    /// Two people are shown two logs, and the server signed both.
+    #[error("the server signed two different logs of {} entries", .0.older.head.size)]
+    LogFork(Box<Evidence>),
     /// The server's log is shorter than before, or its past has changed.
     #[error("the server's log went back: it had {} entries and now shows {}", seen.size, shown.size)]
     LogRollback {
@@ -60,6 +56,9 @@ pub enum Alarm {
         /// Whose it is.
         owner: Name,
     },
+    /// Nobody has said for a day that this is the newest log: who was shut out since would not show.
+    #[error("the server has not said for 24 hours that this is its newest directory log")]
+    StaleLog,
     /// A key package or a leaf has a key that is not the certified one.
     #[error("{account}'s key was swapped: the device's certificate names another one")]
     SwappedKey {
@@ -72,8 +71,8 @@ pub enum Alarm {
         /// Who.
         account: Name,
     },
-    /// The server says that it took an entry, and does not prove it.
-    #[error("the server does not prove that it took the entry")]
+    /// The server took an entry, or gave one, and does not prove that it is in its log.
+    #[error("the server does not prove that an entry is in the log that it signed")]
     UnprovenEntry,
     /// A key to which nobody can encrypt: it would end every conversation that it is in.
     #[error("{account}'s key is of a kind to which nobody can encrypt")]
@@ -113,13 +112,14 @@ impl Alarm {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::BadCheckpoint(_) => "bad-checkpoint",
-            Self::Disputed => "disputed",
             Self::ForgedEntry(_) => "forged-entry",
+            Self::FutureLog { .. } => "future-log",
             Self::GhostDevice { .. } => "ghost-device",
             Self::HiddenLog { .. } => "hidden-log",
-            Self::LogFork { .. } => "log-fork",
+            Self::LogFork(_) => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
             Self::MisboundDevice { .. } => "misbound-device",
+            Self::StaleLog => "stale-log",
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",

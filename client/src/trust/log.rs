@@ -6,23 +6,53 @@ use valise_proto::{
     card::Card,
     id::OrgId,
     log::{
-        Head, checkpoint,
+        Head,
+        checkpoint::{self, SignedHead},
+        evidence::Evidence,
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
         replay::Directory,
     },
     statement::sha256,
 };
 
-use super::Alarm;
+use super::{
+    Alarm,
+    freshness::{Freshness, said_ms},
+};
 use crate::{
     store::{StoreError, VerifiedLog},
     weaken::checked,
 };
 
 /// The directory and the card that it must belong to.
+#[derive(Clone)]
 pub struct Ledger {
     card: Card,
     directory: Directory,
+    /// The last checkpoint up to which everything was read.
+    signed: Option<Checkpoint>,
+}
+
+/// A checkpoint that the server signed.
+#[derive(Clone)]
+struct Checkpoint {
+    note: String,
+    log: SignedHead,
+    /// When the server said that it is the newest: milliseconds.
+    said_ms: Option<u64>,
+}
+
+impl Checkpoint {
+    fn open(card: &Card, note: &str) -> Result<(Self, Option<u64>), Alarm> {
+        let log = SignedHead::open(note, card.org, card.log)?;
+        let said = checkpoint::cosigned_at(note, &checkpoint::origin(card.org), card.log)?;
+        let opened = Self {
+            note: note.to_owned(),
+            log,
+            said_ms: None,
+        };
+        Ok((opened, said))
+    }
 }
 
 /// What one page brought.
@@ -34,8 +64,8 @@ pub struct Progress {
     pub first: u64,
     /// The server has more than this page held.
     pub more: bool,
-    /// The checkpoint, as signed.
-    pub checkpoint: String,
+    /// The checkpoint over everything that was read, as signed, when it is news.
+    pub checkpoint: Option<String>,
 }
 
 impl Ledger {
@@ -54,13 +84,22 @@ impl Ledger {
         if directory.genesis().tag != card.tag && checked("D11") {
             return Err(wrong);
         }
-        Ok(Self { card, directory })
+        let signed = None;
+        Ok(Self {
+            card,
+            directory,
+            signed,
+        })
     }
 
-    /// The log out of this device's own store: entries that [`Ledger::advance`] once accepted, and
-    /// the head that they had. The store lets nobody else write, so no signature is checked again,
-    /// which took 90 µs each; the head is, so that nothing is missing or in another place.
-    pub fn restore(card: Card, log: &VerifiedLog) -> Result<Self, StoreError> {
+    /// The log out of this device's own store: entries and a checkpoint that [`Ledger::advance`] once
+    /// accepted, and the head that they had. The store lets nobody else write, so no entry's
+    /// signature is checked again; the head is, so that nothing is missing or in another place.
+    pub fn restore(
+        card: Card,
+        log: &VerifiedLog,
+        checkpoint: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let damaged = || StoreError::Damaged("the log is not the one that was verified");
         let (genesis, rest) = log.entries.split_first().ok_or_else(damaged)?;
         let mut ledger = Self::begin(card, genesis).map_err(|_| damaged())?;
@@ -68,11 +107,17 @@ impl Ledger {
             let applied = ledger.directory.apply_verified(entry);
             applied.map_err(|_| damaged())?;
         }
-        if ledger.head() == log.head {
-            Ok(ledger)
-        } else {
-            Err(damaged())
+        if ledger.head() != log.head {
+            return Err(damaged());
         }
+        // Without one the log is read again before anything is sent.
+        ledger.signed = checkpoint.and_then(|note| {
+            let (mut checkpoint, said) = Checkpoint::open(&ledger.card, note).ok()?;
+            checkpoint.said_ms = said.map(|seconds| seconds.saturating_mul(1000));
+            let head = checkpoint.log.head;
+            (ledger.directory.tree().root_at(head.size) == Some(head.root)).then_some(checkpoint)
+        });
+        Ok(ledger)
     }
 
     /// The card.
@@ -90,37 +135,74 @@ impl Ledger {
         self.directory.head()
     }
 
+    /// When the server last said that this is its newest log: milliseconds since 1970.
+    pub fn said_ms(&self) -> Option<u64> {
+        let signed = self.signed.as_ref();
+        signed
+            .filter(|signed| signed.log.head == self.head())?
+            .said_ms
+    }
+
+    /// How long ago that was at `now_ms`, by this device's clock.
+    pub fn freshness(&self, now_ms: u64) -> Freshness {
+        Freshness::of(self.said_ms(), now_ms)
+    }
+
+    /// What goes with everything that this device sends at `now_ms`: its log, as the server signed
+    /// it. Refused when it may long have been overtaken.
+    pub(crate) fn word(&self, now_ms: u64) -> Result<SignedHead, Alarm> {
+        let signed = self.signed.as_ref().map(|signed| signed.log);
+        let signed = signed.filter(|signed| signed.head == self.head());
+        let stale = self.freshness(now_ms) == Freshness::Stale;
+        signed.filter(|_| !stale).ok_or(Alarm::StaleLog)
+    }
+
+    /// How many entries are under a checkpoint here: all but those of a log half read.
+    pub(super) fn signed_size(&self) -> u64 {
+        let signed = self.signed.as_ref();
+        signed.map_or(0, |signed| signed.log.head.size)
+    }
+
+    /// What a head of the same server proves that contradicts this log; `None` when it does not, or
+    /// is of a larger log.
+    pub(super) fn evidence(&self, older: SignedHead) -> Option<Evidence> {
+        let newer = self.signed.as_ref()?.log;
+        let (size, tree) = (older.head.size, self.directory.tree());
+        let root = tree.root_at(size).filter(|root| *root != older.head.root)?;
+        let proof = tree.consistency(size, newer.head.size)?;
+        Some(Evidence {
+            older,
+            newer,
+            root,
+            proof,
+        })
+    }
+
     /// Takes a page of the server's log that starts where this one ends. On refusal nothing has
     /// changed.
-    pub fn advance(&mut self, page: Page) -> Result<Progress, Alarm> {
+    pub fn advance(&mut self, page: &Page, now_ms: u64) -> Result<Progress, Alarm> {
         let seen = self.head();
-        let shown = checkpoint::open(page.checkpoint.as_str(), self.card.org, self.card.log)?;
+        let (mut checkpoint, said) = Checkpoint::open(&self.card, page.checkpoint.as_str())?;
+        checkpoint.said_ms = said.map(|seconds| said_ms(seconds, now_ms)).transpose()?;
+        let shown = checkpoint.log.head;
+        if let Some(evidence) = self.evidence(checkpoint.log) {
+            return Err(Alarm::LogFork(Box::new(evidence)));
+        }
         if shown.size < seen.size {
             return Err(Alarm::LogRollback { seen, shown });
-        }
-        if shown.size == seen.size && shown.root != seen.root {
-            return Err(Alarm::LogFork {
-                size: seen.size,
-                ours: seen.root,
-                theirs: shown.root,
-            });
         }
         verify_consistency(seen, shown, &page.consistency)
             .map_err(|_| Alarm::LogRollback { seen, shown })?;
         let mut next = self.directory.clone();
         let mut entries = Vec::with_capacity(page.entries.len());
-        for entry in page.entries {
-            let entry = entry.into_vec();
+        for entry in &page.entries {
+            let entry = entry.as_slice().to_vec();
             next.apply(&entry).map_err(Alarm::ForgedEntry)?;
             entries.push(entry);
         }
         let head = next.head();
         if head.size > shown.size || (head.size == shown.size && head.root != shown.root) {
-            return Err(Alarm::LogFork {
-                size: head.size,
-                ours: head.root,
-                theirs: shown.root,
-            });
+            return Err(Alarm::UnprovenEntry);
         }
         if entries.is_empty() && head.size < shown.size {
             // Or this device would ask for the rest for ever.
@@ -129,12 +211,23 @@ impl Ledger {
         }
         self.directory = next;
         let more = head.size < shown.size;
-        let checkpoint = page.checkpoint.into_string();
+        let news = !more && self.is_news(&checkpoint);
+        let note = news.then(|| checkpoint.note.clone());
+        if news {
+            self.signed = Some(checkpoint);
+        }
         Ok(Progress {
             entries,
             first: seen.size,
             more,
-            checkpoint,
+            checkpoint: note,
+        })
+    }
+
+    /// Another head, or a later word about the same: an old page never makes the word older.
+    fn is_news(&self, checkpoint: &Checkpoint) -> bool {
+        self.signed.as_ref().is_none_or(|known| {
+            known.log.head != checkpoint.log.head || known.said_ms < checkpoint.said_ms
         })
     }
 

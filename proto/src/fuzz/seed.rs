@@ -16,13 +16,16 @@ use crate::{
     key::{Credential, Ed25519Key, KeyRecord, VAULT_PUBLIC_LEN},
     letter::{Attachment, Format, Letter},
     log::{
-        Head, checkpoint,
+        Head,
+        checkpoint::{self, SignedHead},
         entry::{
             AccountAdd, AccountRestore, AccountSuspend, AdminAdd, AdminRemove,
             AttestationAuthority, Batch, DeviceCertificate, DeviceRevoke, Entry, Fact, Genesis,
             KeyAdd, KeyRevoke, ListSet, Policy, PolicySet, RecoveryBegin, RecoveryFinish,
             RecoveryVeto, Statement, ThresholdSet, Witness,
         },
+        evidence::Evidence,
+        merkle::{Tree, leaf_hash},
     },
     request::{self, Parameters},
     statement::{AUTHENTICATOR_DATA_LEN, StatementSignature},
@@ -75,7 +78,10 @@ pub fn all() -> Vec<Seed> {
         "witnessed",
         format!("{}{witness}", note()).into_bytes(),
     );
+    let cosigned = format!("{}{}", note(), cosignature(&note(), TIME_MS / 1000));
+    add("checkpoint", "cosigned", cosigned.into_bytes());
     add("conversation", "two", encode(&conversation()));
+    add("evidence", "fork", evidence().into_bytes());
     add("key_record", "key", encode(&key(1)));
     add("leaf_identity", "leaf", encode(&leaf()));
     add("letter", "padded", letter().to_padded());
@@ -269,9 +275,42 @@ fn card() -> Card {
 
 fn gossip() -> AuthenticatedData {
     AuthenticatedData {
-        version: 1,
-        head: HEAD,
+        version: 2,
+        log: signed(HEAD),
     }
+}
+
+/// The line by which the seeds' server says when `note` was its newest checkpoint.
+pub fn cosignature(note: &str, time: u64) -> String {
+    let server = SoftDevice::from_seed(SERVER_SEED);
+    let sign = |text: &[u8]| server.sign(text);
+    checkpoint::format_cosignature(note, &checkpoint::origin(ORG), server_key(), time, sign)
+        .unwrap()
+}
+
+fn signed(head: Head) -> SignedHead {
+    let server = SoftDevice::from_seed(SERVER_SEED);
+    let signature = server.sign(checkpoint::note_text(ORG, head).as_bytes());
+    SignedHead { head, signature }
+}
+
+/// Two logs of which one has three entries, and another third one.
+fn evidence() -> String {
+    let log = |entries: &[u8]| {
+        let mut tree = Tree::default();
+        for entry in entries {
+            tree.append(leaf_hash(&[*entry]));
+        }
+        tree
+    };
+    let (older, newer) = (log(&[1, 2, 9]), log(&[1, 2, 3, 4, 5]));
+    let evidence = Evidence {
+        older: signed(older.head()),
+        newer: signed(newer.head()),
+        root: newer.root_at(3).unwrap(),
+        proof: newer.consistency(3, 5).unwrap(),
+    };
+    evidence.to_text(ORG, server_key())
 }
 
 fn conversation() -> Conversation {

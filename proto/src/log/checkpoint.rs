@@ -1,9 +1,16 @@
 //! The signed tree head: a C2SP tlog-checkpoint in a signed note (c2sp.org/tlog-checkpoint,
-//! c2sp.org/signed-note), with one Ed25519 signature by the server's log key.
+//! c2sp.org/signed-note), with one Ed25519 signature by the server's log key. [`cosigned_at`] reads
+//! the lines behind it, which say when the head was the newest one.
+
+mod cosignature;
 
 use data_encoding::BASE64;
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
+
+pub use cosignature::{cosigned_at, format_cosignature};
 
 use crate::{
+    codec::Limited,
     id::{Hash, OrgId},
     key::Ed25519Key,
     log::Head,
@@ -48,50 +55,88 @@ pub fn format_signed(
     key: Ed25519Key,
     sign: impl FnOnce(&[u8]) -> [u8; 64],
 ) -> String {
-    let text = note_text(org, head);
-    let signature = sign(text.as_bytes());
-    let line = BASE64.encode(&[&key_hash(org, key)[..], &signature].concat());
-    format!("{text}\n{SIGNATURE}{} {line}\n", origin(org))
+    let signature = sign(note_text(org, head).as_bytes());
+    SignedHead { head, signature }.to_note(org, key)
 }
 
-/// The four bytes by which a note says which key signed (c2sp.org/signed-note, "Key IDs").
-fn key_hash(org: OrgId, key: Ed25519Key) -> [u8; 4] {
-    let name = origin(org);
-    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", &[ED25519], &key.to_bytes()]);
+/// The head in a signed note; see [`SignedHead::open`].
+pub fn open(note: &str, org: OrgId, key: Ed25519Key) -> Result<Head, PeerBadCheckpoint> {
+    SignedHead::open(note, org, key).map(|signed| signed.head)
+}
+
+/// A head under the log key's signature: what the server cannot deny to have said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+pub struct SignedHead {
+    /// Size and root.
+    pub head: Head,
+    /// Ed25519 over [`note_text`].
+    pub signature: [u8; 64],
+}
+
+impl Limited for SignedHead {
+    const MAX: usize = 104;
+}
+
+impl SignedHead {
+    /// Reads a signed note of at most 4 KiB. Accepts exactly what [`format_signed`] writes, followed
+    /// by other signers' lines, which are skipped.
+    pub fn open(note: &str, org: OrgId, key: Ed25519Key) -> Result<Self, PeerBadCheckpoint> {
+        let (text, signatures) = split(note)?;
+        let (found_origin, head) = parse_text(text).ok_or(PeerBadCheckpoint::Malformed)?;
+        let mut lines = signatures.iter();
+        let (name, signed) = lines.next().ok_or(PeerBadCheckpoint::Malformed)?;
+        if found_origin != origin(org) || *name != found_origin {
+            return Err(PeerBadCheckpoint::Signature);
+        }
+        let signature = signed
+            .strip_prefix(&key_hash(name, ED25519, key))
+            .and_then(|signature| signature.try_into().ok())
+            .ok_or(PeerBadCheckpoint::Signature)?;
+        let signed = Self { head, signature };
+        signed.verify(org, key)?;
+        Ok(signed)
+    }
+
+    /// Checks that the log key of `org` signed it.
+    pub fn verify(&self, org: OrgId, key: Ed25519Key) -> Result<(), PeerBadCheckpoint> {
+        key.verify(note_text(org, self.head).as_bytes(), &self.signature)
+            .map_err(|_| PeerBadCheckpoint::Signature)
+    }
+
+    /// The whole signed note.
+    pub fn to_note(&self, org: OrgId, key: Ed25519Key) -> String {
+        let name = origin(org);
+        let hash = key_hash(&name, ED25519, key);
+        let line = format_signature(&name, &[&hash, &self.signature]);
+        format!("{}\n{line}", note_text(org, self.head))
+    }
+}
+
+/// The four bytes by which a note says which key signed, and how (c2sp.org/signed-note, "Key IDs").
+fn key_hash(name: &str, kind: u8, key: Ed25519Key) -> [u8; 4] {
+    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", &[kind], &key.to_bytes()]);
     [a, b, c, d]
 }
 
-/// Reads a signed note of at most 4 KiB. Accepts exactly what [`format_signed`] writes, followed by
-/// other signers' lines, which are skipped.
-pub fn open(note: &str, org: OrgId, key: Ed25519Key) -> Result<Head, PeerBadCheckpoint> {
+/// One signature line, with its line feed.
+fn format_signature(name: &str, parts: &[&[u8]]) -> String {
+    format!("{SIGNATURE}{name} {}\n", BASE64.encode(&parts.concat()))
+}
+
+/// A line's signer, and key hash with signature.
+type Line<'n> = (&'n str, Vec<u8>);
+
+/// The text of a note, without its last line feed, and its signatures, of which it has one or more.
+fn split(note: &str) -> Result<(&str, Vec<Line<'_>>), PeerBadCheckpoint> {
     if note.len() > NOTE_MAX {
         return Err(PeerBadCheckpoint::Malformed);
     }
-    let (text, signatures) = note
+    let parts = note
         .split_once("\n\n")
-        .ok_or(PeerBadCheckpoint::Malformed)?;
-    let (found_origin, head) = parse_text(text).ok_or(PeerBadCheckpoint::Malformed)?;
-    let (first, others) = signatures
-        .split_once('\n')
-        .ok_or(PeerBadCheckpoint::Malformed)?;
-    let (name, signed) = parse_signature(first).ok_or(PeerBadCheckpoint::Malformed)?;
-    let sound = others.is_empty() || others.ends_with('\n');
-    if !sound
-        || others
-            .split_terminator('\n')
-            .any(|line| parse_signature(line).is_none())
-    {
-        return Err(PeerBadCheckpoint::Malformed);
-    }
-    if found_origin != origin(org) || name != found_origin {
-        return Err(PeerBadCheckpoint::Signature);
-    }
-    let signature = signed
-        .strip_prefix(&key_hash(org, key))
-        .ok_or(PeerBadCheckpoint::Signature)?;
-    key.verify(note_text(org, head).as_bytes(), signature)
-        .map_err(|_| PeerBadCheckpoint::Signature)?;
-    Ok(head)
+        .and_then(|(text, lines)| Some((text, lines.strip_suffix('\n')?)));
+    let (text, lines) = parts.ok_or(PeerBadCheckpoint::Malformed)?;
+    let lines: Option<Vec<_>> = lines.split('\n').map(parse_signature).collect();
+    Ok((text, lines.ok_or(PeerBadCheckpoint::Malformed)?))
 }
 
 /// Reads the note's text without its last line feed: three lines, each in its one spelling.
@@ -112,7 +157,7 @@ pub(super) fn is_signer_name(name: &str) -> bool {
 }
 
 /// Reads one signature line: the signer's name, and key hash with signature.
-fn parse_signature(line: &str) -> Option<(&str, Vec<u8>)> {
+fn parse_signature(line: &str) -> Option<Line<'_>> {
     let (name, signature) = line.strip_prefix(SIGNATURE)?.split_once(' ')?;
     if !is_signer_name(name) {
         return None;
@@ -122,106 +167,4 @@ fn parse_signature(line: &str) -> Option<(&str, Vec<u8>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::SoftDevice;
-
-    const ORG: OrgId = OrgId([1; 32]);
-    const HEAD: Head = Head {
-        size: 42,
-        root: Hash([5; 32]),
-    };
-
-    fn server() -> (SoftDevice, Ed25519Key) {
-        let server = SoftDevice::from_seed([4; 32]);
-        let key = Ed25519Key::try_from(server.id().0).unwrap();
-        (server, key)
-    }
-
-    fn note() -> (String, Ed25519Key) {
-        let (server, key) = server();
-        (format_signed(ORG, HEAD, key, |text| server.sign(text)), key)
-    }
-
-    #[test]
-    fn the_note_is_frozen() {
-        insta::assert_snapshot!(note().0, @r"
-        valise/aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq
-        42
-        BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=
-
-        — valise/aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq +DXRmoqJmtKBzOEUt3uyMe6WYADdKYt9cZUd9LW0ADKXH5TcxIWNh/31qCvtEiAqYLHYwkf+CrGFBZOpgLXvuAeNbAU=
-        ");
-    }
-
-    #[test]
-    fn a_checkpoint_reads_back_with_others_signatures() {
-        let (note, key) = note();
-        assert_eq!(open(&note, ORG, key), Ok(HEAD));
-        let witnessed = format!("{note}\u{2014} witness.example/w1 AAAAAAAA\n");
-        assert_eq!(open(&witnessed, ORG, key), Ok(HEAD));
-    }
-
-    #[test]
-    fn only_one_form_is_accepted() {
-        let (note, key) = note();
-        for changed in [
-            note.replace("\n42\n", "\n042\n"),
-            note.replace("\n42\n", "\n+42\n"),
-            note.replace("\n42\n", "\n42\r\n"),
-            note.replace('\n', "\r\n"),
-            note.replace("=\n\n", "=\nextension\n\n"),
-            note.replace("=\n\n", "\n\n"),
-            note.replace('\u{2014}', "-"),
-            note.replace(" valise/", "  valise/"),
-            note.trim_end().to_owned(),
-            format!("{note}\n"),
-            format!("{note}not a signature\n"),
-            format!("{note}\u{2014} witness AAAAAAAA\r\n"),
-            format!("{note}\u{2014} witness AAAAAAAA"),
-            format!("{note}{}", "\u{2014} witness AAAAAAAA\n".repeat(200)),
-            String::new(),
-        ] {
-            assert_eq!(
-                open(&changed, ORG, key),
-                Err(PeerBadCheckpoint::Malformed),
-                "{changed:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn d20_every_flipped_bit_and_truncation_is_refused() {
-        let (note, key) = note();
-        for end in 0..note.len() {
-            if let Some(cut) = note.get(..end) {
-                assert!(open(cut, ORG, key).is_err(), "cut at {end}");
-            }
-        }
-        for bit in 0..note.len() * 8 {
-            let mut bytes = note.clone().into_bytes();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(changed) = String::from_utf8(bytes) {
-                assert!(open(&changed, ORG, key).is_err(), "bit {bit}");
-            }
-        }
-    }
-
-    #[test]
-    fn another_key_or_organisation_is_not_the_server() {
-        let (note, key) = note();
-        assert_eq!(
-            open(&note, OrgId([2; 32]), key),
-            Err(PeerBadCheckpoint::Signature)
-        );
-        let other = SoftDevice::from_seed([9; 32]);
-        let other_key = Ed25519Key::try_from(other.id().0).unwrap();
-        assert_eq!(
-            open(&note, ORG, other_key),
-            Err(PeerBadCheckpoint::Signature)
-        );
-        // Another key under this key's hash.
-        let forged = format_signed(ORG, HEAD, key, |text| other.sign(text));
-        assert_eq!(open(&forged, ORG, key), Err(PeerBadCheckpoint::Signature));
-    }
-}
+mod tests;

@@ -33,7 +33,8 @@ pub(super) async fn read(
         .as_deref()
         .and_then(parse)
         .ok_or_else(|| Error::new(ErrorCode::Malformed, "the query must be from=N&old=M"))?;
-    Ok(Answer(service.log.page(from, old).await?))
+    let now_ms = service.clock.now_ms();
+    Ok(Answer(service.log.page(from, old, now_ms).await?))
 }
 
 pub(super) async fn append(

@@ -126,12 +126,12 @@ codes! {
         "Send nothing. Call an admin: either the server was restored from an old backup, or someone is hiding a change."
     Fork "V0403" Alarm
         "The server shows different people different directory logs. Both signed heads are kept as evidence."
-        "Send nothing. Compare `valise log head` with a colleague, by voice or face to face, and call an admin."
+        "Call an admin, not by Valise, and show `valise log evidence export`. When the server is repaired, run `valise log evidence dismiss`."
     Misbound "V0404" Alarm
         "A member of a conversation claims to be a person or device whose certificate says otherwise."
         "Send nothing. Call that person and an admin, not by Valise."
     StaleHead "V0405" Alarm
-        "The directory log has not been fresh for more than a day, so a revoked device might still look valid."
+        "The server has not said for a day that this is its newest directory log, or dates it into the future. A revoked device might still look valid."
         "Run `valise sync`. If it stays stale, someone may be holding the log back: call an admin."
     KeysChanged "V0406" Alarm
         "A person's keys changed since you last wrote to them."

@@ -3,7 +3,7 @@
 use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Hash, OrgId},
-    log::Head,
+    log::{Head, checkpoint::SignedHead},
 };
 
 use super::{Rogue, unchecked_package};
@@ -39,9 +39,12 @@ fn stored(member: &Rogue) -> usize {
 #[test]
 fn trap2_the_state_does_not_grow_with_epochs() {
     let org = OrgId([1; 32]);
-    let head = Head {
-        size: 1,
-        root: Hash([2; 32]),
+    let log = SignedHead {
+        head: Head {
+            size: 1,
+            root: Hash([2; 32]),
+        },
+        signature: [3; 64],
     };
     let (founder, guest) = (member(1), member(2));
     let me: Me<'_> = founder.me(org);
@@ -56,12 +59,12 @@ fn trap2_the_state_does_not_grow_with_epochs() {
     let packages = others.map(|other| other.package().unwrap());
     let packages = packages.chain([guest.package().unwrap()]);
     let packages = packages.map(|package| unchecked_package(&provider, &package).unwrap());
-    let made = create(&provider, &me, &record, packages.collect(), head).unwrap();
+    let made = create(&provider, &me, &record, packages.collect(), log).unwrap();
     merge_own(&provider, group).unwrap();
     guest.join(&made.welcome).unwrap();
 
     let epoch = || {
-        let made = commit(&provider, &me, group, &[], Vec::new(), head).unwrap();
+        let made = commit(&provider, &me, group, &[], Vec::new(), log).unwrap();
         merge_own(&provider, group).unwrap();
         assert_eq!(guest.read(group, &made.message).unwrap(), None);
     };

@@ -49,7 +49,7 @@ fn office() -> (Card, Ledger, Vec<Vec<u8>>) {
 
 fn restore(card: Card, head: Head, entries: &[Vec<u8>]) -> Result<Ledger, StoreError> {
     let entries = entries.to_vec();
-    Ledger::restore(card, &VerifiedLog { head, entries })
+    Ledger::restore(card, &VerifiedLog { head, entries }, None)
 }
 
 #[test]
