@@ -569,6 +569,39 @@ fn is_id(word: &str) -> bool {
         && letters.all(|letter| letter.is_ascii_digit())
 }
 
+/// The attack catalogue: each group's letter and its last number. Ids are permanent.
+const CATALOGUE: &[(char, u8)] = &[
+    ('B', 7),
+    ('C', 20),
+    ('D', 20),
+    ('E', 14),
+    ('G', 32),
+    ('K', 7),
+    ('L', 21),
+    ('P', 6),
+    ('R', 12),
+    ('V', 15),
+];
+
+#[test]
+fn every_attack_we_know_is_tested_or_explained() {
+    let files = house();
+    let security = files
+        .iter()
+        .find(|file| file.path == "SECURITY.md")
+        .expect("SECURITY.md");
+    let tested = tested_ids(&files);
+    let explained: BTreeSet<&str> = words(&security.text).filter(|word| is_id(word)).collect();
+    let ids = CATALOGUE
+        .iter()
+        .flat_map(|(group, last)| (1..=*last).map(move |number| format!("{group}{number:02}")));
+    let wrong: Vec<String> = ids
+        .filter(|id| !tested.contains(id) && !explained.contains(id.as_str()))
+        .map(|id| format!("{id}: no test, and no word in SECURITY.md"))
+        .collect();
+    none("an attack is tested or explained", &wrong);
+}
+
 #[test]
 fn every_promise_has_a_test() {
     let files = house();
@@ -624,7 +657,7 @@ fn locked(name: &str) -> Vec<Vec<u64>> {
 /// driver too. The suites are switched on beside it: see `tests/attack/trap.rs` for the other traps.
 #[test]
 fn trap1_the_mls_library_decides_over_nobodys_sqlite() {
-    let tree = Command::new(std::env::var("CARGO").expect("cargo runs the tests"))
+    let tree = Command::new(env!("CARGO"))
         .args([
             "tree",
             "--offline",

@@ -176,7 +176,7 @@ async fn d07_an_entry_that_is_signed_for_and_withheld_is_an_alarm() {
 fn forged(office: &Office, alice: &mut Person) -> Vec<Vec<u8>> {
     let mut entries = mallory::entries(&office.data());
     let genuine = |entry: &Vec<u8>| decode::<Entry>(entry).unwrap();
-    let mut entry = entries.iter().map(genuine).last().unwrap();
+    let mut entry = entries.iter().map(genuine).next_back().unwrap();
     let bob: Name = "bob".parse().unwrap();
     let name = alice.name.clone();
     let directory = alice.session().ledger().unwrap().directory();

@@ -1,4 +1,5 @@
-//! Nobody comes into a conversation but by a member's commit: neither by a GroupInfo that leaked, nor by asking.
+//! Nobody comes into a conversation but by a member's commit: neither by a leaked
+//! `GroupInfo`, nor by asking.
 
 use reqwest::{Method, StatusCode};
 use valise_client::{
@@ -30,7 +31,7 @@ async fn conversation(office: &Office, alice: &mut Person) -> (Person, GroupId) 
     (bob, group)
 }
 
-/// A rogue's commit into the group, by a GroupInfo that leaked from alice.
+/// A rogue's commit into the group, by a `GroupInfo` that leaked from alice.
 fn joining(rogue: &Rogue, alice: &mut Person, group: GroupId) -> Vec<u8> {
     let log = alice.session().attack_word().unwrap();
     let leaked = alice.session().attack_group_info(group).unwrap();
@@ -139,12 +140,12 @@ async fn copied(off: Option<&str>) -> Option<String> {
 
 #[tokio::test]
 async fn g02_a_copied_device_key_opens_no_conversation() {
-    assert_eq!(copied(None).await, None);
+    assert_eq!(Box::pin(copied(None)).await, None);
 }
 
 #[tokio::test]
 async fn g02_twin_a_copied_device_key_and_a_group_info_read_alices_letter() {
-    assert_eq!(copied(Some("G02")).await.as_deref(), Some(SECRET));
+    assert_eq!(Box::pin(copied(Some("G02"))).await.as_deref(), Some(SECRET));
 }
 
 /// Whoever copied the key of bob's computer, which is in the conversation, takes its place. Returns

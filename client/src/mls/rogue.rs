@@ -151,7 +151,7 @@ impl Rogue {
         Ok(())
     }
 
-    /// Comes into a group without anybody in it, by a GroupInfo that leaked (RFC 9420 §12.4.3.2). A
+    /// Comes into a group without anybody in it, by a `GroupInfo` that leaked (RFC 9420 §12.4.3.2). A
     /// leaf of the same key, if there is one, is thrown out by it. Returns the commit.
     pub fn join_from_outside(
         &self,
