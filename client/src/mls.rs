@@ -17,8 +17,8 @@ mod rogue;
 mod welcome;
 
 pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
-pub(crate) use letter::encrypt;
-pub(crate) use members::{Drift, drift, identities};
+pub(crate) use letter::audited;
+pub(crate) use members::{Drift, identities};
 pub(crate) use package::{checked_package, make_packages};
 pub(crate) use receive::{Received, is_commit, receive};
 #[cfg(feature = "weaken")]

@@ -91,7 +91,7 @@ fn credulous() -> bool {
 }
 
 /// Compares a group's leaves with the devices that its accounts have now.
-pub(crate) fn drift(
+pub(super) fn drift(
     directory: &Directory,
     record: &Conversation,
     leaves: &[LeafIdentity],

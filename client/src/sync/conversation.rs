@@ -10,6 +10,7 @@ use valise_proto::{
     codec::encode,
     conversation::Conversation,
     id::{DeviceId, GroupId, Name, SubmissionId},
+    log::replay::Directory,
 };
 
 use super::{
@@ -30,24 +31,8 @@ const NONCES: usize = 10_000;
 impl Session {
     pub(super) fn drift(&self, row: &ConversationRow) -> Result<Drift, Error> {
         let directory = self.directory()?;
-        let leaves = mls::identities(&self.store.read().mls(), row.group, directory, &row.record)?;
-        Ok(mls::drift(directory, &row.record, &leaves))
-    }
-
-    /// Every account has a device in the group.
-    pub(super) fn everybody_reachable(
-        &self,
-        row: &ConversationRow,
-        drift: &Drift,
-    ) -> Result<(), Error> {
-        let directory = self.directory()?;
-        for name in &row.record.accounts {
-            let devices = directory.active_devices(name);
-            if devices.iter().all(|device| drift.missing.contains(device)) {
-                return Err(Error::NoDevice(name.clone()));
-            }
-        }
-        Ok(())
+        let provider = self.store.read();
+        Ok(mls::audited(&provider.mls(), row.group, directory, &row.record)?.drift)
     }
 
     /// A new conversation's record. After one that ended here, its id is the smaller one: of two
@@ -274,6 +259,21 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Every account has a device in the group.
+pub(super) fn everybody_reachable(
+    directory: &Directory,
+    record: &Conversation,
+    drift: &Drift,
+) -> Result<(), Error> {
+    for name in &record.accounts {
+        let devices = directory.active_devices(name);
+        if devices.iter().all(|device| drift.missing.contains(device)) {
+            return Err(Error::NoDevice(name.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// A change of who is in a group.
