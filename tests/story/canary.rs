@@ -55,10 +55,7 @@ fn correspond(alice: &Cli, bob: &Cli) {
 #[test]
 fn v08_c01_c12_no_word_of_a_letter_is_on_the_server_or_in_a_locked_home() {
     let canary = &*CANARY;
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
     correspond(&alice, &bob);
     // A letter that waits, and a server that has crashed with letters in its write-ahead log.
     site.kill();

@@ -151,6 +151,29 @@ impl Office {
         }
     }
 
+    /// The same, with bob, whose key has this PIN and whose store is shut.
+    pub async fn open_with_pin(pin: &'static str) -> (Self, Person, Person) {
+        let (office, mut alice) = Self::open_now().await;
+        let mut bob = office
+            .employ(&mut alice, office.person("bob").with_pin(pin))
+            .await;
+        bob.close();
+        (office, alice, bob)
+    }
+
+    /// People of these names, enrolled by `admin`.
+    pub async fn hire_all<const N: usize>(
+        &self,
+        admin: &mut Person,
+        names: [&str; N],
+    ) -> [Person; N] {
+        let mut people = Vec::new();
+        for name in names {
+            people.push(self.hire(admin, name).await);
+        }
+        people.try_into().ok().expect("one for each name")
+    }
+
     /// Somebody new, enrolled by `admin`.
     pub async fn hire(&self, admin: &mut Person, name: &str) -> Person {
         self.employ(admin, self.person(name)).await

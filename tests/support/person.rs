@@ -22,7 +22,8 @@ use valise_client::{
 };
 use valise_proto::{
     card::Card,
-    id::{DeviceId, Name},
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Name},
 };
 use zeroize::Zeroizing;
 
@@ -242,6 +243,20 @@ impl Person {
             Session::open(&home, &key, Arc::clone(clock)).expect("opening")
         });
         self.session = Some(session);
+    }
+
+    /// Who this device is, by the log.
+    pub fn identity(&mut self) -> LeafIdentity {
+        let device = self.session().device();
+        self.session().attack_identity(device).expect("an identity")
+    }
+
+    /// The one conversation here.
+    pub fn only_group(&mut self) -> (GroupId, Conversation) {
+        self.session()
+            .attack_conversations()
+            .expect("conversations")
+            .remove(0)
     }
 
     /// Writes a letter to `to` and sends it.
