@@ -239,11 +239,7 @@ impl Session {
         let record = decode(&setting(Setting::KeyRecord)?)
             .map_err(|_| StoreError::Damaged("the key record"))?;
         let card = read.setting(Setting::Card)?;
-        let entries = if card.is_some() {
-            read.log_entries()?
-        } else {
-            Vec::new()
-        };
+        let log = read.log()?;
         let me = Identity {
             account,
             signer,
@@ -263,7 +259,9 @@ impl Session {
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .ok_or(StoreError::Damaged("the card"))?;
-            session.ledger = Ledger::restore(card.clone(), &entries)?;
+            session.ledger = log
+                .map(|log| Ledger::restore(card.clone(), &log))
+                .transpose()?;
             session.api = Some(Api::new(card, Arc::clone(&session.clock))?);
         }
         Ok(session)

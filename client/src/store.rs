@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 pub use conversation::{ConversationRow, ConversationState, Sender};
 pub use event::EventRow;
 pub use letter::{Filter, LetterRow, NewLetter};
+pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
 pub use setting::Setting;
 

@@ -92,6 +92,11 @@ fn an_office_is_founded_and_replays_to_the_same() {
         again.apply(entry).unwrap();
     }
     assert_eq!(again.head(), office.directory.head());
+    let mut kept = Directory::found(&office.log[0]).unwrap();
+    for entry in &office.log[1..] {
+        kept.apply_verified(entry).unwrap();
+    }
+    assert_eq!(format!("{kept:?}"), format!("{again:?}"));
     assert_eq!(again.org(), OrgId(sha256(&[&office.log[0]])));
     let bob = again.account(&name("bob")).unwrap();
     assert_eq!((bob.added, bob.admin_since, bob.sequence), (2, None, 2));
