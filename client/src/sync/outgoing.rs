@@ -142,9 +142,10 @@ impl Session {
         ))
     }
 
-    /// Whether a ciphertext of an earlier try may go. One that was made before somebody was shut out may not: not
-    /// even the server must have it. The group goes on to an epoch without them, and the letter is
-    /// encrypted anew for that. Had the server got it before, it would have given it back by then.
+    /// Whether a ciphertext of an earlier try may go. One that was made before somebody was shut
+    /// out may not: not even the server must have it. The group goes on to an epoch without them,
+    /// and the letter is encrypted anew for that. Had the server got it before, it would have given
+    /// it back by then.
     async fn still_for_its_people(
         &mut self,
         number: u64,
