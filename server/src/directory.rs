@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use valise_proto::{
     api::directory::{Appended, Page},
     codec::{Bytes, Text},
-    id::OrgId,
+    id::{KeyId, OrgId},
     key::Ed25519Key,
     log::{
         checkpoint,
@@ -70,7 +70,7 @@ pub enum AppendError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The organisation names the models that it allows, and nobody has shown this key's.
-    #[error("adding a key is not open yet")]
+    #[error("show where the new key comes from first, by an ask of its own")]
     KeyAdd,
     /// The database failed.
     #[error(transparent)]
@@ -207,9 +207,16 @@ impl Log {
 
     /// Appends `entry` if it is true. Sent again, it answers as the first time.
     ///
+    /// `shown` is a key whose makers' attestation this server has checked: where the organisation names
+    /// the models that it allows, no other is added to an account.
+    ///
     /// It must run to its end: dropped during the commit, nobody knows what the database holds. The
     /// next append would find out, but until then readers are told an old head.
-    pub async fn append(&self, entry: &[u8]) -> Result<Appended, AppendError> {
+    pub async fn append(
+        &self,
+        entry: &[u8],
+        shown: Option<KeyId>,
+    ) -> Result<Appended, AppendError> {
         let _appending = self.appending.lock().await;
         let now = self.catch_up().await?;
         let leaf = leaf_hash(entry);
@@ -218,7 +225,10 @@ impl Log {
         }
         // Before the directory is copied: it is large, and what is refused is refused often.
         let fact = now.directory.admit(entry)?.statement.fact;
-        if matches!(fact, Fact::KeyAdd(_)) && !now.directory.policy().attestation.is_empty() {
+        if let Fact::KeyAdd(add) = &fact
+            && !now.directory.policy().attestation.is_empty()
+            && shown != Some(add.key.id())
+        {
             return Err(AppendError::KeyAdd);
         }
         let mut directory = now.directory.clone();
