@@ -9,6 +9,7 @@ mod event;
 mod letter;
 mod log;
 mod outbox;
+mod person;
 mod setting;
 
 use std::path::Path;
@@ -21,12 +22,19 @@ pub use event::EventRow;
 pub use letter::{Filter, LetterRow, NewLetter};
 pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
+pub use person::ContactRow;
 pub use setting::Setting;
 
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// What makes a store of each version out of the one before.
+const MIGRATIONS: [(u32, &str); 2] = [
+    (1, include_str!("../../migrations/client/0001_first.sql")),
+    (2, include_str!("../../migrations/client/0002_people.sql")),
+];
 
 /// Why the store cannot be used. Nothing of its content is in the text.
 #[derive(Debug, thiserror::Error)]
@@ -129,15 +137,23 @@ impl Store {
         )?;
         let mut store = Self { connection };
         if version == 0 {
+            migrate(&mut store.connection)?;
+        }
+        if version < VERSION {
             store.migrate()?;
         }
         Ok(store)
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
-        migrate(&mut self.connection)?;
-        let transaction = self.connection.transaction()?;
-        transaction.execute_batch(include_str!("../../migrations/client/0001_first.sql"))?;
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(immediate)?;
+        // Another process of this account may have been faster.
+        let version: u32 =
+            transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        for (_, script) in MIGRATIONS.iter().filter(|(number, _)| *number > version) {
+            transaction.execute_batch(script)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
         Ok(())

@@ -3,8 +3,10 @@
 //! What a page brings becomes durable here before it is acknowledged there. A message that lies or
 //! does not open changes nothing but the cursor, and leaves an event.
 
+mod admit;
 mod conversation;
 mod incoming;
+mod news;
 mod outgoing;
 
 use reqwest::Method;
@@ -75,9 +77,15 @@ impl Session {
         report.refuse_after_fork()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
+        self.admit(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
         self.store.truncate_log()?;
         Ok(report)
+    }
+
+    /// Reads everything, unless that was done a moment ago: what one is told about people is then so.
+    pub async fn catch_up(&mut self) -> Result<(), Error> {
+        self.refresh(&mut Report::default()).await
     }
 
     /// Reads everything.
@@ -147,6 +155,11 @@ impl Session {
             work.commit()?;
             self.ledger = Some(ledger);
         }
+        let certified = self.directory()?.device(self.me.device).is_some();
+        if certified && !self.store.read().knows_own()? {
+            // A store of an earlier version.
+            self.remember_own()?;
+        }
         loop {
             let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
             let size = ledger.head().size;
@@ -162,7 +175,11 @@ impl Session {
             };
             if !progress.entries.is_empty() {
                 let work = self.store.begin()?;
-                work.add_to_log(progress.first, &progress.entries, ledger.head())?;
+                let known = work.add_to_log(progress.first, &progress.entries, ledger.head())?;
+                let new = (progress.first..).zip(&progress.entries);
+                let new = new.filter(|(index, _)| *index >= known);
+                let new = new.map(|(_, entry)| entry.as_slice());
+                news::record(&work, &self.me.account, self.clock.now_ms(), new)?;
                 work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
                 work.commit()?;
                 reached("after-log-stored");

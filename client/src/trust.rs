@@ -4,11 +4,13 @@
 //! and it says what was expected, what was seen and whom to call.
 
 mod alarm;
+mod contact;
 mod gossip;
 mod leaf;
 mod log;
 
 pub use alarm::Alarm;
+pub use contact::{Changes, Standing};
 pub(crate) use gossip::{Gossip, compare};
 pub use leaf::{member_identity, own_credential};
 pub use log::{Ledger, Progress};

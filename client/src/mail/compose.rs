@@ -115,6 +115,7 @@ impl Session {
                 .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
             attachments: Vec::new(),
         };
+        let size_seen = self.directory()?.head().size;
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
         if size > usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -132,6 +133,11 @@ impl Session {
             remark: "",
         };
         let work = self.store.begin()?;
+        for name in letter.to.iter().chain(&letter.cc) {
+            if *name != self.me.account {
+                work.meet(name, size_seen)?;
+            }
+        }
         let number = work
             .add_letter(&new)?
             .ok_or(Error::Wrong("two letters with one id"))?;

@@ -9,6 +9,8 @@ use super::{Reader, StoreError, Work};
 pub enum Setting {
     /// This account's name, UTF-8.
     Account,
+    /// Entries of the log whose new devices are in their people's conversations: u64.
+    Admitted,
     /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
     Ask,
     /// The organisation card, its text.
@@ -35,6 +37,7 @@ impl Setting {
     fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Admitted => "admitted",
             Self::Ask => "ask",
             Self::Card => "card",
             Self::DeviceSeed => "device_seed",

@@ -1,0 +1,62 @@
+//! What new entries of the log say of the people in this device's conversations, and of its own person.
+
+use valise_proto::{
+    codec::decode,
+    id::Name,
+    log::entry::{Entry, Fact},
+};
+
+use crate::store::{StoreError, Work};
+
+/// Keeps an event for each of these verified entries that changes somebody who matters here.
+pub(super) fn record<'e>(
+    work: &Work<'_>,
+    own: &Name,
+    now_ms: u64,
+    entries: impl Iterator<Item = &'e [u8]>,
+) -> Result<(), StoreError> {
+    for entry in entries {
+        let damaged = |_| StoreError::Damaged("the log");
+        let fact = decode::<Entry>(entry).map_err(damaged)?.statement.fact;
+        let Some(name) = fact.subject() else {
+            continue;
+        };
+        if name == own {
+            record_own(work, now_ms, &fact)?;
+        } else if work.read().contact(name)?.is_some()
+            && let Some((kind, what)) = change(&fact)
+        {
+            work.add_event(now_ms, kind, false, &format!("{name}: {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is new about somebody: the event's name, and the text.
+fn change(fact: &Fact) -> Option<(&'static str, String)> {
+    Some(match fact {
+        Fact::KeyAdd(add) => ("key-added", format!("a new security key {}", add.key.id())),
+        Fact::DeviceAdd(add) => {
+            let (label, device) = (add.label.as_str(), add.device);
+            ("device-added", format!("a new computer '{label}' {device}"))
+        }
+        Fact::DeviceRevoke(revoke) => ("device-revoked", format!("{} is shut out", revoke.device)),
+        Fact::AccountSuspend(_) => ("suspended", "may neither send nor receive".to_owned()),
+        _ => return None,
+    })
+}
+
+/// A key or a device of this very account that was not added here.
+fn record_own(work: &Work<'_>, now_ms: u64, fact: &Fact) -> Result<(), StoreError> {
+    let (id, alarm, what) = match fact {
+        Fact::KeyAdd(add) => (add.key.id().0, true, "security key"),
+        Fact::DeviceAdd(add) => (add.device.0, false, "computer"),
+        _ => return Ok(()),
+    };
+    if !work.read().knows_own()? || work.read().is_own(&id)? {
+        return Ok(());
+    }
+    let id = data_encoding::HEXLOWER.encode(&id);
+    let detail = format!("a {what} of yours that was not added here: {id}");
+    work.add_event(now_ms, "own-record", alarm, &detail)
+}
