@@ -440,6 +440,8 @@ pub enum Key {
     Add(KeyAdd),
     /// Give a key a name that only you see
     Rename(KeyRename),
+    /// Remove a lost key: it signs and opens nothing any more
+    Remove(KeyRemove),
     /// See whether the plugged-in key logs in and opens letters
     #[command(after_help = "Example:\n  valise key test")]
     Test,
@@ -465,6 +467,17 @@ pub struct KeyRename {
     pub id: String,
     /// What to call it
     pub label: String,
+}
+
+/// `valise key remove`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise key remove 3f9a01bc")]
+pub struct KeyRemove {
+    /// Its id, or the beginning of it
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `valise contact`.

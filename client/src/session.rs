@@ -52,6 +52,9 @@ pub enum Error {
     /// Somebody has a key that this person has not agreed to.
     #[error("{0}'s keys changed since you last wrote to {0}")]
     KeysChanged(Name),
+    /// Without it nobody could come in any more.
+    #[error("this is your only security key")]
+    LastKey,
     /// A login is needed: a touch.
     #[error("the session has ended")]
     LoginNeeded,

@@ -64,6 +64,32 @@ async fn either_key_opens_logs_in_and_signs() {
 }
 
 #[tokio::test]
+async fn a_lost_key_is_removed_and_the_last_one_is_not() {
+    let (office, mut alice) = Office::open_now().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    bob.close();
+    let first = office.cli("bob");
+    let mut second = first.clone();
+    second.key = bob.key.with_extension("second");
+    let own = first.json(&["key", "list"]).objects().remove(0);
+    let id = own["id"].as_str().unwrap();
+    let refused = first.run(&["key", "remove", id, "--yes"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused.err.contains("your only security key"),
+        "{refused:?}"
+    );
+    let new = format!("soft:{}", second.key.display());
+    first.json(&["key", "add", "--new-key", &new]);
+    second.json(&["key", "remove", id, "--yes"]);
+    assert_eq!(second.json(&["key", "list"]).objects().len(), 1);
+    second.json(&["send", "alice", "-s", "Bus", "-m", "It leaves at 7."]);
+    // What the finder has opens nothing.
+    let refused = first.run(&["list"]);
+    assert_eq!(refused.code, 8, "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_key_is_not_added_to_itself() {
     let (office, mut alice) = Office::open().await;
     let mut bob = office.hire(&mut alice, "bob").await;

@@ -65,7 +65,7 @@ pub(super) fn sign(
 
 /// The statement of `fact` by somebody who has seen all of `directory`.
 pub(super) fn statement(directory: &Directory, time: u64, fact: Fact) -> Statement {
-    let sequence = fact.subject().map_or(0, |name| directory.sequence(name));
+    let sequence = directory.sequence_of(&fact);
     Statement {
         version: 1,
         seen: directory.head(),

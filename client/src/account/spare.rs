@@ -6,7 +6,7 @@ use valise_proto::{
     codec::encode,
     id::KeyId,
     key::KeyRecord,
-    log::entry::{Fact, KeyAdd},
+    log::entry::{Fact, KeyAdd, KeyRevoke},
 };
 
 use super::credentials::make_key;
@@ -66,6 +66,26 @@ impl Session {
         };
         let purpose = "sign that the new key is yours";
         self.declare(keyring, Fact::KeyAdd(add), purpose).await
+    }
+
+    /// Signs with a key of this person that `key` signs nothing and logs in nowhere from now on. The
+    /// last one cannot be removed: nobody could come in any more.
+    pub async fn remove_key(&mut self, key: KeyId, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+        self.read_log().await?;
+        let own = self.own_keys();
+        if !own.iter().any(|own| own.id() == key) {
+            return Ok(());
+        }
+        if own.len() == 1 {
+            return Err(Error::LastKey);
+        }
+        let revoke = KeyRevoke {
+            account: self.me.account.clone(),
+            key,
+        };
+        let purpose = "remove a key of yours";
+        self.declare(keyring, Fact::KeyRevoke(revoke), purpose)
+            .await
     }
 
     /// Keeps the store sealed to exactly those keys in the log that this person knows as their own.

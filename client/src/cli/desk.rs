@@ -58,8 +58,15 @@ impl<'u> Desk<'u> {
         Store::open(&home.store(), &key).map_err(|error| refusal(&error.into()))
     }
 
-    /// The unlocked account. Whatever happened to it elsewhere is said before anything else.
+    /// The unlocked account.
     pub(super) fn session(&mut self) -> Result<Session, CommandError> {
+        let (session, ..) = self.account()?;
+        Ok(session)
+    }
+
+    /// The same, with what its store is sealed in. The seal follows the person's keys, and whatever
+    /// happened to the account elsewhere is said before anything else.
+    pub(super) fn account(&mut self) -> Result<(Session, Home, StoreKey), CommandError> {
         let (home, key) = self.unlocked()?;
         let session =
             Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
@@ -67,11 +74,11 @@ impl<'u> Desk<'u> {
             .keep_sealed(&home, &key)
             .map_err(|error| refusal(&error))?;
         self.own_record(&session)?;
-        Ok(session)
+        Ok((session, home, key))
     }
 
     /// The store key: from the agent, else by a touch.
-    pub(super) fn unlocked(&mut self) -> Result<(Home, StoreKey), CommandError> {
+    fn unlocked(&mut self) -> Result<(Home, StoreKey), CommandError> {
         let home = self.home()?;
         if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));

@@ -1,11 +1,9 @@
 //! `valise key`: one's own security keys.
 
-use std::sync::Arc;
-
 use valise_proto::{id::KeyId, key::SOFT_KEY_MODEL};
 
 use super::{
-    KeyAdd, KeyRename,
+    KeyAdd, KeyRemove, KeyRename,
     desk::{Desk, source},
     error::{CommandError, Exit},
     refusal::refusal,
@@ -55,9 +53,7 @@ impl Desk<'_> {
 
     /// Two keys, one after the other: the new one is made ready, and one that is there already signs.
     pub(super) fn key_add(&mut self, args: &KeyAdd) -> Result<Exit, CommandError> {
-        let (home, store_key) = self.unlocked()?;
-        let mut session = Session::open(&home, &store_key, Arc::clone(&self.clock))
-            .map_err(|error| refusal(&error))?;
+        let (mut session, home, store_key) = self.account()?;
         self.online(&mut session, async |session, _| session.read_log().await)?;
         let present = self.source()?;
         let new = match &args.new_key {
@@ -101,6 +97,25 @@ impl Desk<'_> {
         let session = self.session()?;
         let id = beginning(own_keys(&session), &args.id, "key", "valise key list")?;
         self.label(session, id.as_ref(), id, &args.label)
+    }
+
+    pub(super) fn key_remove(&mut self, args: &KeyRemove) -> Result<Exit, CommandError> {
+        let (mut session, home, store_key) = self.account()?;
+        let id = beginning(own_keys(&session), &args.id, "key", "valise key list")?;
+        if own_keys(&session).len() == 1 {
+            return Err(refusal(&Error::LastKey));
+        }
+        let question = format!("key {id} will open, sign and log in nothing any more: remove it?");
+        self.ui.confirm(Safe::line(&question))?;
+        self.online(&mut session, async |session, keyring| {
+            session.remove_key(id, keyring).await
+        })?;
+        session
+            .keep_sealed(&home, &store_key)
+            .map_err(|error| refusal(&error))?;
+        let record = Record::new().with("state", "removed").with("key", id);
+        self.ui.record(&record)?;
+        Ok(Exit::Done)
     }
 
     /// Keeps this person's own name for something.

@@ -32,6 +32,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint(Safe::line(&format!(
                 "valise contact show {name}, then valise contact accept {name}"
             ))),
+        Error::LastKey => CommandError::new(Code::Failed, text)
+            .outcome("nothing was signed")
+            .hint("valise key add"),
         Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
         Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)

@@ -41,7 +41,20 @@ fn change(fact: &Fact) -> Option<(&'static str, String)> {
             ("device-added", format!("a new computer '{label}' {device}"))
         }
         Fact::DeviceRevoke(revoke) => ("device-revoked", format!("{} is shut out", revoke.device)),
+        Fact::KeyRevoke(revoke) => ("key-revoked", format!("the key {} is no more", revoke.key)),
         Fact::AccountSuspend(_) => ("suspended", "may neither send nor receive".to_owned()),
+        Fact::AccountRestore(_) => ("restored", "may send and receive again".to_owned()),
+        Fact::RecoveryBegin(begin) => {
+            let key = begin.key.id();
+            (
+                "recovery-begun",
+                format!("admins want to give a new key, {key}"),
+            )
+        }
+        Fact::RecoveryFinish(_) => {
+            let what = "admins gave a new key; older keys and devices are no more";
+            ("recovered", what.to_owned())
+        }
         _ => return None,
     })
 }
@@ -50,6 +63,7 @@ fn change(fact: &Fact) -> Option<(&'static str, String)> {
 fn record_own(work: &Work<'_>, now_ms: u64, fact: &Fact) -> Result<(), StoreError> {
     let (id, alarm, what) = match fact {
         Fact::KeyAdd(add) => (add.key.id().0, true, "security key"),
+        Fact::RecoveryBegin(begin) => (begin.key.id().0, true, "security key, wanted by admins,"),
         Fact::DeviceAdd(add) => (add.device.0, false, "computer"),
         _ => return Ok(()),
     };
