@@ -21,5 +21,6 @@ pub mod store;
 pub mod sync;
 pub mod trust;
 pub mod vault;
-pub mod weaken;
 pub mod words;
+
+pub use valise_proto::weaken;

@@ -24,7 +24,9 @@ pub(crate) use receive::{Received, is_commit, receive};
 #[cfg(feature = "weaken")]
 pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]
-pub(crate) use rogue::{encrypt_blindly, propose_removal, unchecked_package};
+pub(crate) use rogue::{
+    encrypt_blindly, leak_group_info, propose_removal, read_blindly, unchecked_package,
+};
 pub(crate) use welcome::join;
 
 use openmls::prelude::{

@@ -76,6 +76,12 @@ pub enum Error {
     /// Nobody of that name asks to be enrolled.
     #[error("nobody named {0} asks to be enrolled")]
     NoSuchRequest(Name),
+    /// The letter is in no outbox.
+    #[error("letter {0} does not wait in the outbox")]
+    NotWaiting(u64),
+    /// The letter may be at the server already.
+    #[error("letter {0} is being sent")]
+    OnItsWay(u64),
     /// This account may not do that.
     #[error("{0} is not an admin")]
     NotAdmin(Name),

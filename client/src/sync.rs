@@ -179,7 +179,8 @@ impl Session {
                 let new = (progress.first..).zip(&progress.entries);
                 let new = new.filter(|(index, _)| *index >= known);
                 let new = new.map(|(_, entry)| entry.as_slice());
-                news::record(&work, &self.me.account, self.clock.now_ms(), new)?;
+                let people = (ledger.directory(), &self.me.account);
+                news::record(&work, people, self.clock.now_ms(), new)?;
                 work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
                 work.commit()?;
                 reached("after-log-stored");

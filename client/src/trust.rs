@@ -10,6 +10,7 @@ mod leaf;
 mod log;
 
 pub use alarm::Alarm;
+pub(crate) use contact::is_first;
 pub use contact::{Changes, Standing};
 pub(crate) use gossip::{Gossip, compare};
 pub use leaf::{member_identity, own_credential};

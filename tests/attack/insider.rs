@@ -14,7 +14,7 @@ use valise_proto::{
 use crate::support::{Mallory, Office, Person};
 
 /// A letter as an insider would write it by hand.
-fn letter(to: &[&str], body: &str) -> Letter {
+pub fn letter(to: &[&str], body: &str) -> Letter {
     Letter {
         id: LetterId([5; 16]),
         sequence: 1,

@@ -19,6 +19,7 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ToServer, server::TlsStream as FromClient,
 };
 use valise_proto::{
+    api::{COMMITS, delivery},
     card::Card,
     codec::{Limited, decode, encode},
     log::{
@@ -162,6 +163,18 @@ impl Mallory {
     /// Everything that passed to `method` `path` so far.
     pub fn seen(&self, method: &Method, path: &str) -> Vec<Exchange> {
         self.proxy.seen(method, path)
+    }
+
+    /// Every commit that passed so far, once: a client asks what became of one by sending it again.
+    pub fn commits(&self) -> Vec<delivery::Commit> {
+        let mut commits = Vec::new();
+        for commit in self.seen(&Method::POST, COMMITS) {
+            let commit = commit.request();
+            if !commits.contains(&commit) {
+                commits.push(commit);
+            }
+        }
+        commits
     }
 
     /// Forgets what passed.

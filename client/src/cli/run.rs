@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Cli, Command, ConfigCommand, Contact, Device, Key, Log, Role,
+    Admin, Cli, Command, ConfigCommand, Contact, Device, Key, Log, Outbox, OutboxAct, Role,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -82,6 +82,9 @@ fn says_yes(command: &Command) -> bool {
         Command::Contact(Contact::Verify(verify)) => verify.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
         Command::Key(Key::Remove(remove)) => remove.yes,
+        Command::Outbox(Outbox {
+            act: Some(OutboxAct::Rm(rm)),
+        }) => rm.yes,
         Command::Reply(reply) => reply.yes,
         Command::Send(send) => send.yes,
         _ => false,

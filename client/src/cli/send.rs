@@ -73,18 +73,26 @@ impl Desk<'_> {
             self.ui
                 .confirm(Safe::line(&format!("send this letter to {people} people?")))?;
         }
-        let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
-        if caught_up.is_ok() {
-            self.agree(&mut session, &draft, yes)?;
-        }
-        let number = match (session.write(draft), &caught_up) {
-            // They may be new: only the server knows.
-            (Err(Error::UnknownRecipient { .. }), Err(error)) => return Err(error.clone()),
-            (written, _) => written.map_err(|error| refusal(&error))?,
+        let written = match session.write(draft.clone()) {
+            Err(Error::UnknownRecipient { .. }) => {
+                self.online(&mut session, async |session, _| session.read_log().await)?;
+                session.write(draft.clone())
+            }
+            written => written,
         };
-        let sent = caught_up.and_then(|()| {
-            self.online(&mut session, async |session, _| session.send(number).await)
-        });
+        let number = written.map_err(|error| refusal(&error))?;
+        let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
+        if let Err(error) = caught_up {
+            return Err(kept(&session, number, error));
+        }
+        if let Err(error) = self.agree(&mut session, &draft, yes) {
+            if error.code == Code::Cancelled {
+                let dropped = session.drop_letter(number);
+                dropped.map_err(|error| refusal(&error))?;
+            }
+            return Err(kept(&session, number, error));
+        }
+        let sent = self.online(&mut session, async |session, _| session.send(number).await);
         if let Err(error) = sent {
             return Err(kept(&session, number, error));
         }
@@ -146,8 +154,12 @@ impl Desk<'_> {
 
     pub(super) fn outbox(&mut self, act: Option<OutboxAct>) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        if act == Some(OutboxAct::Retry) {
-            self.online(&mut session, async |session, _| session.sync().await)?;
+        match act {
+            Some(OutboxAct::Rm(rm)) => return self.drop_letter(session, rm.letter),
+            Some(OutboxAct::Retry) => {
+                self.online(&mut session, async |session, _| session.sync().await)?;
+            }
+            Some(OutboxAct::List) | None => {}
         }
         let rows = session
             .store()
@@ -176,6 +188,22 @@ impl Desk<'_> {
             ]));
         }
         self.ui.table_or(&table, "no letter waits")?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Desk<'_> {
+    fn drop_letter(&mut self, mut session: Session, which: Which) -> Result<Exit, CommandError> {
+        let number = letter(session.store(), which)?.number;
+        let question = format!("drop letter {number}? It is nowhere else.");
+        self.ui.confirm(Safe::line(&question))?;
+        session
+            .drop_letter(number)
+            .map_err(|error| refusal(&error))?;
+        let record = Record::new()
+            .with("state", "dropped")
+            .with("number", Cell::Number(number));
+        self.ui.record(&record)?;
         Ok(Exit::Done)
     }
 }

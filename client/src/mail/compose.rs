@@ -115,6 +115,11 @@ impl Session {
                 .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
             attachments: Vec::new(),
         };
+        self.put_into_outbox(&letter)
+    }
+
+    /// Keeps a letter of this account's, on its way.
+    pub(crate) fn put_into_outbox(&mut self, letter: &Letter) -> Result<u64, Error> {
         let size_seen = self.directory()?.head().size;
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
@@ -123,7 +128,7 @@ impl Session {
         }
         let submission = SubmissionId(random::bytes()?);
         let new = NewLetter {
-            letter: &letter,
+            letter,
             group: None,
             sender: &self.me.account,
             device: self.me.device,
@@ -147,11 +152,34 @@ impl Session {
         Ok(number)
     }
 
+    /// Drops a letter that waits in the outbox. One that is encrypted may be at the server already.
+    pub fn drop_letter(&mut self, number: u64) -> Result<(), Error> {
+        let work = self.store.begin()?;
+        let row = work.read().outbox_row(number)?;
+        let row = row.ok_or(Error::NotWaiting(number))?;
+        if row.encrypted.is_some() {
+            return Err(Error::OnItsWay(number));
+        }
+        work.drop_waiting(number)?;
+        Ok(work.commit()?)
+    }
+
     /// Sends a letter that [`Session::write`] put into the outbox, after those before it.
     pub async fn send(&mut self, number: u64) -> Result<Report, Error> {
         let mut report = Report::default();
         self.deliver_until(number, &mut report).await?;
         Ok(report)
+    }
+
+    /// Whether `name` is or was somebody, by the log as it is here.
+    pub fn check_known(&self, name: &Name) -> Result<(), Error> {
+        let directory = self.directory()?;
+        if directory.account(name).is_some() {
+            return Ok(());
+        }
+        let near = nearest(name.as_str(), directory.accounts().map(|(name, _)| name));
+        let name = name.to_string();
+        Err(Error::UnknownRecipient { name, near })
     }
 
     /// The people of these names, each once, in the order typed.

@@ -4,7 +4,7 @@ use curve25519_dalek::edwards::CompressedEdwardsY;
 use openmls_traits::types::CryptoError;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use crate::random;
+use crate::{random, weaken::checked};
 
 /// A new key: the 32-byte private seed and the public key.
 pub(super) fn generate() -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
@@ -31,9 +31,12 @@ pub(super) fn verify(public: &[u8], message: &[u8], signature: &[u8]) -> Result<
     if weak {
         return Err(CryptoError::InvalidPublicKey);
     }
-    UnparsedPublicKey::new(&ED25519, public)
-        .verify(message, signature)
-        .map_err(|_| CryptoError::InvalidSignature)
+    let verified = UnparsedPublicKey::new(&ED25519, public).verify(message, signature);
+    // Every member can make every other member's message keys: this alone tells them apart (G23).
+    if verified.is_err() && checked("G23") {
+        return Err(CryptoError::InvalidSignature);
+    }
+    Ok(())
 }
 
 fn key_pair(seed: &[u8]) -> Result<Ed25519KeyPair, CryptoError> {

@@ -189,6 +189,19 @@ impl Work<'_> {
         Ok(removed > 0)
     }
 
+    /// Forgets a letter that waits, and its text.
+    pub fn drop_waiting(&self, number: u64) -> Result<(), StoreError> {
+        let number = signed(number)?;
+        for sql in [
+            "delete from outbox where number = ?1",
+            "delete from letter_text where rowid = ?1",
+            "delete from letter where number = ?1",
+        ] {
+            self.transaction.execute(sql, [number])?;
+        }
+        Ok(())
+    }
+
     /// Whether a message without content is one that this device sent: the server gives it back
     /// empty, once.
     pub fn is_echo(&self, submission: SubmissionId) -> Result<bool, StoreError> {

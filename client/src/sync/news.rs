@@ -3,15 +3,21 @@
 use valise_proto::{
     codec::decode,
     id::Name,
-    log::entry::{Entry, Fact},
+    log::{
+        entry::{Entry, Fact},
+        replay::Directory,
+    },
 };
 
-use crate::store::{StoreError, Work};
+use crate::{
+    store::{StoreError, Work},
+    trust::is_first,
+};
 
 /// Keeps an event for each of these verified entries that changes somebody who matters here.
 pub(super) fn record<'e>(
     work: &Work<'_>,
-    own: &Name,
+    (directory, own): (&Directory, &Name),
     now_ms: u64,
     entries: impl Iterator<Item = &'e [u8]>,
 ) -> Result<(), StoreError> {
@@ -24,7 +30,7 @@ pub(super) fn record<'e>(
         if name == own {
             record_own(work, now_ms, &fact)?;
         } else if work.read().contact(name)?.is_some()
-            && let Some((kind, what)) = change(&fact)
+            && let Some((kind, what)) = change(directory, &fact)
         {
             work.add_event(now_ms, kind, false, &format!("{name}: {what}"))?;
         }
@@ -33,9 +39,10 @@ pub(super) fn record<'e>(
 }
 
 /// What is new about somebody: the event's name, and the text.
-fn change(fact: &Fact) -> Option<(&'static str, String)> {
+fn change(directory: &Directory, fact: &Fact) -> Option<(&'static str, String)> {
     Some(match fact {
         Fact::KeyAdd(add) => ("key-added", format!("a new security key {}", add.key.id())),
+        Fact::DeviceAdd(add) if is_first(directory, &add.account, add.device) => return None,
         Fact::DeviceAdd(add) => {
             let (label, device) = (add.label.as_str(), add.device);
             ("device-added", format!("a new computer '{label}' {device}"))

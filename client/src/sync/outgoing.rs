@@ -347,6 +347,6 @@ fn letter(kept: &LetterRow, row: &ConversationRow) -> Result<Letter, Error> {
         cc: kept.cc.clone(),
         format: kept.format,
         body: kept.body.clone().try_into().map_err(damaged)?,
-        attachments: Vec::new(),
+        attachments: kept.attachments.clone(),
     })
 }

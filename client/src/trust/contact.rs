@@ -21,9 +21,9 @@ impl Changes {
             directory,
             name,
             |key| directory.key(key).is_some_and(|key| key.added >= seen),
-            |device| {
-                let device = directory.device(device);
-                device.is_some_and(|device| device.added >= seen)
+            |id| {
+                let device = directory.device(id);
+                device.is_some_and(|device| device.added >= seen) && !is_first(directory, name, id)
             },
         )
     }
@@ -51,6 +51,12 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.devices.is_empty()
     }
+}
+
+/// Whether it is the first computer that `name` ever had: nobody could have written to them before.
+pub(crate) fn is_first(directory: &Directory, name: &Name, device: DeviceId) -> bool {
+    let account = directory.account(name);
+    account.is_some_and(|account| account.devices.first() == Some(&device))
 }
 
 /// How well this person knows somebody.

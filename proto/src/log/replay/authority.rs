@@ -8,6 +8,7 @@ use super::{Account, Directory, Key, Refusal};
 use crate::{
     id::{KeyId, Name, OrgId},
     log::entry::{Entry, Fact, SIGNATURES_MAX, Statement},
+    weaken::checked,
 };
 
 /// Who must sign a fact.
@@ -113,13 +114,16 @@ impl Directory {
             };
             let key = self.keys.get(&signature.key).ok_or(unknown)?;
             let public_key = &key.record.statement.public_key;
-            signature
-                .verify(public_key, self.genesis.tag, &hash)
-                .map_err(|cause| Refusal::Signature {
+            let verified = signature.verify(public_key, self.genesis.tag, &hash);
+            if let Err(cause) = verified
+                && checked("D12")
+            {
+                return Err(Refusal::Signature {
                     kind,
                     key: signature.key,
                     cause,
-                })?;
+                });
+            }
         }
         Ok(())
     }
