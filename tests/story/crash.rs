@@ -23,7 +23,12 @@ fn subjects(person: &Cli, from: &str) -> Vec<String> {
 fn all_is_well(person: &Cli) {
     for event in person.json(&["events"]).objects() {
         let kind = event["kind"].as_str().unwrap();
-        let usual = ["conversation", "device-added", "device-revoked"];
+        let usual = [
+            "conversation",
+            "device-added",
+            "device-revoked",
+            "own-record",
+        ];
         assert!(usual.contains(&kind), "{event}");
     }
     assert_eq!(person.json(&["outbox"]).objects(), Vec::<Value>::new());

@@ -69,15 +69,23 @@ fn change(directory: &Directory, fact: &Fact) -> Option<(&'static str, String)> 
 /// A key or a device of this very account that was not added here.
 fn record_own(work: &Work<'_>, now_ms: u64, fact: &Fact) -> Result<(), StoreError> {
     let (id, alarm, what) = match fact {
-        Fact::KeyAdd(add) => (add.key.id().0, true, "security key"),
-        Fact::RecoveryBegin(begin) => (begin.key.id().0, true, "security key, wanted by admins,"),
-        Fact::DeviceAdd(add) => (add.device.0, false, "computer"),
+        Fact::KeyAdd(add) => {
+            let id = add.key.id();
+            (id.0, true, format!("security key of yours, {id},"))
+        }
+        Fact::RecoveryBegin(begin) => {
+            let id = begin.key.id();
+            (id.0, true, format!("security key, {id}, wanted by admins,"))
+        }
+        Fact::DeviceAdd(add) => {
+            let id = add.device;
+            (id.0, false, format!("computer of yours, {id},"))
+        }
         _ => return Ok(()),
     };
     if !work.read().knows_own()? || work.read().is_own(&id)? {
         return Ok(());
     }
-    let id = data_encoding::HEXLOWER.encode(&id);
-    let detail = format!("a {what} of yours that was not added here: {id}");
+    let detail = format!("a {what} was not added here");
     work.add_event(now_ms, "own-record", alarm, &detail)
 }
