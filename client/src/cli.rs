@@ -45,7 +45,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n\n{all-args}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
     after_help = "Start with valise join CARD. See also valise help exit-codes."
 )]
 pub struct Cli {

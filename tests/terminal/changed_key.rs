@@ -45,6 +45,14 @@ async fn e11_a_change_is_shown_and_asked_before_the_next_letter() {
         assert!(said.contains("nothing was sent"), "{said}");
         assert!(said.contains("valise contact accept bob"), "{said}");
     }
+    let synced = alice.run(&["sync"]).done();
+    assert!(
+        synced.err.contains("is held, bob's keys changed"),
+        "{}",
+        synced.err
+    );
+    let waiting = alice.json(&["outbox"]).objects();
+    assert_eq!(waiting[0]["state"], "held: bob's keys changed");
     let shown = alice.run(&["contact", "show", "bob"]).done();
     assert!(shown.out.contains("changed"), "{}", shown.out);
     let mut terminal = Terminal::start(alice.command(&letter));

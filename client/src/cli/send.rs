@@ -139,6 +139,21 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Says which letters wait for this person's word.
+    pub(super) fn say_held(&mut self, session: &Session) -> Result<(), CommandError> {
+        let rows = session.store().read().outbox();
+        for row in rows.map_err(|error| refusal(&error.into()))? {
+            let letter = letter(session.store(), Which::Number(row.number))?;
+            if let Some(name) = held(session, &letter) {
+                self.ui.note(Safe::line(&format!(
+                    "letter {} is held, {name}'s keys changed: valise contact show {name}",
+                    row.number
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
         let letter = letter(session.store(), Which::Number(number))?;
         let people = |names: &[Name]| -> Vec<Safe> { names.iter().map(Safe::from).collect() };

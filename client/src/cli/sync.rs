@@ -28,6 +28,7 @@ impl Desk<'_> {
             }
             Ok(report)
         })?;
+        self.say_held(&session)?;
         self.report(&report)
     }
 
