@@ -130,7 +130,8 @@ impl Session {
         if !self.store.read().is_own(found.id().as_ref())? {
             return Err(vault::VaultError::NotThisKey.into());
         }
-        self.login_with(keyring, &[found.clone()]).await?;
+        self.login_with(keyring, std::slice::from_ref(&found))
+            .await?;
         Ok(found.id())
     }
 }

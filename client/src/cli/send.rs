@@ -33,7 +33,7 @@ impl Desk<'_> {
             in_reply_to: None,
         };
         let session = self.session()?;
-        self.post(session, draft, args.yes)
+        self.post(session, &draft, args.yes)
     }
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
@@ -41,7 +41,7 @@ impl Desk<'_> {
         let letter = letter(session.store(), args.letter)?;
         let body = self.body(args.message)?;
         let draft = Draft::reply(&letter, session.account(), args.all, body);
-        self.post(session, draft, args.yes)
+        self.post(session, &draft, args.yes)
     }
 
     fn body(&mut self, message: Option<String>) -> Result<String, CommandError> {
@@ -65,7 +65,7 @@ impl Desk<'_> {
     fn post(
         &mut self,
         mut session: Session,
-        draft: Draft,
+        draft: &Draft,
         yes: bool,
     ) -> Result<Exit, CommandError> {
         if draft.to.len() + draft.cc.len() > WIDE {
@@ -85,7 +85,7 @@ impl Desk<'_> {
         if let Err(error) = caught_up {
             return Err(kept(&session, number, error));
         }
-        if let Err(error) = self.agree(&mut session, &draft, yes) {
+        if let Err(error) = self.agree(&mut session, draft, yes) {
             if error.code == Code::Cancelled {
                 let dropped = session.drop_letter(number);
                 dropped.map_err(|error| refusal(&error))?;
