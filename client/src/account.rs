@@ -7,6 +7,7 @@ mod join;
 mod login;
 mod settle;
 mod sign;
+mod spare;
 
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};

@@ -15,6 +15,7 @@ pub use run::main;
 pub use which::{NoLetter, Which};
 
 mod admin;
+mod contact;
 mod desk;
 mod device;
 mod doctor;
@@ -23,6 +24,7 @@ mod evidence;
 mod found;
 pub mod help;
 mod join;
+mod key;
 mod letters;
 mod refusal;
 mod run;
@@ -44,7 +46,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n\n{all-args}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
     after_help = "Start with valise join CARD. See also valise help exit-codes."
 )]
 pub struct Cli {
@@ -146,9 +148,15 @@ pub enum Command {
     /// Show settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Manage your own security keys
+    #[command(subcommand)]
+    Key(Key),
     /// Manage your own devices
     #[command(subcommand)]
     Device(Device),
+    /// Look at people's keys, compare them, accept a change
+    #[command(subcommand)]
+    Contact(Contact),
     /// Show what happened to people, devices and keys
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
@@ -488,14 +496,116 @@ pub enum ConfigCommand {
     Path,
 }
 
+/// `valise key`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Key {
+    /// List your security keys
+    #[command(after_help = "Example:\n  valise key list")]
+    List,
+    /// Add a second security key, signed by one that you have
+    Add(KeyAdd),
+    /// Give a key a name that only you see
+    Rename(KeyRename),
+    /// Remove a lost key: it signs and opens nothing any more
+    Remove(KeyRemove),
+    /// See whether the plugged-in key logs in and opens letters
+    #[command(after_help = "Example:\n  valise key test")]
+    Test,
+}
+
+/// `valise key add`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Have both keys ready: it asks for the new one, then for one that you have.\n\n\
+        Example:\n  valise key add"
+)]
+pub struct KeyAdd {
+    /// Where the new key is, if not in the place of the other
+    #[arg(long, value_name = "NAME")]
+    pub new_key: Option<KeySource>,
+}
+
+/// `valise key rename`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise key rename 3f9a01bc 'in the safe'")]
+pub struct KeyRename {
+    /// Its id, or the beginning of it
+    pub id: String,
+    /// What to call it
+    pub label: String,
+}
+
+/// `valise key remove`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise key remove 3f9a01bc")]
+pub struct KeyRemove {
+    /// Its id, or the beginning of it
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `valise contact`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Contact {
+    /// List people and how well you know their keys
+    #[command(after_help = "Example:\n  valise contact list")]
+    List,
+    /// Show a person's keys, devices and words
+    #[command(after_help = "Example:\n  valise contact show karim")]
+    Show(Person),
+    /// Compare a person's six words, by voice or face to face
+    Verify(Verify),
+    /// Agree to a person's changed keys after calling them
+    #[command(after_help = "Example:\n  valise contact accept karim")]
+    Accept(Person),
+}
+
+/// Somebody.
+#[derive(Args, Clone, Debug)]
+pub struct Person {
+    /// Who
+    #[arg(value_parser = name)]
+    pub name: Name,
+}
+
+/// `valise contact verify`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise contact verify karim")]
+pub struct Verify {
+    /// Who
+    #[arg(value_parser = name)]
+    pub name: Name,
+    /// The words are the same: do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 /// `valise device`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Device {
     /// List your devices
     #[command(after_help = "Example:\n  valise device list")]
     List,
+    /// Give a device a name that only you see
+    Rename(DeviceRename),
     /// Revoke one of your devices
     Revoke(DeviceRevoke),
+    /// Show this device
+    #[command(after_help = "Example:\n  valise device this")]
+    This,
+}
+
+/// `valise device rename`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  valise device rename k3x7q2mp 'at home'")]
+pub struct DeviceRename {
+    /// Its id, or the beginning of it
+    #[arg(value_name = "ID")]
+    pub device: String,
+    /// What to call it
+    pub label: String,
 }
 
 /// `valise device revoke`.

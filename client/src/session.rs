@@ -1,5 +1,7 @@
 //! An unlocked account: what the commands, the TUI and the tests share.
 
+mod contact;
+
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -47,6 +49,12 @@ pub enum Error {
     /// The hardware key refused.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Somebody has a key that this person has not agreed to.
+    #[error("{0}'s keys changed since you last wrote to {0}")]
+    KeysChanged(Name),
+    /// Without it nobody could come in any more.
+    #[error("this is your only security key")]
+    LastKey,
     /// A login is needed: a touch.
     #[error("the session has ended")]
     LoginNeeded,

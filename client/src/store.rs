@@ -10,6 +10,7 @@ mod evidence;
 mod letter;
 mod log;
 mod outbox;
+mod person;
 mod setting;
 
 use std::path::Path;
@@ -23,16 +24,18 @@ pub use evidence::EvidenceRow;
 pub use letter::{Filter, LetterRow, NewLetter};
 pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
+pub use person::ContactRow;
 pub use setting::Setting;
 
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
+    include_str!("../../migrations/client/0003_people.sql"),
 ];
 
 /// Why the store cannot be used. Nothing of its content is in the text.

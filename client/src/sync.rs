@@ -3,9 +3,11 @@
 //! What a page brings becomes durable here before it is acknowledged there. A message that lies or
 //! does not open changes nothing but the cursor, and leaves an event.
 
+mod admit;
 mod conversation;
 mod gossip;
 mod incoming;
+mod news;
 mod outgoing;
 
 use reqwest::Method;
@@ -64,9 +66,15 @@ impl Session {
         self.ready_to_send()?;
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
+        self.admit(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
         self.store.truncate_log()?;
         Ok(report)
+    }
+
+    /// Reads everything, unless that was done a moment ago: what one is told about people is then so.
+    pub async fn catch_up(&mut self) -> Result<(), Error> {
+        self.refresh(&mut Report::default()).await
     }
 
     /// Reads everything.
@@ -116,7 +124,7 @@ impl Session {
     pub async fn read_log(&mut self) -> Result<(), Error> {
         let result = self.advance_log().await;
         self.noted(result)?;
-        self.catch_up()
+        self.settle_ahead()
     }
 
     /// The result, with its alarm recorded if it is one.
@@ -139,6 +147,11 @@ impl Session {
             work.commit()?;
             self.ledger = Some(ledger);
         }
+        let certified = self.directory()?.device(self.me.device).is_some();
+        if certified && !self.store.read().knows_own()? {
+            // A store of an earlier version.
+            self.remember_own()?;
+        }
         loop {
             let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
             let size = ledger.head().size;
@@ -155,7 +168,12 @@ impl Session {
             };
             if !progress.entries.is_empty() || progress.checkpoint.is_some() {
                 let work = self.store.begin()?;
-                work.add_to_log(progress.first, &progress.entries, ledger.head())?;
+                let known = work.add_to_log(progress.first, &progress.entries, ledger.head())?;
+                let new = (progress.first..).zip(&progress.entries);
+                let new = new.filter(|(index, _)| *index >= known);
+                let new = new.map(|(_, entry)| entry.as_slice());
+                let people = (ledger.directory(), &self.me.account);
+                news::record(&work, people, self.clock.now_ms(), new)?;
                 if let Some(note) = &progress.checkpoint {
                     work.set(Setting::Checkpoint, note.as_bytes())?;
                 }

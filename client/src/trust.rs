@@ -4,12 +4,15 @@
 //! and it says what was expected, what was seen and whom to call.
 
 mod alarm;
+mod contact;
 mod freshness;
 mod gossip;
 mod leaf;
 mod log;
 
 pub use alarm::Alarm;
+pub(crate) use contact::is_first;
+pub use contact::{Changes, Standing};
 pub use freshness::Freshness;
 pub(crate) use gossip::{Gossip, compare};
 pub use leaf::{member_identity, own_credential};

@@ -125,16 +125,30 @@ impl Vault {
     /// A new store key, sealed to every one of `keys`.
     pub fn seal(tag: OrgTag, keys: &[&KeyRecord]) -> Result<(Self, StoreKey), VaultError> {
         let store_key = random::secret().map_err(|_| VaultError::Sealing)?;
-        let boxes = keys.iter().map(|record| seal_to(tag, record, &store_key));
-        let boxes = boxes.collect::<Result<_, _>>()?;
-        Ok((
-            Self {
-                version: 1,
-                tag,
-                boxes,
-            },
-            store_key,
-        ))
+        Ok((Self::seal_key(tag, keys, &store_key)?, store_key))
+    }
+
+    /// This store key, sealed to every one of `keys` and to nobody else.
+    pub fn seal_key(
+        tag: OrgTag,
+        keys: &[&KeyRecord],
+        store_key: &StoreKey,
+    ) -> Result<Self, VaultError> {
+        let boxes = keys.iter().map(|record| seal_to(tag, record, store_key));
+        Ok(Self {
+            version: 1,
+            tag,
+            boxes: boxes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether exactly these keys open it.
+    pub fn is_for(&self, keys: &[KeyRecord]) -> bool {
+        let opens = |key: &KeyRecord| {
+            let mut boxes = self.boxes.iter();
+            boxes.any(|sealed| sealed.credential == key.statement.id)
+        };
+        self.boxes.len() == keys.len() && keys.iter().all(opens)
     }
 
     /// Reads a vault file.

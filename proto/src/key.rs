@@ -54,20 +54,25 @@ impl KeyRecord {
     /// organisation, the name and the whole record. The words carry 62 of them; the rounds make
     /// the search for another record with the same words 2^17 times dearer.
     pub fn fingerprint(&self, org: OrgId, name: &Name) -> [u8; 10] {
-        const ROUNDS: std::num::NonZeroU32 =
-            std::num::NonZeroU32::MIN.saturating_add((1 << 17) - 1);
-        let mut out = [0; 10];
-        let secret = encode(self);
-        let salt = [label::WORDS, &org.0, name.as_str().as_bytes()].concat();
-        ring::pbkdf2::derive(
-            ring::pbkdf2::PBKDF2_HMAC_SHA256,
-            ROUNDS,
-            &salt,
-            &secret,
-            &mut out,
-        );
-        out
+        slow_hash(label::WORDS, org, name, &encode(self))
     }
+}
+
+/// What the six words over all `keys` of a person say, in whatever order they come: a slow hash as in
+/// [`KeyRecord::fingerprint`].
+pub fn keys_fingerprint(org: OrgId, name: &Name, mut keys: Vec<KeyId>) -> [u8; 10] {
+    keys.sort_unstable();
+    let keys: Vec<_> = keys.iter().map(|key| key.0).collect();
+    slow_hash(label::PERSON_WORDS, org, name, keys.as_flattened())
+}
+
+fn slow_hash(label: &[u8], org: OrgId, name: &Name, secret: &[u8]) -> [u8; 10] {
+    const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::MIN.saturating_add((1 << 17) - 1);
+    let mut out = [0; 10];
+    let salt = [label, &org.0, name.as_str().as_bytes()].concat();
+    let algorithm = ring::pbkdf2::PBKDF2_HMAC_SHA256;
+    ring::pbkdf2::derive(algorithm, ROUNDS, &salt, secret, &mut out);
+    out
 }
 
 /// An Ed25519 public key that a peer chose, checked: canonical, on the curve, of full order.
@@ -176,6 +181,21 @@ mod tests {
             Ed25519Key::try_from(bytes).is_ok()
         });
         assert!((1..100).contains(&read.count()));
+    }
+
+    #[test]
+    fn e11_the_words_of_a_person_cover_every_key_name_and_organisation() {
+        let (org, name): (_, Name) = (OrgId([1; 32]), "karim".parse().unwrap());
+        let (first, second) = (KeyId([1; 32]), KeyId([2; 32]));
+        let words = keys_fingerprint(org, &name, vec![first, second]);
+        assert_eq!(keys_fingerprint(org, &name, vec![second, first]), words);
+        assert_ne!(keys_fingerprint(org, &name, vec![first]), words);
+        assert_ne!(
+            keys_fingerprint(OrgId([2; 32]), &name, vec![first, second]),
+            words
+        );
+        let other = "karima".parse().unwrap();
+        assert_ne!(keys_fingerprint(org, &other, vec![first, second]), words);
     }
 
     #[test]

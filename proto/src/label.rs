@@ -16,6 +16,8 @@ pub const DEVICE_CONSENT: &[u8] = b"valise/v1 device consent\0";
 pub const LOGIN: &[u8] = b"valise/v1 login\0";
 /// The six words of an enrolment.
 pub const WORDS: &[u8] = b"valise/v1 enrolment words\0";
+/// The six words over all keys of a person.
+pub const PERSON_WORDS: &[u8] = b"valise/v1 person words\0";
 /// A conversation's group id.
 pub const CONVERSATION: &[u8] = b"valise/v1 conversation\0";
 /// The hash of a letter, to which its writer's next letter points.

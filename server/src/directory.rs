@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use valise_proto::{
     api::directory::{Appended, Page},
     codec::{Bytes, Limited, Text},
-    id::OrgId,
+    id::{KeyId, OrgId},
     key::Ed25519Key,
     log::{
         checkpoint::{self, PeerBadCheckpoint},
@@ -77,7 +77,7 @@ pub enum AppendError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The organisation names the models that it allows, and nobody has shown this key's.
-    #[error("adding a key is not open yet")]
+    #[error("show where the new key comes from first, by an ask of its own")]
     KeyAdd,
     /// Signed too long ago, or too far ahead.
     #[error(
@@ -236,9 +236,16 @@ impl Log {
 
     /// Appends `entry` if it is true. Sent again, it answers as the first time.
     ///
+    /// `shown` is a key whose makers' attestation this server has checked: where the organisation names
+    /// the models that it allows, no other is added to an account.
+    ///
     /// It must run to its end: dropped during the commit, nobody knows what the database holds. The
     /// next append would find out, but until then readers are told an old head.
-    pub async fn append(&self, entry: &[u8]) -> Result<Appended, AppendError> {
+    pub async fn append(
+        &self,
+        entry: &[u8],
+        shown: Option<KeyId>,
+    ) -> Result<Appended, AppendError> {
         let _appending = self.appending.lock().await;
         let now = self.catch_up().await?;
         let leaf = leaf_hash(entry);
@@ -251,7 +258,10 @@ impl Log {
         if skew_ms > SKEW_MS {
             return Err(AppendError::Clock { skew_ms });
         }
-        if matches!(fact, Fact::KeyAdd(_)) && !now.directory.policy().attestation.is_empty() {
+        if let Fact::KeyAdd(add) = &fact
+            && !now.directory.policy().attestation.is_empty()
+            && shown != Some(add.key.id())
+        {
             return Err(AppendError::KeyAdd);
         }
         let mut directory = now.directory.clone();

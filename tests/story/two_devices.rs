@@ -46,10 +46,42 @@ async fn a_second_computer_needs_the_key_and_no_admin() {
     alice.sync().await;
     assert_eq!(alice.bodies().len(), 3);
     assert!(
-        !alice.events().iter().any(|kind| kind != "conversation"),
+        alice
+            .events()
+            .iter()
+            .all(|kind| ["conversation", "device-added"].contains(&kind.as_str())),
         "{:?}",
         alice.events()
     );
+}
+
+/// Bob's new computer comes into his conversations although nobody writes: alice's only syncs.
+#[tokio::test]
+async fn whoever_syncs_next_lets_a_new_computer_in() {
+    let (office, mut alice) = Office::open().await;
+    let [mut bob, mut carol] = office.hire_all(&mut alice, ["bob", "carol"]).await;
+    alice.send(&["bob", "carol"], "One", "For three.").await;
+    carol.sync().await;
+    bob.sync().await;
+    let mut laptop = bob.other_computer();
+    laptop.join(&office).await;
+    office.time.pass(10_000);
+    alice.sync().await;
+    laptop.sync().await;
+    let group = alice.only_group();
+    assert!(
+        laptop
+            .session()
+            .attack_conversations()
+            .expect("conversations")
+            .contains(&group)
+    );
+    // A second look changes nothing.
+    office.time.pass(10_000);
+    alice.sync().await;
+    carol.reply(1, true, "And for four.").await;
+    laptop.sync().await;
+    assert_eq!(laptop.bodies(), ["And for four."]);
 }
 
 #[tokio::test]

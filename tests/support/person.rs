@@ -205,6 +205,21 @@ impl Person {
             .await
     }
 
+    /// Adds a new key to the person's account, and returns its file.
+    pub async fn add_second_key(&mut self) -> PathBuf {
+        let file = self.key.with_extension("second");
+        let mut spare = Keyring {
+            source: Source::Soft(file.clone()),
+            prompt: &mut self.hand.clone(),
+        };
+        let making = Box::pin(self.session().make_spare(&mut spare));
+        let key = making.await.expect("a new key");
+        let adding =
+            self.online(async |session, keyring| Box::pin(session.add_key(&key, keyring)).await);
+        adding.await.expect("adding the key");
+        file
+    }
+
     /// Revokes a device of `name`.
     pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
         let revoking =

@@ -23,7 +23,8 @@ pub(super) struct NewKey {
     pub(super) login: Registration,
 }
 
-/// Three touches: S, L, and the secret of S out of which V comes.
+/// Three touches: S, L, and the secret of S out of which V comes. A key that is one of `own` already
+/// is refused: new credentials would take the place of those that it has.
 pub(super) fn make_key(
     key: &mut dyn Key,
     prompt: &mut dyn Prompt,
@@ -31,24 +32,32 @@ pub(super) fn make_key(
     tag: OrgTag,
     name: &Name,
     challenge: [u8; 32],
+    own: &[KeyRecord],
 ) -> Result<NewKey, Error> {
     let client_data = client_data("webauthn.create", &challenge, url);
-    let mut make = |rp_id: &str, hmac_secret, purpose| -> Result<MadeCredential, KeyError> {
-        let new = NewCredential {
-            rp_id,
-            rp_name: url.host(),
-            user_id: name.as_str().as_bytes(),
-            user_name: name.as_str(),
-            client_data_hash: sha256(&[&client_data]),
-            hmac_secret,
-            resident: true,
-            exclude: &[],
-            purpose,
-        };
-        key.make(&new, prompt)
+    let ids = |part: fn(&KeyRecord) -> &Credential| -> Vec<Vec<u8>> {
+        let own = own.iter();
+        own.map(|key| part(key).id.as_slice().to_vec()).collect()
     };
-    let statement = make(&relying_party(tag), true, "make your signature (1 of 3)")?;
-    let login = make(url.host(), false, "make your login (2 of 3)")?;
+    let mut make =
+        |rp_id: &str, hmac_secret, exclude: &[_], purpose| -> Result<MadeCredential, KeyError> {
+            let new = NewCredential {
+                rp_id,
+                rp_name: url.host(),
+                user_id: name.as_str().as_bytes(),
+                user_name: name.as_str(),
+                client_data_hash: sha256(&[&client_data]),
+                hmac_secret,
+                resident: true,
+                exclude,
+                purpose,
+            };
+            key.make(&new, prompt)
+        };
+    let (statements, logins) = (ids(|key| &key.statement), ids(|key| &key.login));
+    let purpose = "make your signature (1 of 3)";
+    let statement = make(&relying_party(tag), true, &statements, purpose)?;
+    let login = make(url.host(), false, &logins, "make your login (2 of 3)")?;
     let allow = [statement.credential_id.clone()];
     let (_, vault_key) = vault::touch(
         key,

@@ -59,19 +59,28 @@ pub fn found(
     let url = Text::try_from(founding.url.to_string())
         .map_err(|_| Error::Wrong("a server's address has at most 256 bytes"))?;
     let (tag, challenge) = (OrgTag(random::bytes()?), random::bytes()?);
-    let key = keyring
-        .with(|key, prompt| make_key(key, prompt, founding.url, tag, founding.admin, challenge))?;
+    let key = keyring.with(|key, prompt| {
+        make_key(
+            key,
+            prompt,
+            founding.url,
+            tag,
+            founding.admin,
+            challenge,
+            &[],
+        )
+    })?;
     let record = key.record;
     let policy = Policy {
         attestation: attestation(&record.model),
         ..Policy::default()
     };
-    let founders = vec![record.clone()];
+    let founders = [record.clone()];
     let genesis = Genesis {
         tag,
         organisation,
         url,
-        founders,
+        founders: founders.to_vec(),
         policy,
     };
     let time = clock.now_ms();
@@ -84,7 +93,7 @@ pub fn found(
         fact,
     };
     let purpose = "found the organisation";
-    let genesis = sign(keyring, tag, OrgId([0; 32]), &record, genesis, purpose)?;
+    let genesis = sign(keyring, tag, OrgId([0; 32]), &founders, genesis, purpose)?;
     let org = OrgId(sha256(&[&genesis]));
     let mut directory = Directory::found(&genesis).map_err(Alarm::ForgedEntry)?;
     let add = AccountAdd {
@@ -92,7 +101,7 @@ pub fn found(
         key: record.clone(),
     };
     let add = statement(&directory, time, Fact::AccountAdd(add));
-    let add = sign(keyring, tag, org, &record, add, "put your name to it")?;
+    let add = sign(keyring, tag, org, &founders, add, "put your name to it")?;
     directory.apply(&add).map_err(Alarm::ForgedEntry)?;
     let entries = [genesis, add].map(TryInto::try_into);
     let [Ok(genesis), Ok(add)] = entries else {
@@ -102,7 +111,8 @@ pub fn found(
         entries: vec![genesis, add],
     });
     let seed = random::secret::<32>()?;
-    settle(home, tag, founding.admin, &record, &seed, |work| {
+    let keys = [&record];
+    settle(home, tag, founding.admin, &keys, &record, &seed, |work| {
         work.set(Setting::Genesis, &file)
     })?;
     hand_out(out, &file)?;

@@ -167,11 +167,13 @@ impl Newcomer<'_> {
         let keys = directory
             .account(self.name)
             .map(|account| account.keys.as_slice());
-        let record = keys.unwrap_or_default().iter().find_map(|id| {
-            let record = &directory.key(*id)?.record;
-            let same = record.statement.id.as_slice() == assertion.credential_id
-                && record.vault == vault_key.public;
-            same.then(|| record.clone())
+        let keys = keys.unwrap_or_default().iter();
+        let keys: Vec<_> = keys
+            .filter_map(|id| Some(&directory.key(*id)?.record))
+            .collect();
+        let record = keys.iter().find(|record| {
+            record.statement.id.as_slice() == assertion.credential_id
+                && record.vault == vault_key.public
         });
         let Some(record) = record else {
             return Err(Alarm::SwappedKey {
@@ -179,7 +181,7 @@ impl Newcomer<'_> {
             }
             .into());
         };
-        let session = self.settle(&record, &seed, |work| {
+        let session = self.settle(&keys, record, &seed, |work| {
             work.set(Setting::Session, &encode(&login))
         })?;
         Ok(Some(session))
@@ -191,8 +193,9 @@ impl Newcomer<'_> {
             .call(Caller::Anybody, Method::POST, ENROLMENTS, Vec::new())
             .await?;
         let (url, tag) = (&self.card.url, self.card.tag);
-        let key = keyring
-            .with(|key, prompt| make_key(key, prompt, url, tag, self.name, challenge.challenge))?;
+        let key = keyring.with(|key, prompt| {
+            make_key(key, prompt, url, tag, self.name, challenge.challenge, &[])
+        })?;
         reached("after-credentials");
         let seed = random::secret::<32>()?;
         let signer = DeviceSigner::from_seed(&*seed)
@@ -206,7 +209,7 @@ impl Newcomer<'_> {
             statement: key.statement,
             login: key.login,
         };
-        self.settle(&key.record, &seed, |work| {
+        self.settle(&[&key.record], &key.record, &seed, |work| {
             work.set(Setting::Enrolment, challenge.id.as_ref())?;
             work.set(Setting::Ask, &encode(&ask))
         })
@@ -215,14 +218,23 @@ impl Newcomer<'_> {
     /// From here on, the same command goes on where it stopped.
     fn settle(
         &self,
+        keys: &[&KeyRecord],
         record: &KeyRecord,
         seed: &[u8; 32],
         more: impl FnOnce(&crate::store::Work<'_>) -> Result<(), StoreError>,
     ) -> Result<Session, Error> {
-        let store = settle(self.home, self.card.tag, self.name, record, seed, |work| {
-            work.set(Setting::Card, self.card.to_string().as_bytes())?;
-            more(work)
-        })?;
+        let store = settle(
+            self.home,
+            self.card.tag,
+            self.name,
+            keys,
+            record,
+            seed,
+            |work| {
+                work.set(Setting::Card, self.card.to_string().as_bytes())?;
+                more(work)
+            },
+        )?;
         Session::with_store(store, Arc::clone(self.clock))
     }
 }
@@ -323,7 +335,10 @@ impl Session {
             self.record_alarm(&alarm)?;
             return Err(alarm.into());
         }
-        if directory.device(self.me.device).is_none() {
+        let certified = directory.device(self.me.device).is_some();
+        self.remember_own()?;
+        if !certified {
+            let directory = self.directory()?;
             let consent =
                 DeviceCertificate::consent_bytes(directory.org(), &self.me.account, self.me.device);
             let consent = self.me.signer.sign_bytes(&consent);

@@ -6,6 +6,7 @@ use valise_proto::{
     card::Card,
     codec::encode,
     id::{DeviceId, Name},
+    key::KeyRecord,
     statement::sha256,
 };
 
@@ -107,9 +108,19 @@ impl Session {
         }
     }
 
-    /// Logs in, by one touch.
+    /// Logs in, by one touch of any of this person's keys.
     pub async fn login(&mut self, keyring: &mut Keyring<'_>) -> Result<(), Error> {
-        let credential = [self.me.record.login.id.as_slice().to_vec()];
+        self.login_with(keyring, &self.own_keys()).await
+    }
+
+    /// The same with one of these.
+    pub(super) async fn login_with(
+        &mut self,
+        keyring: &mut Keyring<'_>,
+        keys: &[KeyRecord],
+    ) -> Result<(), Error> {
+        let ids = keys.iter().map(|key| key.login.id.as_slice().to_vec());
+        let credential: Vec<_> = ids.collect();
         let session = login(
             self.api()?,
             &self.me.signer,

@@ -14,7 +14,8 @@ use crate::{
     vault::Vault,
 };
 
-/// Makes the store, sealed to the person's key, with who they are in it.
+/// Makes the store, sealed to the person's `keys`, with who they are in it. `record` is the one of them
+/// that is at hand.
 ///
 /// The vault file is written last and appears whole: it is what makes the store one. A store
 /// without it is what an interrupted run left; nobody has its key, and it is made anew.
@@ -22,11 +23,12 @@ pub(super) fn settle(
     home: &Home,
     tag: OrgTag,
     name: &Name,
+    keys: &[&KeyRecord],
     record: &KeyRecord,
     seed: &[u8; 32],
     more: impl FnOnce(&Work<'_>) -> Result<(), StoreError>,
 ) -> Result<Store, Error> {
-    let (vault, store_key) = Vault::seal(tag, &[record])?;
+    let (vault, store_key) = Vault::seal(tag, keys)?;
     home.clear_unfinished()?;
     let mut store = Store::create(&home.store(), &store_key)?;
     let work = store.begin()?;

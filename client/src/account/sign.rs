@@ -20,24 +20,32 @@ use crate::{
     session::{Error, Keyring, Session},
 };
 
-/// One touch: the entry that says `statement`, signed by S. `org` is zero for genesis.
+/// One touch: the entry that says `statement`, signed by the S of whichever of `records` is at hand.
+/// `org` is zero for genesis.
 pub(super) fn sign(
     keyring: &mut Keyring<'_>,
     tag: OrgTag,
     org: OrgId,
-    record: &KeyRecord,
+    records: &[KeyRecord],
     statement: Statement,
     purpose: &str,
 ) -> Result<Vec<u8>, Error> {
+    let ids = records
+        .iter()
+        .map(|key| key.statement.id.as_slice().to_vec());
     let request = AssertionRequest {
         rp_id: &relying_party(tag),
         client_data_hash: statement.client_data_hash(org),
-        allow: &[record.statement.id.as_slice().to_vec()],
+        allow: &ids.collect::<Vec<_>>(),
         salt: None,
         purpose,
     };
     let assertion = keyring.with(|key, prompt| Ok(key.assert(&request, prompt)?))?;
     let unexpected = |what: &str| KeyError::Protocol(what.to_owned());
+    let record = records
+        .iter()
+        .find(|key| key.statement.id.as_slice() == assertion.credential_id)
+        .ok_or(KeyError::NotThisKey)?;
     let signature = StatementSignature {
         key: record.id(),
         authenticator_data: assertion
@@ -85,7 +93,7 @@ impl Session {
         let (directory, time) = (self.directory()?, self.clock.now_ms());
         let (tag, org) = (directory.genesis().tag, directory.org());
         let statement = statement(directory, time, fact);
-        let entry = sign(keyring, tag, org, &self.me.record, statement, purpose)?;
+        let entry = sign(keyring, tag, org, &self.own_keys(), statement, purpose)?;
         let answer: Appended = self.request(Method::POST, LOG, entry.clone()).await?;
         reached("after-append");
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;

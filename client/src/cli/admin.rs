@@ -5,15 +5,11 @@ use valise_proto::id::Name;
 use super::{
     desk::Desk,
     error::{Code, CommandError, Exit},
+    key::model,
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{
-    account::{Request, enrolment_requests},
-    safe::Safe,
-    session::Error,
-    words::Words,
-};
+use crate::{account::enrolment_requests, safe::Safe, session::Error, words::Words};
 
 impl Desk<'_> {
     pub(super) fn admin_requests(&mut self) -> Result<Exit, CommandError> {
@@ -32,7 +28,7 @@ impl Desk<'_> {
             table.push(Row::new([
                 Cell::Text((&request.name).into()),
                 Cell::Time(request.asked_at_ms),
-                Cell::Text(model(&request)),
+                Cell::Text(model(&request.key.model)),
                 Cell::Text(Words::of(&request.fingerprint).into()),
             ]));
         }
@@ -72,8 +68,10 @@ impl Desk<'_> {
         self.ui.note(Safe::line(&format!(
             "{name} must read you these words:  {words}"
         )));
-        self.ui
-            .note(Safe::line(&format!("the key is a {}", model(&request))));
+        self.ui.note(Safe::line(&format!(
+            "the key is a {}",
+            model(&request.key.model)
+        )));
         self.ui
             .confirm("are they the same, face to face or by voice?")?;
         self.online(&mut session, async |session, keyring| {
@@ -117,13 +115,4 @@ impl Desk<'_> {
         )?;
         Ok(Exit::Done)
     }
-}
-
-/// What kind of key asks, as its maker numbers it.
-fn model(request: &Request) -> Safe {
-    if request.key.model == valise_proto::key::SOFT_KEY_MODEL {
-        return "software key, for tests only".into();
-    }
-    let hex = data_encoding::HEXLOWER.encode(&request.key.model);
-    Safe::line(&format!("security key, model {hex}"))
 }

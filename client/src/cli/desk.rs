@@ -14,7 +14,7 @@ use super::{
 use crate::{
     agent,
     clock::{self, Clock},
-    config::Config,
+    config::{Config, KeySource},
     home::Home,
     key::{KeyError, Prompt, Source},
     safe::Safe,
@@ -48,16 +48,8 @@ impl<'u> Desk<'u> {
     }
 
     pub(super) fn source(&self) -> Result<Source, CommandError> {
-        let Some(source) = &self.config.key.value else {
-            return Ok(Source::Usb);
-        };
-        source
-            .as_str()
-            .parse()
-            .map_err(|error: crate::key::UnknownSource| {
-                CommandError::new(Code::Settings, Safe::line(&error.to_string()))
-                    .hint("plug your security key in, and leave --key and VALISE_KEY out")
-            })
+        let named = self.config.key.value.as_ref();
+        named.map_or(Ok(Source::Usb), source)
     }
 
     /// The unlocked letters, for verbs that need neither the log nor the server.
@@ -68,8 +60,21 @@ impl<'u> Desk<'u> {
 
     /// The unlocked account.
     pub(super) fn session(&mut self) -> Result<Session, CommandError> {
+        let (session, ..) = self.account()?;
+        Ok(session)
+    }
+
+    /// The same, with what its store is sealed in. The seal follows the person's keys, and whatever
+    /// happened to the account elsewhere is said before anything else.
+    pub(super) fn account(&mut self) -> Result<(Session, Home, StoreKey), CommandError> {
         let (home, key) = self.unlocked()?;
-        Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))
+        let session =
+            Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
+        session
+            .keep_sealed(&home, &key)
+            .map_err(|error| refusal(&error))?;
+        self.own_record(&session)?;
+        Ok((session, home, key))
     }
 
     /// The store key: from the agent, else by a touch.
@@ -90,7 +95,7 @@ impl<'u> Desk<'u> {
         &mut self,
         run: impl FnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        self.at_hand(|keyring, _| run(keyring))
+        self.at_hand(self.source()?, |keyring, _| run(keyring))
     }
 
     /// Runs something that asks for the hardware key and needs the server, but no account yet.
@@ -98,7 +103,9 @@ impl<'u> Desk<'u> {
         &mut self,
         run: impl AsyncFnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        self.at_hand(|keyring, runtime| runtime.block_on(run(keyring)))
+        self.at_hand(self.source()?, |keyring, runtime| {
+            runtime.block_on(run(keyring))
+        })
     }
 
     /// Runs something that needs the server, with the hardware key at hand.
@@ -107,15 +114,17 @@ impl<'u> Desk<'u> {
         session: &mut Session,
         run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        self.at_hand(|keyring, runtime| runtime.block_on(session.online(keyring, run)))
+        self.at_hand(self.source()?, |keyring, runtime| {
+            runtime.block_on(session.online(keyring, run))
+        })
     }
 
-    /// Runs something with the hardware key and the person in front of it at hand.
-    fn at_hand<T>(
+    /// Runs something with the hardware key at `source` and the person in front of it at hand.
+    pub(super) fn at_hand<T>(
         &mut self,
+        source: Source,
         run: impl FnOnce(&mut Keyring<'_>, &Runtime) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        let source = self.source()?;
         let mut prompt = Person {
             ui: self.ui,
             refused: None,
@@ -127,6 +136,17 @@ impl<'u> Desk<'u> {
         let result = run(&mut keyring, &self.runtime);
         said(result, prompt.refused)
     }
+}
+
+/// Where the key of this name is.
+pub(super) fn source(named: &KeySource) -> Result<Source, CommandError> {
+    named
+        .as_str()
+        .parse()
+        .map_err(|error: crate::key::UnknownSource| {
+            CommandError::new(Code::Settings, Safe::line(&error.to_string()))
+                .hint("plug your security key in, and leave --key and VALISE_KEY out")
+        })
 }
 
 /// The letter that was typed.

@@ -3,18 +3,17 @@
 use valise_proto::id::{DeviceId, Name};
 
 use super::{
+    DeviceRename,
     desk::Desk,
-    error::{Code, CommandError, Exit},
+    error::{CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
+    which::beginning,
 };
 use crate::{
     safe::Safe,
     session::{Error, Session},
 };
-
-/// Fewest letters of an id that name a device.
-const PREFIX_MIN: usize = 4;
 
 impl Desk<'_> {
     pub(super) fn device_list(&mut self) -> Result<Exit, CommandError> {
@@ -32,6 +31,8 @@ impl Desk<'_> {
             let Some(device) = directory.device(id) else {
                 continue;
             };
+            let label = session.store().read().label(id.as_ref());
+            let label = label.map_err(|error| refusal(&error.into()))?;
             let state = if device.revoked.is_some() {
                 "revoked"
             } else {
@@ -39,13 +40,39 @@ impl Desk<'_> {
             };
             table.push(Row::new([
                 Cell::Id(id.into()),
-                Cell::Text(Safe::line(&device.label)),
+                Cell::Text(Safe::line(&label.unwrap_or(device.label.clone()))),
                 Cell::Flag(id == session.device()),
                 state.into(),
             ]));
         }
         self.ui.table(&table)?;
         Ok(Exit::Done)
+    }
+
+    pub(super) fn device_this(&mut self) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        let id = session.device();
+        let device = session
+            .ledger()
+            .and_then(|ledger| ledger.directory().device(id))
+            .ok_or_else(|| refusal(&Error::NotEnrolled))?;
+        let (statement, _) = session
+            .said(device.added)
+            .map_err(|error| refusal(&error))?;
+        let record = Record::new()
+            .with("id", id)
+            .with("label", Safe::line(&device.label))
+            .with("name", session.account())
+            .with("certified", Cell::Time(statement.time))
+            .with("revoked", Cell::Flag(device.revoked.is_some()));
+        self.ui.record(&record)?;
+        Ok(Exit::Done)
+    }
+
+    pub(super) fn device_rename(&mut self, args: &DeviceRename) -> Result<Exit, CommandError> {
+        let session = self.session()?;
+        let id = find(&session, session.account(), &args.device)?;
+        self.label(session, id.as_ref(), id, &args.label)
     }
 
     /// Revokes a device: one's own, or as an admin that of `account`.
@@ -78,18 +105,6 @@ fn find(session: &Session, account: &Name, typed: &str) -> Result<DeviceId, Comm
         .directory()
         .account(account)
         .map(|account| account.devices.as_slice());
-    let mut found = devices.unwrap_or_default().iter().filter(|device| {
-        typed.len() >= PREFIX_MIN && device.to_string().starts_with(&typed.to_lowercase())
-    });
-    match (found.next(), found.next()) {
-        (Some(device), None) => Ok(*device),
-        (None, _) => Err(CommandError::new(Code::NotFound, "there is no such device")
-            .outcome("nothing was signed")
-            .hint("valise device list")),
-        (Some(_), Some(_)) => Err(
-            CommandError::new(Code::Usage, "more than one device begins so")
-                .outcome("nothing was signed")
-                .hint("give more of the id"),
-        ),
-    }
+    let devices = devices.unwrap_or_default().iter().copied();
+    beginning(devices, typed, "device", "valise device list")
 }

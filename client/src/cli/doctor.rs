@@ -132,7 +132,7 @@ fn keys(session: &Session) -> Check {
         1 => check(
             "keys",
             State::Warning,
-            "one security key: losing it means starting again",
+            "one security key: losing it means starting again: valise key add",
         ),
         _ => check("keys", State::Ok, "you have a spare security key"),
     }

@@ -75,7 +75,7 @@ mod tests {
         insta::assert_snapshot!(show("v0406"), @r"
         V0406: A person's keys changed since you last wrote to them.
 
-        What to do: Call them, not by Valise, and ask whether they enrolled a new key. If they did not, call an admin.
+        What to do: Call them, not by Valise, and ask whether they added a new key. If they did, run `valise contact accept NAME`; if they did not, call an admin.
 
         Exit code: 6 (trust alarm: an identity does not check, nothing was sent)
         ");

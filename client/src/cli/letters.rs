@@ -5,6 +5,7 @@ use valise_proto::{id::Name, letter::Attachment};
 
 use super::{
     List, Which,
+    contact::standing,
     desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
@@ -212,11 +213,13 @@ impl Desk<'_> {
         let readers = session
             .readers(letter.number)
             .map_err(|error| refusal(&error))?;
-        let columns = ["person", "device", "label", "this"].map(Column::new);
+        let columns = ["person", "state", "device", "label", "this"].map(Column::new);
         let mut table = Table::new(columns);
         for reader in readers {
+            let standing = standing(&session, &reader.account)?;
             table.push(Row::new([
                 Cell::Text(reader.account.into()),
+                standing.into(),
                 Cell::Id(reader.device.into()),
                 Cell::Text(Safe::line(&reader.label)),
                 Cell::Flag(reader.this),

@@ -23,6 +23,18 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
             .outcome("nothing was made")
             .hint("name another folder with --home"),
+        Error::KeysChanged(name) => CommandError::new(Code::KeysChanged, text)
+            .outcome("nothing was sent")
+            .fact(
+                "first",
+                Safe::line(&format!("call {name}, by another way than Valise")),
+            )
+            .hint(Safe::line(&format!(
+                "valise contact show {name}, then valise contact accept {name}"
+            ))),
+        Error::LastKey => CommandError::new(Code::Failed, text)
+            .outcome("nothing was signed")
+            .hint("valise key add"),
         Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
         Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
@@ -174,6 +186,7 @@ fn key(error: &KeyError) -> CommandError {
     let refusal = refusal.outcome("nothing was opened or signed");
     match error {
         KeyError::NoKey => refusal.hint("plug your security key in and try again"),
+        KeyError::AlreadyEnrolled => refusal.hint("plug in the NEW key"),
         KeyError::NotThisKey => refusal.hint("plug in the key that you enrolled here"),
         KeyError::WrongPin { .. } => refusal.hint("try again slowly"),
         _ => refusal,

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Cli, Command, ConfigCommand, Device, EvidenceAct, Log, Outbox, OutboxAct, Role,
+    Admin, Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, Key, Log, Outbox, OutboxAct,
+    Role,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -79,7 +80,9 @@ fn says_yes(command: &Command) -> bool {
         Command::Admin(Admin::RevokeDevice(revoke)) => revoke.yes,
         Command::Admin(Admin::Suspend(suspend)) => suspend.yes,
         Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
+        Command::Contact(Contact::Verify(verify)) => verify.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
+        Command::Key(Key::Remove(remove)) => remove.yes,
         Command::Outbox(Outbox {
             act: Some(OutboxAct::Rm(rm)),
         }) => rm.yes,
@@ -127,7 +130,18 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Doctor => desk.doctor(),
         Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
         Command::Config(ConfigCommand::Path) => desk.config_path(),
+        Command::Contact(Contact::List) => desk.contact_list(),
+        Command::Contact(Contact::Show(person)) => desk.contact_show(&person.name),
+        Command::Contact(Contact::Verify(verify)) => desk.contact_verify(&verify.name),
+        Command::Contact(Contact::Accept(person)) => desk.contact_accept(&person.name),
+        Command::Key(Key::List) => desk.key_list(),
+        Command::Key(Key::Add(add)) => desk.key_add(&add),
+        Command::Key(Key::Rename(rename)) => desk.key_rename(&rename),
+        Command::Key(Key::Remove(remove)) => desk.key_remove(&remove),
+        Command::Key(Key::Test) => desk.key_test(),
         Command::Device(Device::List) => desk.device_list(),
+        Command::Device(Device::Rename(rename)) => desk.device_rename(&rename),
+        Command::Device(Device::This) => desk.device_this(),
         Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
         Command::Events => desk.events(),
         Command::Search(search) => desk.search(&search.query),

@@ -1,5 +1,7 @@
 //! `valise send`, `valise reply` and `valise outbox`.
 
+use valise_proto::id::Name;
+
 use super::{
     OutboxAct, Reply, Send, Which,
     desk::{Desk, letter},
@@ -11,6 +13,7 @@ use crate::{
     mail::Draft,
     safe::Safe,
     session::{Error, Session},
+    store::LetterRow,
 };
 
 /// Largest text that is read from stdin, in bytes.
@@ -21,8 +24,7 @@ const WIDE: usize = 20;
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
         let body = self.body(args.message)?;
-        let names =
-            |names: &[valise_proto::id::Name]| names.iter().map(ToString::to_string).collect();
+        let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
         let draft = Draft {
             to: names(&args.to),
             cc: names(&args.cc),
@@ -31,7 +33,7 @@ impl Desk<'_> {
             in_reply_to: None,
         };
         let session = self.session()?;
-        self.post(session, draft)
+        self.post(session, &draft, args.yes)
     }
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
@@ -39,7 +41,7 @@ impl Desk<'_> {
         let letter = letter(session.store(), args.letter)?;
         let body = self.body(args.message)?;
         let draft = Draft::reply(&letter, session.account(), args.all, body);
-        self.post(session, draft)
+        self.post(session, &draft, args.yes)
     }
 
     fn body(&mut self, message: Option<String>) -> Result<String, CommandError> {
@@ -60,7 +62,12 @@ impl Desk<'_> {
     }
 
     /// Keeps the letter, then sends it. A letter that cannot go now stays in the outbox.
-    fn post(&mut self, mut session: Session, draft: Draft) -> Result<Exit, CommandError> {
+    fn post(
+        &mut self,
+        mut session: Session,
+        draft: &Draft,
+        yes: bool,
+    ) -> Result<Exit, CommandError> {
         if draft.to.len() + draft.cc.len() > WIDE {
             let people = draft.to.len() + draft.cc.len();
             self.ui
@@ -69,11 +76,22 @@ impl Desk<'_> {
         let written = match session.write(draft.clone()) {
             Err(Error::UnknownRecipient { .. }) => {
                 self.online(&mut session, async |session, _| session.read_log().await)?;
-                session.write(draft)
+                session.write(draft.clone())
             }
             written => written,
         };
         let number = written.map_err(|error| refusal(&error))?;
+        let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
+        if let Err(error) = caught_up {
+            return Err(kept(&session, number, error));
+        }
+        if let Err(error) = self.agree(&mut session, draft, yes) {
+            if error.code == Code::Cancelled {
+                let dropped = session.drop_letter(number);
+                dropped.map_err(|error| refusal(&error))?;
+            }
+            return Err(kept(&session, number, error));
+        }
         let sent = self.online(&mut session, async |session, _| session.send(number).await);
         if let Err(error) = sent {
             return Err(kept(&session, number, error));
@@ -82,11 +100,64 @@ impl Desk<'_> {
         self.sent(&session, number)
     }
 
+    /// Shows what has changed about the people of a letter since the last one to them, before it goes
+    /// (E11). A new computer is told; a new key is agreed to by somebody at a terminal, or by a command
+    /// of its own. `--yes` is no answer to it.
+    fn agree(
+        &mut self,
+        session: &mut Session,
+        draft: &Draft,
+        yes: bool,
+    ) -> Result<(), CommandError> {
+        let failed = |error| refusal(&error);
+        let size = session.ledger().map_or(0, |ledger| ledger.head().size);
+        let named = draft.to.iter().chain(&draft.cc);
+        let mut people: Vec<Name> = named.filter_map(|name| name.parse().ok()).collect();
+        people.retain(|name| name != session.account());
+        for name in &people {
+            let changes = session.changes(name).map_err(failed)?;
+            if changes.is_empty() {
+                continue;
+            }
+            let news = self.news(session, name, &changes)?;
+            let asked = self.ui.is_interactive() && !yes;
+            if !changes.keys.is_empty() && !asked {
+                let mut refused = refusal(&Error::KeysChanged(name.clone()));
+                for line in news {
+                    refused = refused.fact("seen", line);
+                }
+                return Err(refused);
+            }
+            for line in news {
+                self.ui.note(line);
+            }
+            if asked {
+                let question = format!("send to {name} all the same?");
+                self.ui.confirm(Safe::line(&question))?;
+            }
+            session.accept(name, size).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Says which letters wait for this person's word.
+    pub(super) fn say_held(&mut self, session: &Session) -> Result<(), CommandError> {
+        let rows = session.store().read().outbox();
+        for row in rows.map_err(|error| refusal(&error.into()))? {
+            let letter = letter(session.store(), Which::Number(row.number))?;
+            if let Some(name) = held(session, &letter) {
+                self.ui.note(Safe::line(&format!(
+                    "letter {} is held, {name}'s keys changed: valise contact show {name}",
+                    row.number
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
         let letter = letter(session.store(), Which::Number(number))?;
-        let people = |names: &[valise_proto::id::Name]| -> Vec<Safe> {
-            names.iter().map(Safe::from).collect()
-        };
+        let people = |names: &[Name]| -> Vec<Safe> { names.iter().map(Safe::from).collect() };
         let record = Record::new()
             .with("state", "sent")
             .with("number", Cell::Number(number))
@@ -120,10 +191,10 @@ impl Desk<'_> {
         for row in rows {
             let letter = letter(session.store(), Which::Number(row.number))?;
             let people = letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
-            let state = if row.encrypted.is_some() {
-                "encrypted"
-            } else {
-                "waiting"
+            let state = match held(&session, &letter) {
+                Some(name) => Safe::line(&format!("held: {name}'s keys changed")),
+                None if row.encrypted.is_some() => "encrypted".into(),
+                None => "waiting".into(),
             };
             table.push(Row::new([
                 Cell::Number(row.number),
@@ -150,6 +221,15 @@ impl Desk<'_> {
             .with("number", Cell::Number(number));
         self.ui.record(&record)?;
         Ok(Exit::Done)
+    }
+}
+
+/// Because of whom a letter does not go until this person agrees.
+fn held(session: &Session, letter: &LetterRow) -> Option<Name> {
+    let people: Vec<_> = letter.to.iter().chain(&letter.cc).cloned().collect();
+    match session.unchanged(&people) {
+        Err(Error::KeysChanged(name)) => Some(name),
+        _ => None,
     }
 }
 

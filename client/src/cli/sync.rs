@@ -29,6 +29,7 @@ impl Desk<'_> {
             Ok(report)
         })?;
         self.warn_of_age(&session);
+        self.say_held(&session)?;
         self.report(&report)
     }
 

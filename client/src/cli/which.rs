@@ -1,8 +1,11 @@
-//! Which letter: how a person points at one.
+//! Which letter, key or device: how a person points at one.
 
 use std::str::FromStr;
 
 use valise_proto::id::LetterId;
+
+use super::error::{Code, CommandError};
+use crate::safe::Safe;
 
 /// A letter as typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +18,33 @@ pub enum Which {
     Number(u64),
     /// `@unread`: the oldest unread one.
     Unread,
+}
+
+/// Fewest letters of an id that name a thing.
+const PREFIX_MIN: usize = 4;
+
+/// The one of `ids` that begins as typed. `what` they are, and which command lists them.
+pub(super) fn beginning<T: Copy + ToString>(
+    ids: impl IntoIterator<Item = T>,
+    typed: &str,
+    what: &'static str,
+    list: &'static str,
+) -> Result<T, CommandError> {
+    let typed = typed.to_lowercase();
+    let mut found = ids
+        .into_iter()
+        .filter(|id| typed.len() >= PREFIX_MIN && id.to_string().starts_with(&typed));
+    let refused = |code, text: String| {
+        CommandError::new(code, Safe::line(&text)).outcome("nothing was signed")
+    };
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => Err(refused(Code::NotFound, format!("there is no such {what}")).hint(list)),
+        (Some(_), Some(_)) => Err(
+            refused(Code::Usage, format!("more than one {what} begins so"))
+                .hint("give more of the id"),
+        ),
+    }
 }
 
 /// What was typed points at no letter.

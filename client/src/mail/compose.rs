@@ -120,6 +120,7 @@ impl Session {
 
     /// Keeps a letter of this account's, on its way.
     pub(crate) fn put_into_outbox(&mut self, letter: &Letter) -> Result<u64, Error> {
+        let size_seen = self.directory()?.head().size;
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
         if size > usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -137,6 +138,11 @@ impl Session {
             remark: "",
         };
         let work = self.store.begin()?;
+        for name in letter.to.iter().chain(&letter.cc) {
+            if *name != self.me.account {
+                work.meet(name, size_seen)?;
+            }
+        }
         let number = work
             .add_letter(&new)?
             .ok_or(Error::Wrong("two letters with one id"))?;

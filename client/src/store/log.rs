@@ -1,5 +1,6 @@
 //! The directory log as this device verified it: its entries, and the head that they have.
 
+use rusqlite::OptionalExtension;
 use valise_proto::{
     codec::{decode, encode},
     log::Head,
@@ -39,6 +40,15 @@ impl Reader<'_> {
         Ok(Some(VerifiedLog { head, entries }))
     }
 
+    /// Entry `index`, if it was verified.
+    pub fn log_entry(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "select entry from log_entry where position = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement
+            .query_row([signed(index)?], |row| row.get(0))
+            .optional()?)
+    }
+
     fn log_head(&self) -> Result<Option<Head>, StoreError> {
         let head = self.setting(Setting::Head)?;
         let damaged = |_| StoreError::Damaged("the log's head");
@@ -49,12 +59,13 @@ impl Reader<'_> {
 impl Work<'_> {
     /// Adds verified entries, the first of them at `first`, after which the log has this head. Never
     /// replaces one, and never goes back: another process of this account may have read the same.
+    /// Returns how many there were before.
     pub fn add_to_log(
         &self,
         first: u64,
         entries: &[Vec<u8>],
         head: Head,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let sql = "insert into log_entry (position, entry) values (?1, ?2)
                    on conflict (position) do update set entry = entry where entry = excluded.entry";
         let mut statement = self.transaction.prepare_cached(sql)?;
@@ -67,7 +78,7 @@ impl Work<'_> {
         if known.is_none_or(|known| known.size < head.size) {
             self.set(Setting::Head, &encode(&head))?;
         }
-        Ok(())
+        Ok(known.map_or(0, |known| known.size))
     }
 }
 

@@ -9,6 +9,8 @@ use super::{Reader, StoreError, Work};
 pub enum Setting {
     /// This account's name, UTF-8.
     Account,
+    /// Entries of the log whose new devices are in their people's conversations: u64.
+    Admitted,
     /// A head that a colleague has seen and this device has not: `SignedHead`.
     Ahead,
     /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
@@ -37,6 +39,7 @@ impl Setting {
     fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Admitted => "admitted",
             Self::Ahead => "ahead",
             Self::Ask => "ask",
             Self::Card => "card",

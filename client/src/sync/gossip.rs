@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// After a look at the log: whether it holds by now what a colleague has seen.
-    pub(super) fn catch_up(&mut self) -> Result<(), Error> {
+    pub(super) fn settle_ahead(&mut self) -> Result<(), Error> {
         let (Some(ahead), Some(ledger)) = (self.ahead()?, &self.ledger) else {
             return Ok(());
         };

@@ -99,6 +99,13 @@ impl Session {
             return Err(Alarm::WrongConversation.into());
         }
         work.put_conversation(group, &record, ConversationState::Open, welcome.sequence)?;
+        for name in record
+            .accounts
+            .iter()
+            .filter(|name| **name != self.me.account)
+        {
+            work.meet(name, directory.head().size)?;
+        }
         let people: Vec<_> = record.accounts.iter().map(Name::as_str).collect();
         let detail = format!(
             "{} began a conversation of {}",

@@ -43,10 +43,10 @@ pub(super) enum Outcome {
 impl Session {
     /// Sends what waits in the outbox, in order. A letter that cannot go holds up those to the same
     /// people, and nobody else's. The first failure is the answer; to somebody who has no device
-    /// yet a letter just goes on waiting.
+    /// yet, or whose keys changed, a letter just goes on waiting.
     pub(crate) async fn deliver(&mut self, report: &mut Report) -> Result<(), Error> {
         match self.deliver_until(u64::MAX, report).await {
-            Err(Error::NoDevice(_)) => Ok(()),
+            Err(Error::NoDevice(_) | Error::KeysChanged(_)) => Ok(()),
             delivered => delivered,
         }
     }
@@ -73,7 +73,10 @@ impl Session {
                 Err(error) if error.concerns_everybody() => return Err(error),
                 Err(error) => {
                     held.push(people);
-                    let louder = matches!(failure, None | Some(Error::NoDevice(_)));
+                    let louder = matches!(
+                        failure,
+                        None | Some(Error::NoDevice(_) | Error::KeysChanged(_))
+                    );
                     if row.number == last || louder {
                         failure = Some(error);
                     }
@@ -155,6 +158,7 @@ impl Session {
         let Some(row) = self.store.read().conversation(encrypted.group)? else {
             return Ok(true);
         };
+        self.unchanged(&row.record.accounts)?;
         let proposed = self.store.read().proposed_commit(encrypted.group)?;
         if row.state != ConversationState::Open || proposed.is_some() {
             return Ok(true);
@@ -180,7 +184,7 @@ impl Session {
     }
 
     /// Reads everything, unless that was done a moment ago.
-    async fn refresh(&mut self, report: &mut Report) -> Result<(), Error> {
+    pub(super) async fn refresh(&mut self, report: &mut Report) -> Result<(), Error> {
         if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
             self.pull(report).await?;
         }
@@ -221,6 +225,7 @@ impl Session {
         let mut without_package: Vec<DeviceId> = Vec::new();
         for _ in 0..TRIES {
             self.refresh(report).await?;
+            self.unchanged(&accounts)?;
             let Some(row) = self.store.read().conversation_of(&accounts)? else {
                 self.create(&accounts).await?;
                 continue;

@@ -5,8 +5,11 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use valise_proto::{
     api::enrolment::{Ask, Challenge, Pending, PendingAsk, Status},
     codec::{decode, encode},
-    id::{DeviceId, EnrolmentId},
-    log::replay::Directory,
+    id::{DeviceId, EnrolmentId, KeyId},
+    log::{
+        entry::{Entry, Fact},
+        replay::Directory,
+    },
 };
 
 use crate::{
@@ -232,6 +235,22 @@ impl Enrolments {
         Ok(Pending {
             asks: waiting.map(|(_, ask)| ask).take(100).collect(),
         })
+    }
+
+    /// The key that `entry` adds to an account, if an ask for that account has shown where the key comes
+    /// from. Nothing for entries that add none.
+    pub async fn shown(&self, entry: &[u8]) -> Result<Option<KeyId>, EnrolmentError> {
+        let Ok(Entry { statement, .. }) = decode(entry) else {
+            return Ok(None);
+        };
+        let Fact::KeyAdd(add) = statement.fact else {
+            return Ok(None);
+        };
+        let waiting = self.waiting().await?;
+        let shown = waiting
+            .iter()
+            .any(|(_, ask)| ask.ask.name == add.account && ask.ask.key == add.key);
+        Ok(shown.then(|| add.key.id()))
     }
 
     /// Refuses an ask.

@@ -51,8 +51,9 @@ pub(super) async fn append(
     {
         return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
     }
+    let shown = service.enrolments.shown(&entry).await?;
     let log = Arc::clone(&service.log);
-    let append = async move { log.append(&entry).await };
+    let append = async move { log.append(&entry, shown).await };
     Ok(Answer(service.see_through(append).await??))
 }
 

@@ -106,7 +106,7 @@ async fn l10_no_unattested_key_is_added_where_models_are_named() {
         let problem = server.send(&request).await.problem();
         let refused = (
             ErrorCode::Refused,
-            "adding a key is not open yet".to_owned(),
+            "show where the new key comes from first, by an ask of its own".to_owned(),
         );
         assert_eq!(problem, attested.then_some(refused));
     }
@@ -174,7 +174,7 @@ async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
     for (log, name) in [(&ahead, "bob"), (&behind, "carol")] {
         let person = Person::new(name);
         let entry = testing::account_add(&directory, &person.name, &person.key, &[&alice.key]);
-        let appended = log.append(&entry).await.unwrap();
+        let appended = log.append(&entry, None).await.unwrap();
         directory.apply(&entry).unwrap();
         let head = checkpoint::open(
             appended.checkpoint.as_str(),

@@ -479,3 +479,40 @@ async fn l10_an_attested_key_is_of_an_allowed_model_by_an_allowed_maker() {
     }
     put(&server, &bob, given.id, &good).await.done();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l10_a_second_key_shows_where_it_comes_from_before_it_is_added() {
+    let maker = Maker::new();
+    let policy = Policy {
+        attestation: vec![AttestationAuthority {
+            certificate: maker.authority.clone().try_into().unwrap(),
+            models: vec![testing::HARD_KEY_MODEL],
+        }],
+        ..Policy::default()
+    };
+    let (server, alice) = TestServer::start_with(policy, |_| {}).await;
+    let mut second = Person::new("alice");
+    let entry = testing::key_add(&server.directory, &alice.name, &second.key, &[&alice.key]);
+    let add = || server.signed(&alice, "POST", api::LOG, entry.clone());
+    server.send(&add()).await.refused(ErrorCode::Refused);
+    let party = format!("valise:{}", server.card.tag);
+    let record = second.key.record.clone();
+    for name in ["bob", "alice"] {
+        // Shown for one account, it is added to no other.
+        server.send(&add()).await.refused(ErrorCode::Refused);
+        second.name = name.parse().unwrap();
+        let given = challenge(&server).await;
+        let attest = |party: &str, credential| {
+            maker.attest(party, credential, record.model, given.challenge)
+        };
+        let shown = Ask {
+            statement: attest(&party, &record.statement),
+            login: attest("localhost", &record.login),
+            ..ask(&server, &second, given.challenge)
+        };
+        put(&server, &second, given.id, &shown).await.done();
+    }
+    assert_eq!(server.send(&add()).await.status, 200);
+    // Said again, it is answered as the first time.
+    assert_eq!(server.send(&add()).await.status, 200);
+}

@@ -135,7 +135,7 @@ codes! {
         "Run `valise sync`. If it stays stale, someone may be holding the log back: call an admin."
     KeysChanged "V0406" Alarm
         "A person's keys changed since you last wrote to them."
-        "Call them, not by Valise, and ask whether they enrolled a new key. If they did not, call an admin."
+        "Call them, not by Valise, and ask whether they added a new key. If they did, run `valise contact accept NAME`; if they did not, call an admin."
     WordsDiffer "V0407" Alarm
         "The six words that you compared are not the same. The request is not from the key that you think."
         "Do not enrol it. Ask the person to run `valise join` again and compare anew, face to face if you can."
