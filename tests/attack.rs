@@ -10,5 +10,6 @@ mod ghost;
 mod insider;
 mod log;
 mod login;
+mod package;
 mod text;
 mod wedge;

@@ -135,7 +135,7 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
     let rogue = bob.session().attack_rogue(&own).unwrap();
     let own = alice.identity();
     let package = package_of(mallory, &own);
-    let welcome = rogue.found(group, &record, &package).expect("a group");
+    let welcome = rogue.found(group, &record, &[&package]).expect("a group");
     mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
         page.welcomes.push(delivery::Welcome {
             number: 1,
@@ -153,7 +153,7 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
 }
 
 /// One of a device's key packages, out of the server's database.
-fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
+pub(super) fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
     let row = "select package from key_package where device_id = ?1 and last_resort = 0 limit 1";
     let database = mallory.database();
     database

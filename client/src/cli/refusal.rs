@@ -66,7 +66,9 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::LogRollback { .. } => Code::Rollback,
         Alarm::Disputed | Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,
-        Alarm::MisboundDevice { .. }
+        Alarm::BorrowedId { .. }
+        | Alarm::MisboundDevice { .. }
+        | Alarm::StalePackage { .. }
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }
         | Alarm::WeakKey { .. }

@@ -60,6 +60,18 @@ pub enum Alarm {
         /// Whose it is.
         owner: Name,
     },
+    /// A letter under an id that only another device can give.
+    #[error("{sender}'s letter claims an id that is not its own")]
+    BorrowedId {
+        /// Who wrote it.
+        sender: Name,
+    },
+    /// A key package that is past its time, or was made to last too long.
+    #[error("a key package of {account} is out of its time: it may last 30 days at most")]
+    StalePackage {
+        /// Whose.
+        account: Name,
+    },
     /// A key package or a leaf has a key that is not the certified one.
     #[error("{account}'s key was swapped: the device's certificate names another one")]
     SwappedKey {
@@ -120,6 +132,8 @@ impl Alarm {
             Self::LogFork { .. } => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
             Self::MisboundDevice { .. } => "misbound-device",
+            Self::BorrowedId { .. } => "borrowed-id",
+            Self::StalePackage { .. } => "stale-package",
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",
