@@ -10,6 +10,8 @@ mod ghost;
 mod insider;
 mod log;
 mod login;
+mod order;
 mod package;
+mod secrecy;
 mod text;
 mod wedge;

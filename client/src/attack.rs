@@ -18,7 +18,7 @@ use valise_proto::{
 
 use crate::{
     api::{ApiError, Caller},
-    mls::{self, MlsError, encrypt_blindly, propose_removal, unchecked_package},
+    mls::{self, MlsError, Received, encrypt_blindly, propose_removal, unchecked_package},
     random,
     session::{Error, Session},
     store::{ProposedCommit, Setting, StoreError},
@@ -128,6 +128,28 @@ impl Session {
         let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
+    }
+
+    /// Opens a message with this device's keys, keeping whatever that does to the group.
+    pub fn attack_open(&mut self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, Error> {
+        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
+        let work = self.store.begin()?;
+        let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
+        let received = mls::receive(&work.mls(), group, directory, &row.record, message);
+        work.commit()?;
+        match received? {
+            Received::Letter { letter, .. } => Ok(Some(*letter)),
+            Received::Commit { .. } => Ok(None),
+        }
+    }
+
+    /// Joins by a Welcome and throws the group away again.
+    pub fn attack_join(&mut self, welcome: &[u8]) -> Result<(), Error> {
+        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
+        let (org, account) = (directory.org(), &self.me.account);
+        let work = self.store.begin()?;
+        mls::join(&work.mls(), org, directory, account, None, welcome)?;
+        Ok(())
     }
 
     async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {

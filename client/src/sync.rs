@@ -3,6 +3,7 @@
 //! What a page brings becomes durable here before it is acknowledged there. A message that lies or
 //! does not open changes nothing but the cursor, and leaves an event.
 
+mod chain;
 mod conversation;
 mod incoming;
 mod outgoing;

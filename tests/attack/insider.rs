@@ -7,16 +7,18 @@ use valise_client::{
 use valise_proto::{
     api::{LETTERS, SYNC, delivery},
     conversation::{Conversation, LeafIdentity},
-    id::{GroupId, Hash, LetterId, ThreadId},
+    id::{GroupId, Hash, ThreadId},
     letter::{Format, Letter},
 };
 
 use crate::support::{Mallory, Office, Person};
 
 /// A letter as an insider would write it by hand.
-fn letter(to: &[&str], body: &str) -> Letter {
+fn letter(writer: &mut Person, to: &[&str], body: &str) -> Letter {
+    let nonce = [5; 16];
     Letter {
-        id: LetterId([5; 16]),
+        id: Letter::id_of(writer.session().device(), nonce),
+        nonce,
         sequence: 1,
         previous: Hash([0; 32]),
         thread: ThreadId([6; 16]),
@@ -181,7 +183,7 @@ async fn g04_twin_the_false_group_takes_the_conversations_place() {
 }
 
 /// Alice writes to all three; bob sends the same letter, word for word and with its id, as his.
-async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
+async fn re_injected(office: &Office, alice: &mut Person) -> Person {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice
         .send(&["alice", "bob", "carol"], "Plan", "At nine.")
@@ -194,14 +196,13 @@ async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> 
         .read()
         .letters(&Filter::default())
         .unwrap();
-    let mut copy = letter(&["alice", "bob", "carol"], "At nine.");
+    let mut copy = letter(&mut bob, &["alice", "bob", "carol"], "At nine.");
     (copy.id, copy.thread, copy.date) = (letters[0].id, letters[0].thread, letters[0].date_ms);
     let (group, _) = bob.only_group();
     bob.session()
         .attack_send(group, &copy, None)
         .await
         .expect("sending");
-    dangerously_weaken(off);
     carol.sync().await;
     carol
 }
@@ -209,17 +210,57 @@ async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> 
 #[tokio::test]
 async fn g08_a_re_encrypted_letter_is_shown_once() {
     let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = re_injected(&office, &mut alice, None).await;
+    let mut carol = re_injected(&office, &mut alice).await;
     assert_eq!(carol.bodies(), ["At nine."]);
     assert_eq!(carol.letters()[0].sender.as_str(), "alice");
-    assert!(carol.events().contains(&"repeated-letter".to_owned()));
+    assert!(carol.events().contains(&"borrowed-id".to_owned()));
+}
+
+/// Alice writes to all three. Bob has her letter first, and mallory brings carol a letter of his under
+/// its id, and alice's after it.
+async fn squatted(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    off: Option<&str>,
+) -> Person {
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
+    alice.send(&["bob", "carol"], "Hello", "Hello.").await;
+    bob.sync().await;
+    carol.sync().await;
+    alice.send(&["bob", "carol"], "Source", "Jean").await;
+    bob.sync().await;
+    let mut squatter = letter(&mut bob, &["alice", "carol"], "Nothing to see.");
+    squatter.id = bob.letters().last().unwrap().id;
+    let (group, _) = bob.only_group();
+    bob.session()
+        .attack_send(group, &squatter, None)
+        .await
+        .expect("sending");
+    mallory.alter(&Method::GET, SYNC, |page: &mut delivery::Page| {
+        if let [alices, bobs] = &mut page.messages[..] {
+            std::mem::swap(&mut alices.id, &mut bobs.id);
+            std::mem::swap(&mut alices.message, &mut bobs.message);
+        }
+    });
+    dangerously_weaken(off);
+    carol.sync().await;
+    carol
 }
 
 #[tokio::test]
-async fn g08_twin_a_re_encrypted_letter_is_shown_twice() {
-    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = re_injected(&office, &mut alice, Some("G08")).await;
-    assert_eq!(carol.bodies(), ["At nine.", "At nine."]);
+async fn g08_nobody_is_there_first_with_a_colleagues_id() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = squatted(&office, &mallory, &mut alice, None).await;
+    assert_eq!(carol.bodies(), ["Hello.", "Jean"]);
+    assert!(carol.events().contains(&"borrowed-id".to_owned()));
+}
+
+#[tokio::test]
+async fn g08_twin_a_letter_is_taken_for_a_repetition() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = squatted(&office, &mallory, &mut alice, Some("G08")).await;
+    assert_eq!(carol.bodies(), ["Hello.", "Nothing to see."]);
 }
 
 /// Bob addresses a letter to alice alone, and sends it where carol reads too.
@@ -228,7 +269,7 @@ async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) 
     bob.send(&["alice", "carol"], "Plan", "At nine.").await;
     carol.sync().await;
     let (group, _) = bob.only_group();
-    let mut copy = letter(&["alice"], "Between us.");
+    let mut copy = letter(&mut bob, &["alice"], "Between us.");
     copy.sequence = 2;
     bob.session()
         .attack_send(group, &copy, None)
@@ -264,7 +305,7 @@ async fn another_log(
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
     let (group, _) = bob.only_group();
-    let mut copy = letter(&["alice"], "At ten.");
+    let mut copy = letter(&mut bob, &["alice"], "At ten.");
     copy.sequence = 2;
     let mut head = bob.session().ledger().unwrap().head();
     head.root = Hash([3; 32]);
@@ -315,7 +356,7 @@ async fn v10_a_letter_from_the_end_of_time_stops_nobody() {
         (1 << 63, 1),
         (0, 1),
     ] {
-        let mut bad = letter(&["alice"], "Never.");
+        let mut bad = letter(&mut bob, &["alice"], "Never.");
         (bad.sequence, bad.date) = (sequence, date);
         bob.session()
             .attack_send(group, &bad, None)

@@ -3,12 +3,15 @@
 use valise_proto::{
     api::delivery::{Ack, Cursor, Message, Page, Welcome},
     conversation::LeafIdentity,
-    id::{GroupId, Hash, Name},
+    id::{GroupId, Name},
     letter::Letter,
     log::Head,
 };
 
-use super::Report;
+use super::{
+    Report,
+    chain::{Place, place},
+};
 use crate::{
     api::ApiError,
     failpoint::reached,
@@ -327,35 +330,17 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         }
         .into());
     }
-    let known = work.read().sender(group, device)?;
-    // Who came in later has not missed what was said before.
-    let came_later = known.is_none() && row.joined > 1;
-    let last = known.unwrap_or(Sender {
-        sequence: 0,
-        hash: Hash([0; 32]),
-    });
-    let account = &sender.account;
-    if letter.sequence <= last.sequence && checked("G08") {
-        let detail = format!("a letter of {account} came a second time and was dropped");
-        work.add_event(*now, "repeated-letter", false, &detail)?;
+    // Else somebody could be there first with a colleague's id, and have the letter dropped.
+    if letter.id != Letter::id_of(device, letter.nonce) && checked("G08") {
+        return Err(Alarm::BorrowedId {
+            sender: sender.account.clone(),
+        }
+        .into());
+    }
+    if !chained(work, incoming)? {
         return Ok(0);
     }
-    let follows = letter.sequence == last.sequence + 1 && letter.previous == last.hash;
-    if !follows && !came_later {
-        let detail = format!(
-            "letters of {account} before number {} are missing",
-            letter.sequence
-        );
-        work.add_event(*now, "missing-letter", false, &detail)?;
-    }
-    work.put_sender(
-        group,
-        device,
-        Sender {
-            sequence: letter.sequence,
-            hash: letter.hash(),
-        },
-    )?;
+    let account = &sender.account;
     let mine = sender.account == *own.0;
     let new = NewLetter {
         letter,
@@ -365,18 +350,61 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         here_ms: *now,
         outgoing: mine,
         unread: !mine,
-        remark,
+        remark: if remark.is_empty() {
+            unseen(work, letter)?
+        } else {
+            remark
+        },
     };
     if work.add_letter(&new)?.is_some() {
         return Ok(1);
     }
-    if checked("G08") {
-        let detail =
-            format!("{account} sent a letter again that was here already: it is shown once");
-        work.add_event(*now, "repeated-letter", false, &detail)?;
-        return Ok(0);
+    let detail = format!("{account} sent a letter again that was here already: it is shown once");
+    work.add_event(*now, "repeated-letter", false, &detail)?;
+    Ok(0)
+}
+
+/// Puts a letter into its writer's chain; false when that has gone past it. Gaps are noted.
+fn chained(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<bool, StoreError> {
+    let Incoming {
+        row,
+        sender,
+        letter,
+        now,
+        ..
+    } = incoming;
+    let known = work.read().sender(row.group, sender.device)?;
+    let (account, sequence) = (&sender.account, letter.sequence);
+    // Who came in later has not missed what was said before.
+    match place(known, letter, row.joined > 1) {
+        Place::Next => {}
+        Place::AfterGap => {
+            let detail = format!("letters of {account} before number {sequence} are missing");
+            work.add_event(*now, "missing-letter", false, &detail)?;
+        }
+        Place::Past => {
+            let detail = format!("a letter of {account} came a second time and was dropped");
+            work.add_event(*now, "repeated-letter", false, &detail)?;
+            return Ok(false);
+        }
     }
-    Ok(u64::from(work.dangerously_add_again(&new)?))
+    let hash = letter.hash();
+    work.put_sender(row.group, sender.device, Sender { sequence, hash })?;
+    Ok(true)
+}
+
+/// What the reader must know: that the letter before this one has not come, so that an answer is not
+/// read as one to something else (G30).
+fn unseen(work: &Work<'_>, letter: &Letter) -> Result<&'static str, StoreError> {
+    let Some(answered) = letter.in_reply_to.filter(|_| checked("G30")) else {
+        return Ok("");
+    };
+    let here = work.read().letter_by_id(answered)?.is_some();
+    Ok(if here {
+        ""
+    } else {
+        "answers a letter that had not come here"
+    })
 }
 
 /// What the reader must know: the writer's device was revoked after the letter was written.
