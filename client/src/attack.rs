@@ -152,9 +152,18 @@ impl Session {
         Ok(())
     }
 
-    async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
+    async fn attack_post(
+        &mut self,
+        group: GroupId,
+        epoch: u64,
+        message: Vec<u8>,
+    ) -> Result<(), Error> {
+        let id = SubmissionId(random::bytes()?);
+        let work = self.store.begin()?;
+        work.expect_echo(id)?;
+        work.commit()?;
         let body = delivery::Letter {
-            id: SubmissionId(random::bytes()?),
+            id,
             group,
             epoch,
             message: message.try_into().map_err(|_| MlsError::NoGroup)?,

@@ -102,6 +102,7 @@ impl Session {
                 reached("after-ack");
             }
             if !more {
+                self.compare(report).await?;
                 self.replenish(packages).await?;
                 self.pulled_at_ms = self.clock.now_ms();
                 return Ok(());

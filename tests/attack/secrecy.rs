@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use reqwest::Method;
+use valise_client::weaken::dangerously_weaken;
 use valise_proto::{
     api::{COMMITS, LETTERS, delivery},
     id::GroupId,
@@ -280,4 +281,66 @@ async fn g20_a_senders_name_is_right_across_a_change() {
         shown,
         expected.map(|(who, device, what)| (who.into(), device, what.into()))
     );
+}
+
+/// Bob's store is copied; he writes once more, and the copy is put back. What alice has in the end, and
+/// the computer that wrote last.
+async fn put_back(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    acked: bool,
+    off: Option<&str>,
+) -> Person {
+    let (mut bob, _) = acquainted(office, mallory, alice).await;
+    let mut copy = stolen(office, &mut bob, "copy");
+    bob.send(&["alice"], "Plan", "Before.").await;
+    if acked {
+        bob.sync().await;
+    }
+    bob.close();
+    alice.sync().await;
+    dangerously_weaken(off);
+    copy.send(&["alice"], "Plan", "After.").await;
+    dangerously_weaken(None);
+    alice.sync().await;
+    copy
+}
+
+#[tokio::test]
+async fn g22_a_store_that_was_put_back_uses_no_key_again() {
+    for acked in [true, false] {
+        let (office, mut alice, mallory) = Office::open_under_mallory().await;
+        let mut bob = put_back(&office, &mallory, &mut alice, acked, None).await;
+        assert!(
+            bob.events().contains(&"store-rollback".to_owned()),
+            "{acked}: {:?}",
+            bob.events()
+        );
+        assert_eq!(alice.bodies()[2..], ["Before.", "After."], "{acked}");
+        // The two are of two groups, so of two sets of keys.
+        let sent = mallory.seen(&Method::POST, LETTERS);
+        let groups: Vec<_> = sent
+            .iter()
+            .map(|sent| sent.request::<delivery::Letter>().group)
+            .collect();
+        assert!(
+            matches!(groups[..], [before, after] if before != after),
+            "{groups:?}"
+        );
+        // And both go on from there.
+        alice.send(&["bob"], "Plan", "Later.").await;
+        bob.sync().await;
+        assert_eq!(bob.bodies().last().unwrap(), "Later.");
+    }
+}
+
+#[tokio::test]
+async fn g22_twin_a_store_that_was_put_back_uses_a_key_again() {
+    for acked in [true, false] {
+        let (office, mut alice, mallory) = Office::open_under_mallory().await;
+        put_back(&office, &mallory, &mut alice, acked, Some("G22")).await;
+        assert_eq!(alice.bodies()[2..], ["Before."], "{acked}");
+        assert!(alice.events().contains(&"unreadable".to_owned()));
+    }
 }

@@ -69,6 +69,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::BorrowedId { .. }
         | Alarm::MisboundDevice { .. }
         | Alarm::StalePackage { .. }
+        | Alarm::StoreRollback
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }
         | Alarm::WeakKey { .. }

@@ -208,6 +208,14 @@ impl Work<'_> {
         Ok(echoed > 0)
     }
 
+    /// What an attack sends past the outbox comes back too.
+    #[cfg(feature = "weaken")]
+    pub(crate) fn expect_echo(&self, submission: SubmissionId) -> Result<(), StoreError> {
+        let sql = "insert into echo (submission) values (?1)";
+        self.transaction.execute(sql, [submission.as_ref()])?;
+        Ok(())
+    }
+
     /// Gives a letter's next write another id, because the last one must never be sent again.
     pub fn renew_submission(
         &self,

@@ -1,7 +1,11 @@
 //! What the server brings: Welcomes and messages, each in a transaction of its own.
 
+use reqwest::Method;
 use valise_proto::{
-    api::delivery::{Ack, Cursor, Message, Page, Welcome},
+    api::{
+        ACKS,
+        delivery::{Ack, Cursor, Message, Page, Welcome},
+    },
     conversation::LeafIdentity,
     id::{GroupId, Name},
     letter::Letter,
@@ -54,6 +58,24 @@ impl Session {
             ack.groups.push(cursor);
         }
         Ok((ack != Ack::default()).then_some(ack))
+    }
+
+    /// Once a session: what this device has acknowledged, it has. A store that was put back from a copy
+    /// has not, and would use keys again; it leaves those groups, and others begin in their place.
+    pub(super) async fn compare(&mut self, report: &mut Report) -> Result<(), Error> {
+        if std::mem::replace(&mut self.compared, true) {
+            return Ok(());
+        }
+        let acked: Ack = self.request(Method::GET, ACKS, Vec::new()).await?;
+        for cursor in acked.groups {
+            let row = self.store.read().conversation(cursor.group)?;
+            let row = row.filter(|row| row.state != ConversationState::Closed);
+            if row.is_some_and(|row| row.cursor < cursor.sequence) && checked("G22") {
+                let ends = Some((cursor.group, ConversationState::Closed));
+                self.park(&Alarm::StoreRollback.into(), ends, report, |_| Ok(()))?;
+            }
+        }
+        Ok(())
     }
 
     async fn take_welcome(&mut self, welcome: &Welcome, report: &mut Report) -> Result<(), Error> {
@@ -157,6 +179,7 @@ impl Session {
                         MlsError::Alarm(Alarm::HiddenLog { .. } | Alarm::LogFork { .. }) => {
                             Some(ConversationState::Disputed)
                         }
+                        MlsError::Alarm(Alarm::StoreRollback) => Some(ConversationState::Closed),
                         _ if lost || mls::is_commit(message.message.as_slice()) => {
                             Some(ConversationState::Closed)
                         }
@@ -200,6 +223,9 @@ impl Session {
                 work.count_sent(encrypted.group, encrypted.hash)?;
             }
             if !work.is_echo(message.id)? {
+                if checked("G22") {
+                    return Err(Alarm::StoreRollback.into());
+                }
                 let detail = "a message of a conversation came without its content";
                 work.add_event(now, "gap", false, detail)?;
             }

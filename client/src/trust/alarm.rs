@@ -72,6 +72,12 @@ pub enum Alarm {
         /// Whose.
         account: Name,
     },
+    /// What this device did itself is not in its store: to go on would use keys a second time.
+    #[error(
+        "this computer did more in a conversation than its store knows: the store was put back from a copy, \
+         or the server lies"
+    )]
+    StoreRollback,
     /// A key package or a leaf has a key that is not the certified one.
     #[error("{account}'s key was swapped: the device's certificate names another one")]
     SwappedKey {
@@ -134,6 +140,7 @@ impl Alarm {
             Self::MisboundDevice { .. } => "misbound-device",
             Self::BorrowedId { .. } => "borrowed-id",
             Self::StalePackage { .. } => "stale-package",
+            Self::StoreRollback => "store-rollback",
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",
