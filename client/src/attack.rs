@@ -19,7 +19,7 @@ use valise_proto::{
 use crate::{
     api::{ApiError, Caller},
     mls::{
-        self, MlsError, encrypt_blindly, leak_group_info, propose_removal, read_blindly,
+        self, MlsError, Received, encrypt_blindly, leak_group_info, propose_removal, read_blindly,
         unchecked_package,
     },
     random,
@@ -190,9 +190,40 @@ impl Session {
         self.attack_post(group, epoch, message).await
     }
 
-    async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
+    /// Opens a message with this device's keys, keeping whatever that does to the group.
+    pub fn attack_open(&mut self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, Error> {
+        let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
+        let work = self.store.begin()?;
+        let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
+        let received = mls::receive(&work.mls(), group, ledger, &row.record, message);
+        work.commit()?;
+        match received? {
+            Received::Letter { letter, .. } => Ok(Some(*letter)),
+            Received::Commit { .. } => Ok(None),
+        }
+    }
+
+    /// Joins by a Welcome and throws the group away again.
+    pub fn attack_join(&mut self, welcome: &[u8]) -> Result<(), Error> {
+        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
+        let (org, account) = (directory.org(), &self.me.account);
+        let work = self.store.begin()?;
+        mls::join(&work.mls(), org, directory, account, None, welcome)?;
+        Ok(())
+    }
+
+    async fn attack_post(
+        &mut self,
+        group: GroupId,
+        epoch: u64,
+        message: Vec<u8>,
+    ) -> Result<(), Error> {
+        let id = SubmissionId(random::bytes()?);
+        let work = self.store.begin()?;
+        work.expect_echo(id)?;
+        work.commit()?;
         let body = delivery::Letter {
-            id: SubmissionId(random::bytes()?),
+            id,
             group,
             epoch,
             message: message.try_into().map_err(|_| MlsError::NoGroup)?,

@@ -19,7 +19,7 @@ mod welcome;
 pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
 pub(crate) use letter::audited;
 pub(crate) use members::{Drift, identities};
-pub(crate) use package::{checked_package, make_packages};
+pub(crate) use package::{checked_package, forget_old_packages, make_packages};
 pub(crate) use receive::{Received, is_commit, receive};
 #[cfg(feature = "weaken")]
 pub use rogue::{Rogue, Weak};

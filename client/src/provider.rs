@@ -23,6 +23,7 @@ mod signer;
 mod storage;
 
 pub use crypto::Crypto;
+use openmls::prelude::KeyPackageBundle;
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::types::Ciphersuite;
@@ -40,6 +41,7 @@ pub const SUITE: Ciphersuite = Ciphersuite::MLS_128_MLKEM768X25519_AES256GCM_SHA
 pub struct Provider<'c> {
     crypto: Crypto,
     storage: Storage<'c>,
+    connection: &'c Connection,
 }
 
 impl<'c> Provider<'c> {
@@ -48,7 +50,13 @@ impl<'c> Provider<'c> {
         Self {
             crypto: Crypto,
             storage: Storage::new(connection),
+            connection,
         }
+    }
+
+    /// Every key package whose private half is here: OpenMLS finds one only by its hash.
+    pub(crate) fn key_packages(&self) -> Result<Vec<KeyPackageBundle>, StorageError> {
+        storage::key_packages(self.connection)
     }
 }
 

@@ -216,6 +216,8 @@ pub struct Session {
     pub(crate) ledger: Option<Ledger>,
     pub(crate) api: Option<Api>,
     pub(crate) pulled_at_ms: u64,
+    /// What the server has of this device was compared with the store.
+    pub(crate) compared: bool,
 }
 
 impl Session {
@@ -269,6 +271,7 @@ impl Session {
             ledger: None,
             api: None,
             pulled_at_ms: 0,
+            compared: false,
         };
         if let Some(card) = card {
             let card: Card = String::from_utf8(card)

@@ -4,6 +4,7 @@
 //! does not open changes nothing but the cursor, and leaves an event.
 
 mod admit;
+mod chain;
 mod conversation;
 mod gossip;
 mod incoming;
@@ -23,7 +24,7 @@ use valise_proto::{
 use crate::{
     api::{Api, ApiError, Caller, Push},
     failpoint::reached,
-    mls::{Me, make_packages},
+    mls::{Me, forget_old_packages, make_packages},
     session::{Error, Session},
     store::{Setting, Store, Work},
     trust::{Alarm, Ledger},
@@ -32,6 +33,9 @@ use crate::{
 
 /// Fresh key packages that the server should have of this device.
 const PACKAGES: usize = 20;
+/// After this long the server gets fresh ones, however many it has left: so people who look in once
+/// in three weeks can always be reached. Milliseconds.
+const REFRESH_MS: u64 = 7 * 86_400_000;
 
 /// What a sync brought.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -97,6 +101,7 @@ impl Session {
                 reached("after-ack");
             }
             if !more {
+                self.compare(report).await?;
                 self.replenish(packages).await?;
                 self.pulled_at_ms = self.clock.now_ms();
                 return Ok(());
@@ -189,20 +194,32 @@ impl Session {
         }
     }
 
-    /// Publishes key packages when the server has few left.
+    /// Publishes key packages when the server has few left, or old ones.
     pub(crate) async fn replenish(&mut self, left: usize) -> Result<(), Error> {
-        if left >= PACKAGES / 2 {
+        let now_ms = self.clock.now_ms();
+        let published = self.store.read().setting(Setting::PackagesAt)?;
+        let published = published.and_then(|bytes| bytes.try_into().ok());
+        let published = published.map_or(0, u64::from_be_bytes);
+        let old = now_ms.saturating_sub(published) > REFRESH_MS;
+        let count = if old {
+            PACKAGES
+        } else if left < PACKAGES / 2 {
+            PACKAGES - left
+        } else {
             return Ok(());
-        }
+        };
         // Packages that never reached the server leave private halves here that nobody asks for.
         let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
-        let publish = packages(&work, &me, PACKAGES - left)?;
+        let publish = packages(&work, &me, count)?;
+        forget_old_packages(&work.mls(), now_ms)?;
         work.commit()?;
         reached("after-packages-made");
         self.request_raw(Method::POST, KEY_PACKAGES, encode(&publish))
             .await?;
-        Ok(())
+        let work = self.store.begin()?;
+        work.set(Setting::PackagesAt, &now_ms.to_be_bytes())?;
+        Ok(work.commit()?)
     }
 
     /// Claims a key package for each of `devices`.

@@ -65,6 +65,7 @@ create virtual table letter_text using fts5 (
 create table outbox (
   number     integer primary key references letter (number),
   submission blob not null unique,
+  nonce      blob not null,                  -- what the letter's id is made of
   group_id   blob,
   epoch      integer,
   hash       blob,

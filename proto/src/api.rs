@@ -39,7 +39,8 @@ pub const COMMITS: &str = "/v1/commits";
 pub const LETTERS: &str = "/v1/letters";
 /// `GET`, a certified device's session: [`delivery::Page`].
 pub const SYNC: &str = "/v1/sync";
-/// `POST`, a certified device's session: [`delivery::Ack`] to nothing.
+/// `POST`, a certified device's session: [`delivery::Ack`] to nothing. `GET`, the same: [`delivery::Ack`],
+/// what this device has acknowledged in its groups.
 pub const ACKS: &str = "/v1/acks";
 /// `GET`, a certified device's session: WebSocket upgrade. The server sends [`delivery::Page`] frames
 /// whenever there is something, one at once; the client sends [`delivery::Ack`] frames.

@@ -91,7 +91,7 @@ id!(
     ThreadId, 16
 );
 id!(
-    /// A letter. Random, chosen by its writer, signed inside the ciphertext.
+    /// A letter: derived from the device that wrote it, see [`crate::letter::Letter::id_of`].
     LetterId, 16
 );
 id!(

@@ -22,6 +22,8 @@ pub const PERSON_WORDS: &[u8] = b"valise/v1 person words\0";
 pub const CONVERSATION: &[u8] = b"valise/v1 conversation\0";
 /// The hash of a letter, to which its writer's next letter points.
 pub const LETTER: &[u8] = b"valise/v1 letter\0";
+/// A letter's id, out of its device and its nonce.
+pub const LETTER_ID: &[u8] = b"valise/v1 id of a letter\0";
 /// Salt of hmac-secret from which the vault key pair V comes.
 pub const VAULT_SALT: &[u8] = b"valise/v1 vault salt\0";
 /// HKDF info: the seed of V out of the hmac-secret.

@@ -4,7 +4,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::{
     codec::{self, Bytes, Limited, Malformed, Text, encode},
-    id::{Hash, LetterId, Name, ThreadId},
+    id::{DeviceId, Hash, LetterId, Name, ThreadId},
     label,
     statement::sha256,
 };
@@ -39,8 +39,10 @@ impl Limited for Vec<Attachment> {
 /// One letter.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 pub struct Letter {
-    /// The letter's id: receivers show an id once (G08).
+    /// The letter's id: receivers show an id once, and take it only from its device (G08).
     pub id: LetterId,
+    /// Random: what the id is made of, with the device.
+    pub nonce: [u8; 16],
     /// Counts this device's letters in this conversation, from 1: a gap shows (G07).
     pub sequence: u64,
     /// Hash of this device's previous letter here; zero before the first.
@@ -72,6 +74,15 @@ impl Limited for Letter {
 impl Letter {
     /// Largest padded letter in bytes.
     pub const PADDED_MAX: usize = Self::MAX + Self::MAX / 8;
+
+    /// The id of a letter that `device` writes with this nonce. Nobody else can give a letter that
+    /// id, so nobody can be there first and have the letter dropped as a repetition.
+    pub fn id_of(device: DeviceId, nonce: [u8; 16]) -> LetterId {
+        let hash = sha256(&[label::LETTER_ID, &device.0, &nonce]);
+        let mut id = [0; LetterId::LEN];
+        id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        LetterId(id)
+    }
 
     /// The hash that this device's next letter names as its previous one.
     pub fn hash(&self) -> Hash {
@@ -129,7 +140,8 @@ mod tests {
 
     fn letter(body: String) -> Letter {
         Letter {
-            id: LetterId([1; 16]),
+            id: Letter::id_of(DeviceId([8; 32]), [1; 16]),
+            nonce: [1; 16],
             sequence: 2,
             previous: Hash([3; 32]),
             thread: ThreadId([4; 16]),
@@ -152,9 +164,18 @@ mod tests {
     #[test]
     fn the_padded_bytes_and_the_hash_are_frozen() {
         let letter = letter("See you at nine.".to_owned());
-        assert_eq!(letter.to_padded().len(), 256);
-        insta::assert_snapshot!(HEXLOWER.encode(&sha256(&[&letter.to_padded()])), @"ce525b92fbeaa7df6ab9bf1416395966f14b825b1ca2837509ee214b1b12d546");
-        insta::assert_snapshot!(HEXLOWER.encode(&letter.hash().0), @"556d615d268a6bf6cf561e8a4411d0bde869406f557fd086f958693034f5cde0");
+        assert_eq!(letter.to_padded().len(), 272);
+        insta::assert_snapshot!(HEXLOWER.encode(&sha256(&[&letter.to_padded()])), @"a2251c30a5b1e9065cd88f1cd65757bf5f5399d78adcecb1a4f5a034ac204700");
+        insta::assert_snapshot!(HEXLOWER.encode(&letter.hash().0), @"054d89fb8f1c3842cf01014e4a234265d8b9e0c78fedbc4e9ed04bc545e51e05");
+    }
+
+    #[test]
+    fn g08_an_id_is_one_devices_and_one_nonces() {
+        let id = |device, nonce| Letter::id_of(DeviceId([device; 32]), [nonce; 16]);
+        assert_eq!(id(1, 1), id(1, 1));
+        assert_ne!(id(1, 1), id(1, 2));
+        assert_ne!(id(1, 1), id(2, 1));
+        insta::assert_snapshot!(HEXLOWER.encode(&id(1, 1).0), @"f3370942ef25f5a1d4cef55c1b16e4fd");
     }
 
     #[test]

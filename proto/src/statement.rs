@@ -238,6 +238,7 @@ mod tests {
             label::WORDS,
             label::CONVERSATION,
             label::LETTER,
+            label::LETTER_ID,
             label::VAULT_SALT,
             label::VAULT_SEED,
             label::VAULT_SEAL,

@@ -178,6 +178,14 @@ impl Delivery {
         self.submit(device, Work::Ack(ack)).await.map(|_| ())
     }
 
+    /// What a device has acknowledged in its groups: if it does not know, its store was put back (G22).
+    pub async fn acknowledged(&self, device: DeviceId) -> Result<Ack, StoreError> {
+        Ok(Ack {
+            welcomes: 0,
+            groups: self.store.acknowledged(device).await?,
+        })
+    }
+
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
         let cost = work.cost();
         if !self.rate.take_many(device, cost, self.clock.now_ms()) {

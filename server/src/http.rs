@@ -54,7 +54,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(api::COMMITS, post(delivery::commit))
         .route(api::LETTERS, post(delivery::send_letter))
         .route(api::SYNC, get(delivery::sync))
-        .route(api::ACKS, post(delivery::ack))
+        .route(api::ACKS, get(delivery::acknowledged).post(delivery::ack))
         .route(api::PUSH, get(push::open))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_found)

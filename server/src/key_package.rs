@@ -1,9 +1,10 @@
-//! Key packages: published by a device, each handed out once, the last resort again and again.
+//! Key packages: published by a device, the newest handed out first, each once; the last resort again
+//! and again.
 
 use std::sync::Arc;
 
 use valise_proto::{
-    api::key_package::{Claim, Claimed, ClaimedPackage, Publish},
+    api::key_package::{Claim, Claimed, ClaimedPackage, LIFETIME_S, Publish},
     codec::Bytes,
     id::{DeviceId, Name},
 };
@@ -19,6 +20,9 @@ use crate::{
 const PUBLISH_MAX: usize = 100;
 /// Devices in one claim at most.
 const CLAIM_MAX: usize = 1_000;
+/// Packages are handed out for a day less than they live, so that whoever claims one can still use
+/// it: to a client an old one is the server's lie (G13).
+const GIVEN_MS: u64 = (LIFETIME_S - 86_400) * 1_000;
 
 /// Why packages were not published or handed out.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,7 @@ pub struct KeyPackages {
 }
 
 impl KeyPackages {
-    /// Adds packages of `device`; what is known already or too many is left out.
+    /// Adds packages of `device`, in the place of its oldest ones when there are too many.
     pub async fn publish(
         &self,
         device: DeviceId,
@@ -62,9 +66,6 @@ impl KeyPackages {
         let now_ms = self.clock.now_ms();
         let mut write = self.store.begin().await?;
         for package in &publish.once {
-            if write.count_key_packages(device).await? >= self.each_max {
-                break;
-            }
             write
                 .insert_key_package(device, package.as_slice(), false, now_ms)
                 .await?;
@@ -75,6 +76,10 @@ impl KeyPackages {
                 .insert_key_package(device, package.as_slice(), true, now_ms)
                 .await?;
         }
+        let since_ms = now_ms.saturating_sub(GIVEN_MS);
+        write
+            .trim_key_packages(device, self.each_max, since_ms)
+            .await?;
         Ok(write.commit().await?)
     }
 
@@ -89,6 +94,7 @@ impl KeyPackages {
         }
         let snapshot = self.log.now();
         let now_ms = self.clock.now_ms();
+        let since_ms = now_ms.saturating_sub(GIVEN_MS);
         let mut write = self.store.begin().await?;
         let mut packages = Vec::new();
         for device in &claim.devices {
@@ -99,7 +105,8 @@ impl KeyPackages {
             if !self.rate.take((caller.account.clone(), *device), now_ms) {
                 return Err(KeyPackageError::TooMany);
             }
-            if let Some((package, last_resort)) = write.claim_key_package(*device).await? {
+            let claimed = write.claim_key_package(*device, since_ms).await?;
+            if let Some((package, last_resort)) = claimed {
                 packages.push(ClaimedPackage {
                     device: *device,
                     package: Bytes::try_from(package)

@@ -67,7 +67,11 @@ async fn written_by_carol(office: &Office, alice: &mut Person, off: Option<&str>
     carol.sync().await;
     alice.sync().await;
     let (group, _) = bob.only_group();
-    let mut forged = letter(&["alice", "carol"], "Pay 100 to Jean.");
+    let mut forged = letter(
+        bob.session().device(),
+        &["alice", "carol"],
+        "Pay 100 to Jean.",
+    );
     forged.sequence = 2;
     bob.session()
         .attack_send_signed_by(carol.session(), group, &forged)

@@ -3,11 +3,12 @@
 use reqwest::Method;
 use valise_client::{attack::Rogue, session::Error, trust::Alarm, weaken::dangerously_weaken};
 use valise_proto::{
-    api::{COMMITS, KEY_PACKAGE_CLAIMS, LETTERS, delivery, key_package::Claimed},
-    conversation::LeafIdentity,
-    id::{DeviceId, Hash},
+    api::{COMMITS, KEY_PACKAGE_CLAIMS, LETTERS, SYNC, delivery, key_package::Claimed},
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Hash},
 };
 
+use super::insider::package_of;
 use crate::support::{Mallory, Office, Person};
 
 const SECRET: &str = "The source is called Jean.";
@@ -173,4 +174,77 @@ async fn d03_twin_a_swapped_key_package_reads_bobs_letter() {
     dangerously_weaken(Some("D03"));
     alice.send(&["bob"], "Source", SECRET).await;
     assert_eq!(read(&mallory, &rogue), SECRET);
+}
+
+/// Bob founds a conversation with alice, in whose tree there is a computer of hers that nobody
+/// certified. Returns it, and the conversation.
+async fn ghost_in_the_tree(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    off: Option<&str>,
+) -> (Rogue, GroupId) {
+    let mut bob = office.hire(alice, "bob").await;
+    let own = alice.identity();
+    let device = Rogue::new(&[9; 32], &own).unwrap().device().unwrap();
+    let ghost = Rogue::new(
+        &[9; 32],
+        &LeafIdentity {
+            device,
+            ..own.clone()
+        },
+    )
+    .unwrap();
+    let record = Conversation {
+        nonce: [1; 16],
+        creator: bob.name.clone(),
+        accounts: vec![alice.name.clone(), bob.name.clone()],
+    };
+    let group = record.group_id(office.card.org).unwrap();
+    let identity = bob.identity();
+    let rogue = bob.session().attack_rogue(&identity).unwrap();
+    let packages = [package_of(mallory, &own), ghost.package().unwrap()];
+    let packages: Vec<_> = packages.iter().map(Vec::as_slice).collect();
+    let welcome = rogue.found(group, &record, &packages).unwrap();
+    ghost.join(&welcome).unwrap();
+    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+        page.welcomes.push(delivery::Welcome {
+            number: 1,
+            group,
+            sequence: 2,
+            message: welcome.clone().try_into().unwrap(),
+        });
+    });
+    dangerously_weaken(off);
+    alice.sync().await;
+    mallory.behave();
+    mallory.forget();
+    (ghost, group)
+}
+
+#[tokio::test]
+async fn g05_a_tree_with_a_ghost_in_it_is_not_joined() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice, None).await;
+    assert!(
+        alice.events().contains(&"ghost-device".to_owned()),
+        "{:?}",
+        alice.events()
+    );
+    assert!(alice.session().attack_conversations().unwrap().is_empty());
+    alice.send(&["bob"], "Source", SECRET).await;
+    let sent: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
+    assert_ne!(sent.group, group);
+    assert!(ghost.read(sent.group, sent.message.as_slice()).is_err());
+}
+
+#[tokio::test]
+async fn g05_twin_the_ghost_in_the_tree_reads() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice, Some("D01")).await;
+    alice.send(&["bob"], "Source", SECRET).await;
+    let sent: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
+    assert_eq!(sent.group, group);
+    let read = ghost.read(group, sent.message.as_slice()).unwrap().unwrap();
+    assert_eq!(read.body.as_str(), SECRET);
 }

@@ -7,7 +7,7 @@ use valise_client::{
 use valise_proto::{
     api::{COMMITS, LETTERS, SYNC, delivery},
     conversation::{Conversation, LeafIdentity},
-    id::{GroupId, Hash, LetterId, ThreadId},
+    id::{DeviceId, GroupId, Hash, ThreadId},
     letter::{Format, Letter},
     log::{Head, checkpoint::SignedHead, evidence::Evidence},
 };
@@ -15,9 +15,11 @@ use valise_proto::{
 use crate::support::{Mallory, Office, Person};
 
 /// A letter as an insider would write it by hand.
-pub fn letter(to: &[&str], body: &str) -> Letter {
+pub fn letter(writer: DeviceId, to: &[&str], body: &str) -> Letter {
+    let nonce = [5; 16];
     Letter {
-        id: LetterId([5; 16]),
+        id: Letter::id_of(writer, nonce),
+        nonce,
         sequence: 1,
         previous: Hash([0; 32]),
         thread: ThreadId([6; 16]),
@@ -136,7 +138,7 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
     let rogue = bob.session().attack_rogue(&own).unwrap();
     let own = alice.identity();
     let package = package_of(mallory, &own);
-    let welcome = rogue.found(group, &record, &package).expect("a group");
+    let welcome = rogue.found(group, &record, &[&package]).expect("a group");
     mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
         page.welcomes.push(delivery::Welcome {
             number: 1,
@@ -154,7 +156,7 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
 }
 
 /// One of a device's key packages, out of the server's database.
-fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
+pub(super) fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
     let row = "select package from key_package where device_id = ?1 and last_resort = 0 limit 1";
     let database = mallory.database();
     database
@@ -182,7 +184,7 @@ async fn g04_twin_the_false_group_takes_the_conversations_place() {
 }
 
 /// Alice writes to all three; bob sends the same letter, word for word and with its id, as his.
-async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
+async fn re_injected(office: &Office, alice: &mut Person) -> Person {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice
         .send(&["alice", "bob", "carol"], "Plan", "At nine.")
@@ -195,14 +197,17 @@ async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> 
         .read()
         .letters(&Filter::default())
         .unwrap();
-    let mut copy = letter(&["alice", "bob", "carol"], "At nine.");
+    let mut copy = letter(
+        bob.session().device(),
+        &["alice", "bob", "carol"],
+        "At nine.",
+    );
     (copy.id, copy.thread, copy.date) = (letters[0].id, letters[0].thread, letters[0].date_ms);
     let (group, _) = bob.only_group();
     bob.session()
         .attack_send(group, &copy, None)
         .await
         .expect("sending");
-    dangerously_weaken(off);
     carol.sync().await;
     carol
 }
@@ -210,17 +215,61 @@ async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> 
 #[tokio::test]
 async fn g08_a_re_encrypted_letter_is_shown_once() {
     let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = re_injected(&office, &mut alice, None).await;
+    let mut carol = re_injected(&office, &mut alice).await;
     assert_eq!(carol.bodies(), ["At nine."]);
     assert_eq!(carol.letters()[0].sender.as_str(), "alice");
-    assert!(carol.events().contains(&"repeated-letter".to_owned()));
+    assert!(carol.events().contains(&"borrowed-id".to_owned()));
+}
+
+/// Alice writes to all three. Bob has her letter first, and mallory brings carol a letter of his under
+/// its id, and alice's after it.
+async fn squatted(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    off: Option<&str>,
+) -> Person {
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
+    alice.send(&["bob", "carol"], "Hello", "Hello.").await;
+    bob.sync().await;
+    carol.sync().await;
+    alice.send(&["bob", "carol"], "Source", "Jean").await;
+    bob.sync().await;
+    let mut squatter = letter(
+        bob.session().device(),
+        &["alice", "carol"],
+        "Nothing to see.",
+    );
+    squatter.id = bob.letters().last().unwrap().id;
+    let (group, _) = bob.only_group();
+    bob.session()
+        .attack_send(group, &squatter, None)
+        .await
+        .expect("sending");
+    mallory.alter(&Method::GET, SYNC, |page: &mut delivery::Page| {
+        if let [alices, bobs] = &mut page.messages[..] {
+            std::mem::swap(&mut alices.id, &mut bobs.id);
+            std::mem::swap(&mut alices.message, &mut bobs.message);
+        }
+    });
+    dangerously_weaken(off);
+    carol.sync().await;
+    carol
 }
 
 #[tokio::test]
-async fn g08_twin_a_re_encrypted_letter_is_shown_twice() {
-    let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = re_injected(&office, &mut alice, Some("G08")).await;
-    assert_eq!(carol.bodies(), ["At nine.", "At nine."]);
+async fn g08_nobody_is_there_first_with_a_colleagues_id() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = squatted(&office, &mallory, &mut alice, None).await;
+    assert_eq!(carol.bodies(), ["Hello.", "Jean"]);
+    assert!(carol.events().contains(&"borrowed-id".to_owned()));
+}
+
+#[tokio::test]
+async fn g08_twin_a_letter_is_taken_for_a_repetition() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = squatted(&office, &mallory, &mut alice, Some("G08")).await;
+    assert_eq!(carol.bodies(), ["Hello.", "Nothing to see."]);
 }
 
 /// Bob addresses a letter to alice alone, and sends it where carol reads too.
@@ -229,7 +278,7 @@ async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) 
     bob.send(&["alice", "carol"], "Plan", "At nine.").await;
     carol.sync().await;
     let (group, _) = bob.only_group();
-    let mut copy = letter(&["alice"], "Between us.");
+    let mut copy = letter(bob.session().device(), &["alice"], "Between us.");
     copy.sequence = 2;
     bob.session()
         .attack_send(group, &copy, None)
@@ -273,7 +322,7 @@ async fn another_log(
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
     let (group, _) = bob.only_group();
-    let mut copy = letter(&["alice"], "At ten.");
+    let mut copy = letter(bob.session().device(), &["alice"], "At ten.");
     copy.sequence = 2;
     let log = mallory.signed(&office.card, another_head(&mut bob));
     bob.session()
@@ -342,7 +391,7 @@ async fn v10_a_letter_from_the_end_of_time_stops_nobody() {
         (1 << 63, 1),
         (0, 1),
     ] {
-        let mut bad = letter(&["alice"], "Never.");
+        let mut bad = letter(bob.session().device(), &["alice"], "Never.");
         (bad.sequence, bad.date) = (sequence, date);
         bob.session()
             .attack_send(group, &bad, None)
@@ -365,7 +414,7 @@ async fn d05_a_colleagues_false_word_about_the_log_stops_nobody() {
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
     let (group, _) = bob.only_group();
-    let mut copy = letter(&["alice"], "At ten.");
+    let mut copy = letter(bob.session().device(), &["alice"], "At ten.");
     copy.sequence = 2;
     let head = another_head(&mut bob);
     let log = SignedHead {

@@ -73,7 +73,7 @@ fn attach(alice: &Cli, bob: &Cli) {
     };
     let key = Session::unlock(&home, &mut keyring).unwrap();
     let mut session = Session::open(&home, &key, clock).unwrap();
-    let mut letter = letter(&["bob"], "See the file.");
+    let mut letter = letter(session.device(), &["bob"], "See the file.");
     letter.attachments.push(Attachment {
         name: name.clone().try_into().unwrap(),
         size: 1_234,

@@ -85,7 +85,10 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
         Alarm::HiddenLog { .. } | Alarm::LogFork(_) => Code::Fork,
-        Alarm::MisboundDevice { .. }
+        Alarm::BorrowedId { .. }
+        | Alarm::MisboundDevice { .. }
+        | Alarm::StalePackage { .. }
+        | Alarm::StoreRollback
         | Alarm::SwappedKey { .. }
         | Alarm::UnauthorisedMember { .. }
         | Alarm::WeakKey { .. }

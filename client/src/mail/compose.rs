@@ -1,7 +1,7 @@
 //! Writing a letter. It is in the store before anything else happens to it.
 
 use valise_proto::{
-    id::{Hash, LetterId, Name, SubmissionId, ThreadId},
+    id::{Hash, Name, SubmissionId, ThreadId},
     letter::{Format, Letter},
 };
 
@@ -92,8 +92,10 @@ impl Session {
                 Some(letter.ok_or(Error::NoSuchLetter(number))?)
             }
         };
+        let nonce = random::bytes()?;
         let letter = Letter {
-            id: LetterId(random::bytes()?),
+            id: Letter::id_of(self.me.device, nonce),
+            nonce,
             sequence: 0,
             previous: Hash([0; 32]),
             thread: match &answered {
@@ -146,7 +148,7 @@ impl Session {
         let number = work
             .add_letter(&new)?
             .ok_or(Error::Wrong("two letters with one id"))?;
-        work.add_to_outbox(number, submission)?;
+        work.add_to_outbox(number, submission, letter.nonce)?;
         work.commit()?;
         reached("after-write");
         Ok(number)

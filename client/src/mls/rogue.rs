@@ -3,9 +3,9 @@
 //! Compiled in only with the feature `weaken`, which no published binary has.
 
 use openmls::prelude::{
-    Extension, Extensions, JoinProposal, KeyPackage, KeyPackageIn, LeafNodeParameters, MlsGroup,
-    MlsGroupCreateConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion,
-    StagedWelcome, UnknownExtension,
+    Ciphersuite, Extension, Extensions, JoinProposal, KeyPackage, KeyPackageIn, LeafNodeParameters,
+    Lifetime, MlsGroup, MlsGroupCreateConfig, MlsMessageBodyIn, MlsMessageIn,
+    ProcessedMessageContent, ProtocolVersion, StagedWelcome, UnknownExtension,
 };
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider as _;
@@ -76,6 +76,50 @@ impl Rogue {
         packages.pop().ok_or(MlsError::NoGroup)
     }
 
+    /// A key package that is good between two moments: seconds since 1970.
+    pub fn package_lasting(&self, from_s: u64, until_s: u64) -> Result<Vec<u8>, MlsError> {
+        let me = self.me(valise_proto::id::OrgId([0; 32]));
+        let bundle = KeyPackage::builder()
+            .leaf_node_capabilities(capabilities())
+            .key_package_lifetime(Lifetime::init(from_s, until_s))
+            .build(
+                SUITE,
+                &self.provider(),
+                &self.signer,
+                me.credential_with_key(),
+            )
+            .map_err(library)?;
+        let package = bundle.key_package().tls_serialize_detached();
+        package.map_err(library)
+    }
+
+    /// A key package in a classical suite, whose signatures hold.
+    pub fn classical_package(&self) -> Result<Vec<u8>, MlsError> {
+        let suite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
+        let capabilities = openmls::prelude::Capabilities::builder()
+            .ciphersuites(vec![suite, SUITE])
+            .credentials(vec![super::CREDENTIAL])
+            .build();
+        let credential = self
+            .me(valise_proto::id::OrgId([0; 32]))
+            .credential_with_key();
+        let bundle = KeyPackage::builder()
+            .leaf_node_capabilities(capabilities)
+            .build(suite, &self.provider(), &self.signer, credential)
+            .map_err(library)?;
+        let package = bundle.key_package().tls_serialize_detached();
+        package.map_err(library)
+    }
+
+    /// A key package that says it is of the suite with this code (RFC 9420 §17.1), and is signed.
+    pub fn package_of_suite(&self, code: u16) -> Result<Vec<u8>, MlsError> {
+        let mut package = self.package()?;
+        let suite = package.get_mut(2..4).ok_or(MlsError::NoGroup)?;
+        suite.copy_from_slice(&code.to_be_bytes());
+        self.sign("KeyPackageTBS", &mut package)?;
+        Ok(package)
+    }
+
     /// A key package of which one key is such that nobody can encrypt to it, signed all the same.
     pub fn weak_package(&self, place: Weak) -> Result<Vec<u8>, MlsError> {
         let mut package = self.package()?;
@@ -103,13 +147,13 @@ impl Rogue {
         Ok(())
     }
 
-    /// Founds a group of any id that claims to be `record`, with the owner of `package` in it.
+    /// Founds a group of any id that claims to be `record`, with the owners of `packages` in it.
     /// Returns the Welcome.
     pub fn found(
         &self,
         id: GroupId,
         record: &Conversation,
-        package: &[u8],
+        packages: &[&[u8]],
     ) -> Result<Vec<u8>, MlsError> {
         let provider = self.provider();
         let me = self.me(valise_proto::id::OrgId([0; 32]));
@@ -126,9 +170,12 @@ impl Rogue {
         let mut group =
             MlsGroup::new_with_group_id(&provider, &self.signer, &config, id, credential)
                 .map_err(library)?;
-        let package = unchecked_package(&provider, package)?;
+        let packages: Vec<_> = packages
+            .iter()
+            .map(|package| unchecked_package(&provider, package))
+            .collect::<Result<_, _>>()?;
         let (_, welcome, _) = group
-            .add_members(&provider, &self.signer, &[package])
+            .add_members(&provider, &self.signer, &packages)
             .map_err(library)?;
         group.merge_pending_commit(&provider).map_err(library)?;
         welcome.to_bytes().map_err(library)

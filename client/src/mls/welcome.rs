@@ -1,6 +1,8 @@
 //! Invitations into groups.
 
-use openmls::prelude::{Extension, GroupContext, MlsMessageBodyIn, MlsMessageIn, StagedWelcome};
+use openmls::prelude::{
+    Extension, GroupContext, MlsMessageBodyIn, MlsMessageIn, StagedWelcome, WelcomeError,
+};
 use tls_codec::DeserializeBytes as _;
 use valise_proto::{
     codec,
@@ -43,7 +45,14 @@ pub(crate) fn join(
     };
     // Lifetimes of leaves are not ours to judge: the directory says who is real.
     let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
-        .map_err(peer)?
+        .map_err(|error| match error {
+            // Its private half went with the first invitation to it (G12).
+            WelcomeError::NoMatchingKeyPackage => {
+                peer("an invitation to a key package used before")
+            }
+            WelcomeError::StorageError(error) => MlsError::Store(error.into()),
+            other => peer(other),
+        })?
         .replace_old_group()
         .skip_lifetime_validation()
         .build()

@@ -2,8 +2,10 @@
 
 use std::error::Error as StdError;
 
+use openmls::prelude::KeyPackageBundle;
 use openmls_sqlite_storage::{Codec, Connection, SqliteStorageProvider};
 use openmls_traits::storage::{CURRENT_VERSION, StorageProvider};
+use rusqlite::{Error::FromSqlConversionFailure, types::Type};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -57,6 +59,17 @@ pub fn migrate(connection: &mut Connection) -> Result<(), MigrationFailed> {
     SqliteStorageProvider::<MessagePack, &mut Connection>::new(connection)
         .run_migrations()
         .map_err(|error| MigrationFailed(Box::new(error)))
+}
+
+/// Every key package whose private half is behind `connection`.
+pub(super) fn key_packages(connection: &Connection) -> Result<Vec<KeyPackageBundle>, StorageError> {
+    let mut statement = connection.prepare("select key_package from openmls_key_packages")?;
+    let rows = statement.query_map((), |row| {
+        let bytes: Vec<u8> = row.get(0)?;
+        MessagePack::from_slice(&bytes)
+            .map_err(|error| FromSqlConversionFailure(0, Type::Blob, Box::new(error)))
+    })?;
+    rows.collect()
 }
 
 #[cfg(test)]

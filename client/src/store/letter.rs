@@ -285,20 +285,6 @@ impl Work<'_> {
         unsigned(number).map(Some)
     }
 
-    /// What a client without the duplicate check does: shows a letter again, under another id.
-    pub(crate) fn dangerously_add_again(&self, new: &NewLetter<'_>) -> Result<bool, StoreError> {
-        let mut letter = new.letter.clone();
-        if let Some(first) = letter.id.0.first_mut() {
-            *first ^= 1;
-        }
-        Ok(self
-            .add_letter(&NewLetter {
-                letter: &letter,
-                ..*new
-            })?
-            .is_some())
-    }
-
     /// Marks a letter as read.
     fn mark_read(&self, number: u64) -> Result<(), StoreError> {
         let sql = "update letter set unread = 0 where number = ?1";

@@ -15,6 +15,8 @@ pub struct OutboxRow {
     pub number: u64,
     /// The write's id: the same for every try.
     pub submission: SubmissionId,
+    /// What the letter's id is made of.
+    pub nonce: [u8; 16],
     /// The ciphertext and where it goes, once it is encrypted.
     pub encrypted: Option<Encrypted>,
 }
@@ -49,6 +51,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<OutboxRow, StoreError>> {
     let (number, submission): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
     let (group, epoch): (Option<Vec<u8>>, Option<i64>) = (row.get(2)?, row.get(3)?);
     let (hash, message): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(4)?, row.get(5)?);
+    let nonce: [u8; 16] = row.get(6)?;
     Ok((|| {
         let damaged = |_| StoreError::Damaged("an outbox row");
         let encrypted = match (group, epoch, hash, message) {
@@ -63,6 +66,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<OutboxRow, StoreError>> {
         Ok(OutboxRow {
             number: unsigned(number)?,
             submission: SubmissionId::try_from(&*submission).map_err(damaged)?,
+            nonce,
             encrypted,
         })
     })())
@@ -85,7 +89,7 @@ fn read_commit(row: &Row<'_>) -> rusqlite::Result<Result<ProposedCommit, StoreEr
 impl Reader<'_> {
     /// Every letter on its way, in the order in which they were written.
     pub fn outbox(&self) -> Result<Vec<OutboxRow>, StoreError> {
-        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+        let sql = "select number, submission, group_id, epoch, hash, message, nonce from outbox
                    order by number";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map((), read_row)?;
@@ -97,7 +101,7 @@ impl Reader<'_> {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<OutboxRow>, StoreError> {
-        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+        let sql = "select number, submission, group_id, epoch, hash, message, nonce from outbox
                    where submission = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement
@@ -108,7 +112,7 @@ impl Reader<'_> {
 
     /// One letter on its way.
     pub fn outbox_row(&self, number: u64) -> Result<Option<OutboxRow>, StoreError> {
-        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+        let sql = "select number, submission, group_id, epoch, hash, message, nonce from outbox
                    where number = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement
@@ -139,10 +143,15 @@ impl Reader<'_> {
 
 impl Work<'_> {
     /// Puts a letter in the outbox.
-    pub fn add_to_outbox(&self, number: u64, submission: SubmissionId) -> Result<(), StoreError> {
-        let sql = "insert into outbox (number, submission) values (?1, ?2)";
+    pub fn add_to_outbox(
+        &self,
+        number: u64,
+        submission: SubmissionId,
+        nonce: [u8; 16],
+    ) -> Result<(), StoreError> {
+        let sql = "insert into outbox (number, submission, nonce) values (?1, ?2, ?3)";
         self.transaction
-            .execute(sql, (signed(number)?, submission.as_ref()))?;
+            .execute(sql, (signed(number)?, submission.as_ref(), nonce))?;
         Ok(())
     }
 
@@ -210,6 +219,14 @@ impl Work<'_> {
             .prepare_cached("delete from echo where submission = ?1")?
             .execute([submission.as_ref()])?;
         Ok(echoed > 0)
+    }
+
+    /// What an attack sends past the outbox comes back too.
+    #[cfg(feature = "weaken")]
+    pub(crate) fn expect_echo(&self, submission: SubmissionId) -> Result<(), StoreError> {
+        let sql = "insert into echo (submission) values (?1)";
+        self.transaction.execute(sql, [submission.as_ref()])?;
+        Ok(())
     }
 
     /// Gives a letter's next write another id, because the last one must never be sent again.

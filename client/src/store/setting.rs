@@ -29,6 +29,8 @@ pub enum Setting {
     KeyRecord,
     /// Number of the last Welcome that is done with: u64.
     Mailbox,
+    /// When the server last got fresh key packages: milliseconds, u64.
+    PackagesAt,
     /// The last checkpoint, as the server signed it.
     Checkpoint,
     /// The session: `api::login::Session`.
@@ -49,6 +51,7 @@ impl Setting {
             Self::Head => "head",
             Self::KeyRecord => "key_record",
             Self::Mailbox => "mailbox",
+            Self::PackagesAt => "packages_at",
             Self::Checkpoint => "checkpoint",
             Self::Session => "session",
         }

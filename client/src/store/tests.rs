@@ -15,6 +15,7 @@ fn key(byte: u8) -> StoreKey {
 fn letter(number: u8, subject: &str, body: &str) -> Letter {
     Letter {
         id: LetterId([number; 16]),
+        nonce: [number; 16],
         sequence: 1,
         previous: Hash([0; 32]),
         thread: ThreadId([9; 16]),

@@ -151,6 +151,7 @@ impl Session {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
         let me = self.me.member(self.ledger.as_ref())?;
         let log = self.word()?;
+        let now_ms = self.clock.now_ms();
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {
             return Ok((None, change.add.to_vec()));
@@ -162,15 +163,21 @@ impl Session {
                 continue;
             }
             let (device, bytes) = (package.device, package.package.as_slice());
-            match mls::checked_package(&work.mls(), directory, change.record, device, bytes) {
+            let record = change.record;
+            match mls::checked_package(&work.mls(), directory, record, device, bytes, now_ms) {
                 Ok(package) => packages.push(package),
-                // Too old, or not one: the device is added when it has published others.
-                Err(MlsError::PeerMessage(_)) => continue,
+                // Not one, or not for this organisation: the device is added by another one.
+                Err(MlsError::PeerMessage(why)) => {
+                    let detail = refused_package(directory, device, &why);
+                    work.add_event(now_ms, "bad-package", false, &detail)?;
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             added.push(device);
         }
         if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
+            work.commit()?;
             return Ok((None, added));
         }
         let Outgoing {
@@ -252,6 +259,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn refused_package(directory: &Directory, device: DeviceId, why: &str) -> String {
+    let owner = directory.device(device).map(|device| &device.account);
+    let owner = owner.map_or("nobody", Name::as_str);
+    format!("a key package of {owner} was refused: {why}")
 }
 
 /// Every account has a device in the group.

@@ -1,14 +1,21 @@
 //! What the server brings: Welcomes and messages, each in a transaction of its own.
 
+use reqwest::Method;
 use valise_proto::{
-    api::delivery::{Ack, Cursor, Message, Page, Welcome},
+    api::{
+        ACKS,
+        delivery::{Ack, Cursor, Message, Page, Welcome},
+    },
     conversation::LeafIdentity,
-    id::{GroupId, Hash, Name},
+    id::{GroupId, Name},
     letter::Letter,
     log::Head,
 };
 
-use super::Report;
+use super::{
+    Report,
+    chain::{Place, place},
+};
 use crate::{
     api::ApiError,
     failpoint::reached,
@@ -52,6 +59,24 @@ impl Session {
             ack.groups.push(cursor);
         }
         Ok((ack != Ack::default()).then_some(ack))
+    }
+
+    /// Once a session: what this device has acknowledged, it has. A store that was put back from a copy
+    /// has not, and would use keys again; it leaves those groups, and others begin in their place.
+    pub(super) async fn compare(&mut self, report: &mut Report) -> Result<(), Error> {
+        if std::mem::replace(&mut self.compared, true) {
+            return Ok(());
+        }
+        let acked: Ack = self.request(Method::GET, ACKS, Vec::new()).await?;
+        for cursor in acked.groups {
+            let row = self.store.read().conversation(cursor.group)?;
+            let row = row.filter(|row| row.state != ConversationState::Closed);
+            if row.is_some_and(|row| row.cursor < cursor.sequence) && checked("G22") {
+                let ends = Some(cursor.group);
+                self.park(&Alarm::StoreRollback.into(), ends, report, |_| Ok(()))?;
+            }
+        }
+        Ok(())
     }
 
     async fn take_welcome(&mut self, welcome: &Welcome, report: &mut Report) -> Result<(), Error> {
@@ -161,7 +186,8 @@ impl Session {
                     };
                     let gap = message.sequence > row.cursor + 1;
                     let lost = matches!(error, MlsError::LostCommit) && gap;
-                    let ends = lost || mls::is_commit(message.message.as_slice());
+                    let rolled_back = matches!(error, MlsError::Alarm(Alarm::StoreRollback));
+                    let ends = lost || rolled_back || mls::is_commit(message.message.as_slice());
                     let (group, sequence) = (message.group, message.sequence);
                     return self.park(&error, ends.then_some(group), report, |work| {
                         work.advance_cursor(group, sequence)
@@ -201,6 +227,9 @@ impl Session {
                 work.count_sent(encrypted.group, encrypted.hash)?;
             }
             if !work.is_echo(message.id)? {
+                if checked("G22") {
+                    return Err(Alarm::StoreRollback.into());
+                }
                 let detail = "a message of a conversation came without its content";
                 work.add_event(now, "gap", false, detail)?;
             }
@@ -318,35 +347,17 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         }
         .into());
     }
-    let known = work.read().sender(group, device)?;
-    // Who came in later has not missed what was said before.
-    let came_later = known.is_none() && row.joined > 1;
-    let last = known.unwrap_or(Sender {
-        sequence: 0,
-        hash: Hash([0; 32]),
-    });
-    let account = &sender.account;
-    if letter.sequence <= last.sequence && checked("G08") {
-        let detail = format!("a letter of {account} came a second time and was dropped");
-        work.add_event(*now, "repeated-letter", false, &detail)?;
+    // Else somebody could be there first with a colleague's id, and have the letter dropped.
+    if letter.id != Letter::id_of(device, letter.nonce) && checked("G08") {
+        return Err(Alarm::BorrowedId {
+            sender: sender.account.clone(),
+        }
+        .into());
+    }
+    if !chained(work, incoming)? {
         return Ok(0);
     }
-    let follows = letter.sequence == last.sequence + 1 && letter.previous == last.hash;
-    if !follows && !came_later {
-        let detail = format!(
-            "letters of {account} before number {} are missing",
-            letter.sequence
-        );
-        work.add_event(*now, "missing-letter", false, &detail)?;
-    }
-    work.put_sender(
-        group,
-        device,
-        Sender {
-            sequence: letter.sequence,
-            hash: letter.hash(),
-        },
-    )?;
+    let account = &sender.account;
     let mine = sender.account == *own.0;
     let new = NewLetter {
         letter,
@@ -356,18 +367,61 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         here_ms: *now,
         outgoing: mine,
         unread: !mine,
-        remark,
+        remark: if remark.is_empty() {
+            unseen(work, letter)?
+        } else {
+            remark
+        },
     };
     if work.add_letter(&new)?.is_some() {
         return Ok(1);
     }
-    if checked("G08") {
-        let detail =
-            format!("{account} sent a letter again that was here already: it is shown once");
-        work.add_event(*now, "repeated-letter", false, &detail)?;
-        return Ok(0);
+    let detail = format!("{account} sent a letter again that was here already: it is shown once");
+    work.add_event(*now, "repeated-letter", false, &detail)?;
+    Ok(0)
+}
+
+/// Puts a letter into its writer's chain; false when that has gone past it. Gaps are noted.
+fn chained(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<bool, StoreError> {
+    let Incoming {
+        row,
+        sender,
+        letter,
+        now,
+        ..
+    } = incoming;
+    let known = work.read().sender(row.group, sender.device)?;
+    let (account, sequence) = (&sender.account, letter.sequence);
+    // Who came in later has not missed what was said before.
+    match place(known, letter, row.joined > 1) {
+        Place::Next => {}
+        Place::AfterGap => {
+            let detail = format!("letters of {account} before number {sequence} are missing");
+            work.add_event(*now, "missing-letter", false, &detail)?;
+        }
+        Place::Past => {
+            let detail = format!("a letter of {account} came a second time and was dropped");
+            work.add_event(*now, "repeated-letter", false, &detail)?;
+            return Ok(false);
+        }
     }
-    Ok(u64::from(work.dangerously_add_again(&new)?))
+    let hash = letter.hash();
+    work.put_sender(row.group, sender.device, Sender { sequence, hash })?;
+    Ok(true)
+}
+
+/// What the reader must know: that the letter before this one has not come, so that an answer is not
+/// read as one to something else (G30).
+fn unseen(work: &Work<'_>, letter: &Letter) -> Result<&'static str, StoreError> {
+    let Some(answered) = letter.in_reply_to.filter(|_| checked("G30")) else {
+        return Ok("");
+    };
+    let here = work.read().letter_by_id(answered)?.is_some();
+    Ok(if here {
+        ""
+    } else {
+        "answers a letter that had not come here"
+    })
 }
 
 /// What the reader must know: the writer's device was revoked after the letter was written.

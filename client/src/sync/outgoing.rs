@@ -10,7 +10,7 @@ use valise_proto::{
         delivery::{self, Accepted},
     },
     codec::encode,
-    id::{DeviceId, GroupId, LetterId, Name, SubmissionId},
+    id::{DeviceId, GroupId, Name, SubmissionId},
     letter::Letter,
 };
 
@@ -279,7 +279,7 @@ impl Session {
             .read()
             .letter(number)?
             .ok_or(Error::NoSuchLetter(number))?;
-        let letter = letter(&kept, &row)?;
+        let letter = letter(&kept, waiting.nonce, &row)?;
         let (epoch, message) = audited.encrypt(&work.mls(), &me, &letter, log)?;
         let encrypted = Encrypted {
             group,
@@ -327,10 +327,11 @@ fn accounts(letter: &LetterRow) -> Vec<Name> {
 }
 
 /// The letter as it travels, next in this device's chain.
-fn letter(kept: &LetterRow, row: &ConversationRow) -> Result<Letter, Error> {
+fn letter(kept: &LetterRow, nonce: [u8; 16], row: &ConversationRow) -> Result<Letter, Error> {
     let damaged = |_| StoreError::Damaged("a letter in the outbox");
     Ok(Letter {
-        id: LetterId(kept.id.0),
+        id: kept.id,
+        nonce,
         sequence: row.sent + 1,
         previous: row.sent_hash,
         thread: kept.thread,

@@ -59,6 +59,24 @@ pub enum Alarm {
     /// Nobody has said for a day that this is the newest log: who was shut out since would not show.
     #[error("the server has not said for 24 hours that this is its newest directory log")]
     StaleLog,
+    /// A letter under an id that only another device can give.
+    #[error("{sender}'s letter claims an id that is not its own")]
+    BorrowedId {
+        /// Who wrote it.
+        sender: Name,
+    },
+    /// A key package that is past its time, or was made to last too long.
+    #[error("a key package of {account} is out of its time: it may last 30 days at most")]
+    StalePackage {
+        /// Whose.
+        account: Name,
+    },
+    /// What this device did itself is not in its store: to go on would use keys a second time.
+    #[error(
+        "this computer did more in a conversation than its store knows: the store was put back from a copy, \
+         or the server lies"
+    )]
+    StoreRollback,
     /// A key package or a leaf has a key that is not the certified one.
     #[error("{account}'s key was swapped: the device's certificate names another one")]
     SwappedKey {
@@ -120,6 +138,9 @@ impl Alarm {
             Self::LogRollback { .. } => "log-rollback",
             Self::MisboundDevice { .. } => "misbound-device",
             Self::StaleLog => "stale-log",
+            Self::BorrowedId { .. } => "borrowed-id",
+            Self::StalePackage { .. } => "stale-package",
+            Self::StoreRollback => "store-rollback",
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",

@@ -7,6 +7,10 @@ use crate::{
     id::{DeviceId, Hash},
 };
 
+/// How long a package may be used, in seconds: 30 days, as long as the server keeps a letter. Whoever
+/// is away for longer has to come back before somebody new can write to them (G13).
+pub const LIFETIME_S: u64 = 30 * 86_400;
+
 /// Fresh key packages of the calling device. A package that is known already is kept once.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 pub struct Publish {

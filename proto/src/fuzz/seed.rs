@@ -340,7 +340,8 @@ fn parameters() -> Parameters {
 
 fn letter() -> Letter {
     Letter {
-        id: LetterId([1; 16]),
+        id: Letter::id_of(DeviceId([8; 32]), [1; 16]),
+        nonce: [1; 16],
         sequence: 2,
         previous: Hash([3; 32]),
         thread: ThreadId([4; 16]),

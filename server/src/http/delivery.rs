@@ -67,6 +67,16 @@ pub(super) async fn sync(
     Ok(octets_with(encode(&page), turn))
 }
 
+pub(super) async fn acknowledged(
+    State(service): State<Arc<Service>>,
+    Call {
+        caller: CertifiedCaller(session),
+        ..
+    }: Call<CertifiedCaller, Nothing>,
+) -> Result<Answer<Ack>, Error> {
+    Ok(Answer(service.delivery.acknowledged(session.device).await?))
+}
+
 pub(super) async fn ack(
     State(service): State<Arc<Service>>,
     Call {

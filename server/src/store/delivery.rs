@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use sqlx::Row;
-use valise_proto::id::{DeviceId, GroupId, Hash, SubmissionId};
+use valise_proto::{
+    api::delivery::Cursor,
+    id::{DeviceId, GroupId, Hash, SubmissionId},
+};
 
 use super::{Store, StoreError, Write, id, number, stored};
 
@@ -71,7 +74,30 @@ pub struct Invitation {
 /// `left_sequence` of a device that has not left.
 const NEVER: i64 = i64::MAX;
 
+/// Groups in one answer at most: it has room for so many.
+const ACKNOWLEDGED_MAX: i64 = 20_000;
+
 impl Store {
+    /// How far a device has acknowledged each group that it is in.
+    pub async fn acknowledged(&self, device: DeviceId) -> Result<Vec<Cursor>, StoreError> {
+        let rows = sqlx::query(
+            "select group_id, acked_sequence from member \
+             where device_id = $1 and left_sequence = $2 limit $3",
+        )
+        .bind(&device.0[..])
+        .bind(NEVER)
+        .bind(ACKNOWLEDGED_MAX)
+        .fetch_all(&self.reads)
+        .await?;
+        let rows = rows.iter().map(|row| {
+            Ok(Cursor {
+                group: id(row, 0, "group_id")?,
+                sequence: number(row, 1, "acked_sequence")?,
+            })
+        });
+        rows.collect()
+    }
+
     /// What `device` has not acknowledged, oldest first.
     pub async fn pending_messages(
         &self,

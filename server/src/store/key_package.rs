@@ -22,17 +22,6 @@ impl Store {
 }
 
 impl Write {
-    /// How many one-time packages a device has, in this transaction.
-    pub async fn count_key_packages(&mut self, device: DeviceId) -> Result<u64, StoreError> {
-        let row = sqlx::query(
-            "select count(*) from key_package where device_id = $1 and last_resort = 0",
-        )
-        .bind(&device.0[..])
-        .fetch_one(&mut *self.0)
-        .await?;
-        number(&row, 0, "count")
-    }
-
     /// Adds a package, once.
     pub async fn insert_key_package(
         &mut self,
@@ -64,16 +53,41 @@ impl Write {
         Ok(())
     }
 
-    /// Takes the oldest one-time package of a device, or copies its package of last resort.
+    /// Keeps the newest `count` one-time packages of a device, and none from before `since_ms`.
+    pub async fn trim_key_packages(
+        &mut self,
+        device: DeviceId,
+        count: u64,
+        since_ms: u64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "delete from key_package where device_id = $1 and last_resort = 0 \
+             and (published_at_ms < $2 or package_hash not in ( \
+               select package_hash from key_package where device_id = $1 and last_resort = 0 \
+               order by published_at_ms desc, package_hash limit $3))",
+        )
+        .bind(&device.0[..])
+        .bind(stored(since_ms))
+        .bind(stored(count))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes the newest one-time package of a device, or copies its package of last resort: none
+    /// from before `since_ms`.
     pub async fn claim_key_package(
         &mut self,
         device: DeviceId,
+        since_ms: u64,
     ) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
         let row = sqlx::query(
-            "select package, last_resort from key_package where device_id = $1 \
-             order by last_resort, published_at_ms, package_hash limit 1",
+            "select package, last_resort from key_package \
+             where device_id = $1 and published_at_ms >= $2 \
+             order by last_resort, published_at_ms desc, package_hash limit 1",
         )
         .bind(&device.0[..])
+        .bind(stored(since_ms))
         .fetch_optional(&mut *self.0)
         .await?;
         let Some(row) = row else { return Ok(None) };

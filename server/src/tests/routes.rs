@@ -9,7 +9,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 18] = [
+const ROUTES: [(&str, &str, Kind); 19] = [
     ("GET", "/healthz", Kind::Anybody),
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
@@ -28,6 +28,7 @@ const ROUTES: [(&str, &str, Kind); 18] = [
     ("POST", api::LETTERS, Kind::Certified),
     ("GET", api::SYNC, Kind::Certified),
     ("POST", api::ACKS, Kind::Certified),
+    ("GET", api::ACKS, Kind::Certified),
 ];
 const ENROLMENT: &str = "/v1/enrolments/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
