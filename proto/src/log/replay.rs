@@ -159,15 +159,33 @@ impl Directory {
         Ok(entry)
     }
 
-    /// Every rule, the cheap ones first.
-    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+    /// How many more admins must sign an entry that is right in every other way; 0 for one that may
+    /// come next.
+    pub fn missing(&self, entry: &Entry) -> Result<usize, Refusal> {
         let statement = &entry.statement;
         check_version(statement)?;
         self.check_place(statement)?;
         authority::check_order(entry)?;
-        self.check_authority(entry)?;
+        // Every rule, the cheap ones first.
+        let missing = self.check_authority(entry)?;
         self.check_fact(entry)?;
-        self.check_signatures(entry, self.org)
+        self.check_signatures(entry, self.org)?;
+        Ok(missing)
+    }
+
+    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+        let missing = self.missing(entry)?;
+        if missing == 0 {
+            return Ok(());
+        }
+        let fact = &entry.statement.fact;
+        let (kind, needed) = (fact.kind(), self.needed(fact));
+        let found = needed.saturating_sub(missing);
+        Err(Refusal::Threshold {
+            kind,
+            needed,
+            found,
+        })
     }
 
     /// The signer had seen this very log, and the entry is the next one about its subject.

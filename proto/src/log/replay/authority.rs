@@ -12,8 +12,17 @@ use crate::{
 };
 
 impl Directory {
-    /// Every signer may say this fact, had seen its own appointment, and there are enough of them.
-    pub(super) fn check_authority(&self, entry: &Entry) -> Result<(), Refusal> {
+    /// How many different admins must sign `fact`; 1 for what one signer may say.
+    pub fn needed(&self, fact: &Fact) -> usize {
+        match fact {
+            Fact::AdminAdd(_) => self.threshold(),
+            _ => 1,
+        }
+    }
+
+    /// Every signer may say this fact and had seen its own appointment. Returns how many more
+    /// admins must sign it.
+    pub(super) fn check_authority(&self, entry: &Entry) -> Result<usize, Refusal> {
         let Statement { seen, fact, .. } = &entry.statement;
         let kind = fact.kind();
         let mut admins = BTreeSet::new();
@@ -43,13 +52,11 @@ impl Directory {
                 kind,
                 found: entry.signatures.len(),
             }),
-            // An admin with two keys is still one admin.
-            Fact::AdminAdd(_) if admins.len() < self.threshold() => Err(Refusal::Threshold {
-                kind,
-                needed: self.threshold(),
-                found: admins.len(),
-            }),
-            _ => Ok(()),
+            _ => match self.needed(fact) {
+                1 => Ok(0),
+                // An admin with two keys is still one admin.
+                needed => Ok(needed.saturating_sub(admins.len())),
+            },
         }
     }
 
