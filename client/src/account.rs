@@ -1,14 +1,18 @@
 //! Becoming and being somebody: founding, joining, enrolling others, logging in.
 
+mod act;
 mod credentials;
 mod enrol;
 mod found;
 mod join;
 mod login;
+mod proposal;
 mod settle;
 mod sign;
 
+pub use act::{act, effect};
 pub(crate) use credentials::random;
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
+pub use proposal::{Declared, Proposal};

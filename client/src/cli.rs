@@ -15,6 +15,7 @@ pub use run::main;
 pub use which::{NoLetter, Which};
 
 mod admin;
+mod approve;
 mod desk;
 mod device;
 mod doctor;
@@ -209,6 +210,43 @@ pub enum Admin {
     /// Manage who is an admin
     #[command(subcommand)]
     Role(Role),
+    /// Sign or reject what a colleague proposed
+    #[command(subcommand)]
+    Approve(Approve),
+}
+
+/// `valise admin approve`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Approve {
+    /// List acts that wait for one more admin
+    #[command(after_help = "Example:\n  valise admin approve list")]
+    List,
+    /// Show what an act is, who signed it, what it changes
+    #[command(after_help = "Example:\n  valise admin approve show k3x7q2mp")]
+    Show(ApproveShow),
+    /// Sign an act with your admin key
+    #[command(after_help = "Example:\n  valise admin approve sign k3x7q2mp")]
+    Sign(ApproveAct),
+    /// Reject an act: it waits no longer
+    #[command(after_help = "Example:\n  valise admin approve reject k3x7q2mp")]
+    Reject(ApproveAct),
+}
+
+/// `valise admin approve show`.
+#[derive(Args, Clone, Debug)]
+pub struct ApproveShow {
+    /// Its id, or the beginning of it
+    pub id: String,
+}
+
+/// `valise admin approve sign` and `reject`.
+#[derive(Args, Clone, Debug)]
+pub struct ApproveAct {
+    /// Its id, or the beginning of it
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `valise admin enrol`.

@@ -76,7 +76,7 @@ impl Desk<'_> {
             .note(Safe::line(&format!("the key is a {}", model(&request))));
         self.ui
             .confirm("are they the same, face to face or by voice?")?;
-        self.online(&mut session, async |session, keyring| {
+        let declared = self.online(&mut session, async |session, keyring| {
             session.enrol(&request, keyring).await
         })?;
         let record = Record::new()
@@ -84,38 +84,33 @@ impl Desk<'_> {
             .with("name", request.name.clone())
             .with("words", words)
             .with("key", request.key.id());
-        self.ui.record(&record)?;
-        Ok(Exit::Done)
+        self.declared(&session, &declared, &record)
     }
 
     pub(super) fn admin_suspend(&mut self, name: &Name) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         let question = format!("{name} will neither send nor receive");
         self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| {
+        let declared = self.online(&mut session, async |session, keyring| {
             session.suspend(name, keyring).await
         })?;
-        self.ui.record(
-            &Record::new()
-                .with("state", "suspended")
-                .with("name", name.clone()),
-        )?;
-        Ok(Exit::Done)
+        let done = Record::new()
+            .with("state", "suspended")
+            .with("name", name.clone());
+        self.declared(&session, &declared, &done)
     }
 
     pub(super) fn admin_grant(&mut self, name: &Name) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         let question = format!("{name} will be able to enrol and suspend people");
         self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| {
+        let declared = self.online(&mut session, async |session, keyring| {
             session.appoint(name, keyring).await
         })?;
-        self.ui.record(
-            &Record::new()
-                .with("state", "admin")
-                .with("name", name.clone()),
-        )?;
-        Ok(Exit::Done)
+        let done = Record::new()
+            .with("state", "admin")
+            .with("name", name.clone());
+        self.declared(&session, &declared, &done)
     }
 }
 

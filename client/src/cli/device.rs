@@ -61,12 +61,11 @@ impl Desk<'_> {
         let question = format!("device {device} of {account} will be shut out for ever");
         self.ui
             .confirm(Safe::line(&format!("{question}: revoke it?")))?;
-        self.online(&mut session, async |session, keyring| {
+        let declared = self.online(&mut session, async |session, keyring| {
             session.revoke(&account, device, keyring).await
         })?;
         let record = Record::new().with("state", "revoked").with("name", account);
-        self.ui.record(&record.with("device", device))?;
-        Ok(Exit::Done)
+        self.declared(&session, &declared, &record.with("device", device))
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NotJoined => CommandError::new(Code::NotJoined, text).hint("valise join CARD"),
         Error::NotEnrolled => CommandError::new(Code::NotEnrolled, text)
             .hint("read the six words to an admin, then run valise join again"),
+        Error::Overtaken(_) => CommandError::new(Code::Refused, text)
+            .outcome("nothing has changed")
+            .hint("valise admin approve list"),
         Error::Revoked => CommandError::new(Code::DeviceRevoked, text)
             .outcome("nothing was sent")
             .hint("call an admin"),
@@ -63,6 +66,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
 
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
+        Alarm::ForgedSignature { .. } => Code::ForgedSignature,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::LogRollback { .. } => Code::Rollback,
         Alarm::Disputed | Alarm::HiddenLog { .. } | Alarm::LogFork { .. } => Code::Fork,

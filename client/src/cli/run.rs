@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Cli, Command, ConfigCommand, Device, Log, Role,
+    Admin, Approve, Cli, Command, ConfigCommand, Device, Log, Role,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -79,6 +79,7 @@ fn says_yes(command: &Command) -> bool {
         Command::Admin(Admin::RevokeDevice(revoke)) => revoke.yes,
         Command::Admin(Admin::Suspend(suspend)) => suspend.yes,
         Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
+        Command::Admin(Admin::Approve(Approve::Sign(act) | Approve::Reject(act))) => act.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
         Command::Reply(reply) => reply.yes,
         Command::Send(send) => send.yes,
@@ -105,6 +106,10 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         }
         Command::Admin(Admin::Suspend(suspend)) => desk.admin_suspend(&suspend.name),
         Command::Admin(Admin::Role(Role::Grant(grant))) => desk.admin_grant(&grant.name),
+        Command::Admin(Admin::Approve(Approve::List)) => desk.approve_list(),
+        Command::Admin(Admin::Approve(Approve::Show(act))) => desk.approve_show(&act.id),
+        Command::Admin(Admin::Approve(Approve::Sign(act))) => desk.approve_sign(&act.id),
+        Command::Admin(Admin::Approve(Approve::Reject(act))) => desk.approve_reject(&act.id),
         Command::Unlock(unlock) => desk.unlock(&unlock),
         Command::Lock => desk.lock(),
         Command::Sync(sync) => desk.sync(&sync),

@@ -58,6 +58,7 @@ impl Desk<'_> {
             )
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
+        self.remind(&session)?;
         Ok(Exit::Done)
     }
 

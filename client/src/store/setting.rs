@@ -9,6 +9,8 @@ use super::{Reader, StoreError, Work};
 pub enum Setting {
     /// This account's name, UTF-8.
     Account,
+    /// How many acts waited for this admin's signature at the last look: u64.
+    Approvals,
     /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
     Ask,
     /// The organisation card, its text.
@@ -33,6 +35,7 @@ impl Setting {
     fn name(self) -> &'static str {
         match self {
             Self::Account => "account",
+            Self::Approvals => "approvals",
             Self::Ask => "ask",
             Self::Card => "card",
             Self::DeviceSeed => "device_seed",

@@ -15,6 +15,12 @@ pub enum Alarm {
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
+    /// Under an act that waits for admins stands a signature that its signer did not make.
+    #[error("an act that waits for admins carries a signature of {signer} that does not verify")]
+    ForgedSignature {
+        /// Whose it claims to be: a name, or a key that nobody has.
+        signer: String,
+    },
     /// Letters to a conversation in which somebody does not see the same log as this device.
     #[error("somebody in this conversation sees another log than this device: see valise events")]
     Disputed,
@@ -115,6 +121,7 @@ impl Alarm {
             Self::BadCheckpoint(_) => "bad-checkpoint",
             Self::Disputed => "disputed",
             Self::ForgedEntry(_) => "forged-entry",
+            Self::ForgedSignature { .. } => "forged-signature",
             Self::GhostDevice { .. } => "ghost-device",
             Self::HiddenLog { .. } => "hidden-log",
             Self::LogFork { .. } => "log-fork",
