@@ -4,6 +4,7 @@
 //! one check were missing. Where the check is the server's or the library's there is nothing to
 //! switch off; then the twin shows that the attack's bytes are good but for the one thing.
 
+mod board;
 mod enrolment;
 mod flight;
 mod ghost;

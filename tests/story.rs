@@ -11,6 +11,7 @@ mod offline;
 mod race;
 mod refusals;
 mod reply_all;
+mod two_admins;
 mod two_devices;
 mod version;
 mod words;

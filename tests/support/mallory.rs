@@ -164,6 +164,11 @@ impl Mallory {
         self.proxy.seen(method, path)
     }
 
+    /// Everything that passed so far.
+    pub fn all(&self) -> Vec<Exchange> {
+        self.proxy.hooks.lock().unwrap().seen.clone()
+    }
+
     /// Forgets what passed.
     pub fn forget(&self) {
         self.proxy.hooks.lock().unwrap().seen.clear();
@@ -178,16 +183,24 @@ impl Mallory {
 
     /// The head of a log of these entries, signed with the server's own key.
     pub fn checkpoint(&self, card: &Card, entries: &[Vec<u8>]) -> String {
-        let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
-        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
-        let public = LogKey::load(&self.config).expect("the log key").public();
         let mut tree = Tree::default();
         for entry in entries {
             tree.append(leaf_hash(entry));
         }
-        checkpoint::format_signed(card.org, tree.head(), public, |text| {
-            pair.sign(text).as_ref().try_into().expect("64 bytes")
-        })
+        self.signer(card)(&tree)
+    }
+
+    /// Signs the head of any log with the server's own key.
+    pub fn signer(&self, card: &Card) -> impl Fn(&Tree) -> String + Send + 'static {
+        let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
+        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
+        let public = LogKey::load(&self.config).expect("the log key").public();
+        let org = card.org;
+        move |tree| {
+            checkpoint::format_signed(org, tree.head(), public, |text| {
+                pair.sign(text).as_ref().try_into().expect("64 bytes")
+            })
+        }
     }
 
     /// The server's database.
