@@ -136,8 +136,9 @@ fn signed_by(mallory: &Mallory) -> Vec<Propose> {
 #[tokio::test]
 async fn e06_a_forged_colleague_completes_nothing() {
     let (_office, mallory, mut alice, mut bob) = board().await;
+    let name = bob.name.clone();
     let bobs = bob.session().ledger().expect("a log").directory();
-    let bobs = bobs.account(&bob.name.clone()).expect("bob").keys[0];
+    let bobs = bobs.account(&name).expect("bob").keys[0];
     mallory.alter(&Method::GET, PROPOSALS, move |open: &mut Open| {
         let signatures = &mut open.proposals[0].entry.signatures;
         let mut forged = signatures[0].clone();
