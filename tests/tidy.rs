@@ -40,22 +40,22 @@ const TOP_OPTIONAL: &[&str] = &[".config"];
 /// A crate, and the only places that may name it. A place is a file, or a room: `a/b` is `a/b.rs` and
 /// all of `a/b/`.
 const HOMES: &[(&str, &[&str])] = &[
-    ("openmls", &["client/src/mls", "client/src/store"]),
+    ("openmls", &["client/src/mls", "client/src/provider"]),
     (
         "openmls_sqlite_storage",
-        &["client/src/mls", "client/src/store"],
+        &["client/src/mls", "client/src/provider"],
     ),
     // The vault seals with the provider's HPKE, so that there is one.
     (
         "openmls_traits",
-        &["client/src/mls", "client/src/store", "client/src/vault"],
+        &["client/src/mls", "client/src/provider", "client/src/vault"],
     ),
     // In a story of a race it is the operator who counts, and mallory is one who edits.
     (
         "rusqlite",
         &[
             "client/src/store",
-            "client/src/mls/provider",
+            "client/src/provider",
             "tests/story/race",
             "tests/support/mallory",
         ],
@@ -91,6 +91,49 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("authenticator", &["client/src/key"]),
+];
+
+/// A program's rooms by floor, the highest first. A room names rooms of its own floor and of lower ones.
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "client/src/",
+        &[
+            &["cli"],
+            &["account", "agent", "attack", "mail", "sync"],
+            &["session"],
+            &["mls", "trust"],
+            &["api", "key", "store", "vault"],
+            &["provider"],
+            &[
+                "clock",
+                "config",
+                "failpoint",
+                "home",
+                "random",
+                "safe",
+                "weaken",
+                "words",
+            ],
+        ],
+    ),
+    (
+        "server/src/",
+        &[
+            &["cli"],
+            &["http", "listen", "service"],
+            &[
+                "account",
+                "delivery",
+                "directory",
+                "init",
+                "key_package",
+                "login",
+                "session",
+            ],
+            &["limit", "store", "tls", "wake"],
+            &["clock", "config"],
+        ],
+    ),
 ];
 
 /// What writes to a terminal, and the only places that may. Tests may tell what they measured.
@@ -262,6 +305,70 @@ fn every_home_is_lived_in() {
         .map(|(name, _)| format!("nobody names {name}: take it out of HOMES"))
         .collect();
     none("every rule is about something", &wrong);
+}
+
+/// The rooms that `text` names, by `crate::room` or in `use crate::{room, …}`. What the crate's root has
+/// itself, such as a type, is no room.
+fn rooms_named(text: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for (at, start) in text.match_indices("crate::") {
+        let rest = text.get(at + start.len()..).unwrap_or_default();
+        let Some(group) = rest.strip_prefix('{') else {
+            rooms.extend(words(rest).next().map(str::to_owned));
+            continue;
+        };
+        let (mut depth, mut first) = (1_u32, String::new());
+        for letter in group.chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 1 => first.push(letter),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        let names = first
+            .split(',')
+            .filter_map(|item| words(item.trim()).next());
+        rooms.extend(names.map(str::to_owned));
+    }
+    rooms.retain(|room| room.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    rooms
+}
+
+#[test]
+fn calls_go_down_only() {
+    let mut wrong = Vec::new();
+    for file in house()
+        .iter()
+        .filter(|file| file.is_rust() && !file.is_test())
+    {
+        for (program, floors) in FLOORS {
+            let Some(path) = file.path.strip_prefix(program) else {
+                continue;
+            };
+            let room = path.split(['/', '.']).next().unwrap_or_default();
+            let floor = |room: &str| floors.iter().position(|floor| floor.contains(&room));
+            // The two roots are the house itself.
+            if ["lib", "main"].contains(&room) {
+                continue;
+            }
+            let code: Vec<&str> = file.code().map(|(_, line)| line).collect();
+            for named in rooms_named(&code.join("\n")) {
+                match (floor(room), floor(&named)) {
+                    (Some(ours), Some(theirs)) if theirs >= ours => {}
+                    (Some(_), Some(_)) => {
+                        wrong.push(format!("{} names {named}, a floor above it", file.path));
+                    }
+                    (None, _) => wrong.push(format!("{} is on no floor", file.path)),
+                    (_, None) => wrong.push(format!("{} names {named}, on no floor", file.path)),
+                }
+            }
+        }
+    }
+    none("calls go down only", &wrong);
 }
 
 #[test]
@@ -497,4 +604,64 @@ fn every_promise_has_a_test() {
         "SECURITY.md promises {promises} things only"
     );
     none("a promise is tested", &wrong);
+}
+
+/// Version numbers in Cargo.lock of what is called `name`.
+fn locked(name: &str) -> Vec<Vec<u64>> {
+    let files = house();
+    let lock = files.iter().find(|file| file.path == "Cargo.lock");
+    let package = format!("[[package]]\nname = \"{name}\"\nversion = \"");
+    let versions = lock.expect("Cargo.lock").text.split(&package).skip(1);
+    let numbers = versions.map(|rest| {
+        let version = rest.split('"').next().unwrap_or_default();
+        let parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        parts.collect()
+    });
+    numbers.collect()
+}
+
+/// OpenMLS' own switch for post-quantum suites decides which SQLite everybody links, the server's
+/// driver too. The suites are switched on beside it: see `tests/attack/trap.rs` for the other traps.
+#[test]
+fn trap1_the_mls_library_decides_over_nobodys_sqlite() {
+    let tree = Command::new(std::env::var("CARGO").expect("cargo runs the tests"))
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--workspace",
+            "--all-features",
+        ])
+        .args(["--prefix", "none", "--format", "{p}|{f}"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .output()
+        .expect("cargo");
+    assert!(tree.status.success(), "cargo tree: {tree:?}");
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    let features = |name: &str| -> BTreeSet<String> {
+        let crates = tree.lines().filter_map(|line| line.split_once('|'));
+        let these = crates.filter(|(package, _)| package.split(' ').next() == Some(name));
+        these
+            .flat_map(|(_, features)| features.split([',', ' ']).map(str::to_owned))
+            .collect()
+    };
+    let suites = "draft-ietf-mls-pq-ciphersuites";
+    assert!(features("openmls_traits").contains(suites));
+    let openmls = features("openmls");
+    assert!(
+        !openmls.is_empty() && !openmls.contains(suites),
+        "{openmls:?}"
+    );
+    assert_eq!(locked("libsqlite3-sys").len(), 1, "two SQLites");
+}
+
+/// Before it a key package could end the program that reads it (GHSA-gc79-23g3-8g52), and the ratchet
+/// went on before the signature was checked.
+#[test]
+fn trap9_the_mls_library_is_not_older_than_its_fixes() {
+    let versions = locked("openmls");
+    assert!(!versions.is_empty());
+    for version in versions {
+        assert!(version >= vec![0, 9, 2], "openmls {version:?}");
+    }
 }

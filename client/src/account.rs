@@ -11,7 +11,6 @@ mod settle;
 mod sign;
 
 pub use act::{act, effect};
-pub(crate) use credentials::random;
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};

@@ -12,7 +12,6 @@ use reqwest::{
     Method, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
-use ring::rand::{SecureRandom as _, SystemRandom};
 use valise_proto::{
     api::{BODY_MAX, ErrorCode, Problem},
     card::Card,
@@ -23,7 +22,8 @@ use valise_proto::{
 
 use crate::{
     clock::{Clock, pause},
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
+    random,
 };
 
 pub use push::Push;
@@ -202,10 +202,7 @@ impl Api {
             Caller::Device(signer) => (signer, None),
             Caller::Session(signer, session) => (signer, Some(session)),
         };
-        let mut nonce = [0; 16];
-        SystemRandom::new()
-            .fill(&mut nonce)
-            .map_err(|_| ApiError::Randomness)?;
+        let nonce = random::bytes().map_err(|_| ApiError::Randomness)?;
         let device = DeviceId::try_from(signer.public_key()).map_err(|_| ApiError::Randomness)?;
         let (path, query) = path_and_query
             .split_once('?')

@@ -17,9 +17,12 @@ use valise_proto::{
 };
 
 use crate::{
-    account::random,
     api::{ApiError, Caller},
-    mls::{self, Me, MlsError, encrypt_blindly, propose_removal, unchecked_package},
+    mls::{
+        self, MlsError, encrypt_blindly, leak_group_info, propose_removal, read_blindly,
+        unchecked_package,
+    },
+    random,
     session::{Error, Session},
     store::{ProposedCommit, Setting, StoreError},
 };
@@ -72,23 +75,35 @@ impl Session {
         device: DeviceId,
         package: &[u8],
     ) -> Result<delivery::Commit, Error> {
-        let (credential, head) = (self.leaf_credential()?, self.directory()?.head());
-        let submission = SubmissionId(random()?);
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential,
-        };
+        self.attack_commit(group, &[(device, package)]).await
+    }
+
+    /// Begins another epoch and removes nobody, whoever should go.
+    pub async fn attack_keep(&mut self, group: GroupId) -> Result<delivery::Commit, Error> {
+        self.attack_commit(group, &[]).await
+    }
+
+    async fn attack_commit(
+        &mut self,
+        group: GroupId,
+        add: &[(DeviceId, &[u8])],
+    ) -> Result<delivery::Commit, Error> {
+        let head = self.directory()?.head();
+        let submission = SubmissionId(random::bytes()?);
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
-        let package = unchecked_package(&work.mls(), package)?;
-        let made = mls::commit(&work.mls(), &me, group, &[], vec![package], head)?;
+        let packages = add
+            .iter()
+            .map(|(_, package)| unchecked_package(&work.mls(), package))
+            .collect::<Result<_, _>>()?;
+        let made = mls::commit(&work.mls(), &me, group, &[], packages, head)?;
         let large = |_| Error::Wrong("too large");
         let body = delivery::Commit {
             id: submission,
             group,
             epoch: made.epoch,
             message: made.message.try_into().map_err(large)?,
-            added: vec![device],
+            added: add.iter().map(|(device, _)| *device).collect(),
             removed: Vec::new(),
             welcome: made.welcome.try_into().map_err(large)?,
         };
@@ -103,6 +118,20 @@ impl Session {
         Ok(body)
     }
 
+    /// What lets anybody into a group who has it.
+    pub fn attack_group_info(&self, group: GroupId) -> Result<Vec<u8>, Error> {
+        let me = self.me.member(self.ledger.as_ref())?;
+        Ok(leak_group_info(&self.store.read().mls(), &me, group)?)
+    }
+
+    /// Opens a message of a group, whoever it came from: a letter is read, a commit merged.
+    pub fn attack_read(&mut self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, Error> {
+        let work = self.store.begin()?;
+        let letter = read_blindly(&work.mls(), group, message)?;
+        work.commit()?;
+        Ok(letter)
+    }
+
     /// Sends `letter` as it is, with `head` as this device's view of the log.
     pub async fn attack_send(
         &mut self,
@@ -111,13 +140,28 @@ impl Session {
         head: Option<Head>,
     ) -> Result<(), Error> {
         let head = head.unwrap_or(self.directory()?.head());
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential: self.leaf_credential()?,
-        };
         let work = self.store.begin()?;
-        let (epoch, message) = encrypt_blindly(&work.mls(), &me, group, letter, head)?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &self.me.signer, group, letter, head)?;
+        work.commit()?;
+        self.attack_post(group, epoch, message).await
+    }
+
+    /// Puts any letter into the outbox, as [`Session::write`] does with those that it makes itself.
+    pub fn attack_write(&mut self, letter: &Letter) -> Result<u64, Error> {
+        self.put_into_outbox(letter)
+    }
+
+    /// Sends `letter` in this device's name with `other`'s signature under it. Every member could: in
+    /// MLS they all know each other's message keys, which here come out of this device's own store.
+    pub async fn attack_send_signed_by(
+        &mut self,
+        other: &Session,
+        group: GroupId,
+        letter: &Letter,
+    ) -> Result<(), Error> {
+        let head = self.directory()?.head();
+        let work = self.store.begin()?;
+        let (epoch, message) = encrypt_blindly(&work.mls(), &other.me.signer, group, letter, head)?;
         work.commit()?;
         self.attack_post(group, epoch, message).await
     }
@@ -131,11 +175,7 @@ impl Session {
         let head = self.directory()?.head();
         let devices = self.directory()?.active_devices(account);
         let device = devices.first().ok_or(Error::NoDevice(account.clone()))?;
-        let me = Me {
-            org: self.directory()?.org(),
-            signer: &self.me.signer,
-            credential: self.leaf_credential()?,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let (epoch, message) = propose_removal(&work.mls(), &me, group, *device, head)?;
         work.commit()?;
@@ -144,7 +184,7 @@ impl Session {
 
     async fn attack_post(&self, group: GroupId, epoch: u64, message: Vec<u8>) -> Result<(), Error> {
         let body = delivery::Letter {
-            id: SubmissionId(random()?),
+            id: SubmissionId(random::bytes()?),
             group,
             epoch,
             message: message.try_into().map_err(|_| MlsError::NoGroup)?,

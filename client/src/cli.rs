@@ -409,7 +409,7 @@ pub struct Reply {
 #[derive(Args, Clone, Debug)]
 #[command(
     subcommand_required = false,
-    after_help = "Examples:\n  valise outbox\n  valise outbox retry"
+    after_help = "Examples:\n  valise outbox\n  valise outbox retry\n  valise outbox rm 12"
 )]
 pub struct Outbox {
     /// What to do; nothing lists.
@@ -426,6 +426,22 @@ pub enum OutboxAct {
     /// Try to send them now
     #[command(after_help = "Example:\n  valise outbox retry")]
     Retry,
+    /// Drop a letter that shall not go any more
+    Rm(OutboxRm),
+}
+
+/// `valise outbox rm`.
+#[derive(Args, Clone, Copy, Debug, Eq, PartialEq)]
+#[command(
+    after_help = "A letter that may be at the server already stays.\n\nExample:\n  valise outbox rm 12"
+)]
+pub struct OutboxRm {
+    /// The letter: its number, its id or @last
+    #[arg(value_name = "N")]
+    pub letter: Which,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `valise who`.

@@ -13,11 +13,14 @@ pub mod home;
 pub mod key;
 pub mod mail;
 pub mod mls;
+pub mod provider;
+pub mod random;
 pub mod safe;
 pub mod session;
 pub mod store;
 pub mod sync;
 pub mod trust;
 pub mod vault;
-pub mod weaken;
 pub mod words;
+
+pub use valise_proto::weaken;

@@ -11,21 +11,22 @@ mod commit;
 mod letter;
 mod members;
 mod package;
-pub mod provider;
 mod receive;
 #[cfg(feature = "weaken")]
 mod rogue;
 mod welcome;
 
 pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
-pub(crate) use letter::encrypt;
-pub(crate) use members::{Drift, drift, identities};
+pub(crate) use letter::audited;
+pub(crate) use members::{Drift, identities};
 pub(crate) use package::{checked_package, make_packages};
 pub(crate) use receive::{Received, is_commit, receive};
 #[cfg(feature = "weaken")]
 pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]
-pub(crate) use rogue::{encrypt_blindly, propose_removal, unchecked_package};
+pub(crate) use rogue::{
+    encrypt_blindly, leak_group_info, propose_removal, read_blindly, unchecked_package,
+};
 pub(crate) use welcome::join;
 
 use openmls::prelude::{
@@ -40,7 +41,7 @@ use valise_proto::{
 };
 
 use crate::{
-    mls::provider::{DeviceSigner, Provider, SUITE},
+    provider::{DeviceSigner, Provider, SUITE},
     store::StoreError,
     trust::Alarm,
 };

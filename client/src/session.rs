@@ -18,7 +18,9 @@ use crate::{
     clock::Clock,
     home::{Home, HomeError},
     key::{Key, KeyError, Prompt, Source},
-    mls::{MlsError, provider::DeviceSigner},
+    mls::{Me, MlsError},
+    provider::DeviceSigner,
+    random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey},
     trust::{Alarm, Ledger, own_credential},
     vault::{Vault, VaultError},
@@ -67,6 +69,12 @@ pub enum Error {
     /// Nobody of that name asks to be enrolled.
     #[error("nobody named {0} asks to be enrolled")]
     NoSuchRequest(Name),
+    /// The letter is in no outbox.
+    #[error("letter {0} does not wait in the outbox")]
+    NotWaiting(u64),
+    /// The letter may be at the server already.
+    #[error("letter {0} is being sent")]
+    OnItsWay(u64),
     /// This account may not do that.
     #[error("{0} is not an admin")]
     NotAdmin(Name),
@@ -125,6 +133,12 @@ impl Error {
     }
 }
 
+impl From<NoRandomness> for Error {
+    fn from(_: NoRandomness) -> Self {
+        Self::Wrong("this machine has no randomness")
+    }
+}
+
 impl From<MlsError> for Error {
     fn from(error: MlsError) -> Self {
         match error {
@@ -169,6 +183,25 @@ pub(crate) struct Identity {
     pub(crate) signer: DeviceSigner,
     pub(crate) device: DeviceId,
     pub(crate) record: KeyRecord,
+}
+
+impl Identity {
+    /// This device in its groups, by the log as it is here.
+    pub(crate) fn member(&self, ledger: Option<&Ledger>) -> Result<Me<'_>, Error> {
+        let directory = ledger.ok_or(Error::NotEnrolled)?.directory();
+        let credential = own_credential(directory, self.device).ok_or_else(|| {
+            if directory.device(self.device).is_some() {
+                Error::Revoked
+            } else {
+                Error::NotEnrolled
+            }
+        })?;
+        Ok(Me {
+            org: directory.org(),
+            signer: &self.signer,
+            credential,
+        })
+    }
 }
 
 /// An unlocked account on this device.
@@ -216,11 +249,7 @@ impl Session {
         let record = decode(&setting(Setting::KeyRecord)?)
             .map_err(|_| StoreError::Damaged("the key record"))?;
         let card = read.setting(Setting::Card)?;
-        let entries = if card.is_some() {
-            read.log_entries()?
-        } else {
-            Vec::new()
-        };
+        let log = read.log()?;
         let me = Identity {
             account,
             signer,
@@ -240,7 +269,9 @@ impl Session {
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .ok_or(StoreError::Damaged("the card"))?;
-            session.ledger = Ledger::restore(card.clone(), &entries)?;
+            session.ledger = log
+                .map(|log| Ledger::restore(card.clone(), &log))
+                .transpose()?;
             session.api = Some(Api::new(card, Arc::clone(&session.clock))?);
         }
         Ok(session)
@@ -277,18 +308,6 @@ impl Session {
 
     pub(crate) fn api(&self) -> Result<&Api, Error> {
         self.api.as_ref().ok_or(Error::NotJoined)
-    }
-
-    /// What this device's leaves carry.
-    pub(crate) fn leaf_credential(&self) -> Result<Vec<u8>, Error> {
-        let directory = self.directory()?;
-        own_credential(directory, self.me.device).ok_or_else(|| {
-            if directory.device(self.me.device).is_some() {
-                Error::Revoked
-            } else {
-                Error::NotEnrolled
-            }
-        })
     }
 
     /// The session with the server, if it has not run out by this device's clock.

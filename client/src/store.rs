@@ -19,10 +19,11 @@ use zeroize::Zeroizing;
 pub use conversation::{ConversationRow, ConversationState, Sender};
 pub use event::EventRow;
 pub use letter::{Filter, LetterRow, NewLetter};
+pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
 pub use setting::Setting;
 
-use crate::mls::provider::{MigrationFailed, Provider, migrate};
+use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
 const VERSION: u32 = 1;

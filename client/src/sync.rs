@@ -14,6 +14,7 @@ use valise_proto::{
         key_package::{Claimed, Publish},
     },
     codec::encode,
+    log::Head,
 };
 
 use crate::{
@@ -142,7 +143,7 @@ impl Session {
                 .await?;
             let ledger = Ledger::begin(api.card().clone(), &genesis)?;
             let work = self.store.begin()?;
-            work.add_log_entry(0, &genesis)?;
+            work.add_to_log(0, &[genesis], ledger.head())?;
             work.commit()?;
             self.ledger = Some(ledger);
         }
@@ -161,9 +162,7 @@ impl Session {
             };
             if !progress.entries.is_empty() {
                 let work = self.store.begin()?;
-                for (position, entry) in (progress.first..).zip(&progress.entries) {
-                    work.add_log_entry(position, entry)?;
-                }
+                work.add_to_log(progress.first, &progress.entries, ledger.head())?;
                 work.set(Setting::Checkpoint, progress.checkpoint.as_bytes())?;
                 work.commit()?;
                 reached("after-log-stored");
@@ -183,12 +182,7 @@ impl Session {
             return Ok(());
         }
         // Packages that never reached the server leave private halves here that nobody asks for.
-        let (org, credential) = (self.directory()?.org(), self.leaf_credential()?);
-        let me = Me {
-            org,
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let publish = packages(&work, &me, PACKAGES - left)?;
         work.commit()?;
@@ -231,8 +225,11 @@ fn packages(work: &Work<'_>, me: &Me<'_>, count: usize) -> Result<Publish, Error
 
 /// What a client without the rollback check does: forgets what it had seen.
 fn dangerously_go_back(store: &Store, ledger: &Ledger, size: u64) -> Result<Ledger, Error> {
-    let mut entries = store.read().log_entries()?;
-    entries.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let ledger = Ledger::restore(ledger.card().clone(), &entries)?;
-    ledger.ok_or(Error::NotEnrolled)
+    let mut log = store.read().log()?.ok_or(Error::NotEnrolled)?;
+    log.entries
+        .truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    let root = ledger.directory().tree().root_at(size);
+    let root = root.ok_or(Error::NotEnrolled)?;
+    log.head = Head { size, root };
+    Ok(Ledger::restore(ledger.card().clone(), &log)?)
 }

@@ -6,10 +6,7 @@
 //! store it has never been plugged in for.
 
 use openmls_traits::{crypto::OpenMlsCrypto as _, types::HpkeCiphertext};
-use ring::{
-    hkdf,
-    rand::{SecureRandom as _, SystemRandom},
-};
+use ring::hkdf;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 use valise_proto::{
     codec::{self, Bytes, Limited, encode},
@@ -22,7 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     key::{Assertion, AssertionRequest, Key, KeyError, Prompt},
-    mls::provider::{Crypto, SUITE},
+    provider::{Crypto, SUITE},
+    random,
     store::StoreKey,
 };
 
@@ -126,10 +124,7 @@ pub fn touch(
 impl Vault {
     /// A new store key, sealed to every one of `keys`.
     pub fn seal(tag: OrgTag, keys: &[&KeyRecord]) -> Result<(Self, StoreKey), VaultError> {
-        let mut store_key = Zeroizing::new([0; 32]);
-        SystemRandom::new()
-            .fill(&mut *store_key)
-            .map_err(|_| VaultError::Sealing)?;
+        let store_key = random::secret().map_err(|_| VaultError::Sealing)?;
         let boxes = keys.iter().map(|record| seal_to(tag, record, &store_key));
         let boxes = boxes.collect::<Result<_, _>>()?;
         Ok((

@@ -48,6 +48,7 @@ create table letter (
   copies      text not null,                 -- Cc, space-separated
   body        text not null,
   format      integer not null,
+  attachments blob not null,                 -- canonical list of proto::letter::Attachment
   outgoing    integer not null,              -- 1: written on this device
   unread      integer not null,
   remark      text not null                  -- what the reader must know about it; empty as a rule

@@ -32,6 +32,10 @@ pub struct Attachment {
     pub blob: Bytes<48>,
 }
 
+impl Limited for Vec<Attachment> {
+    const MAX: usize = Letter::MAX;
+}
+
 /// One letter.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 pub struct Letter {

@@ -14,6 +14,7 @@ pub mod letter;
 pub mod log;
 pub mod request;
 pub mod statement;
+pub mod weaken;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;

@@ -28,6 +28,10 @@ pub struct Head {
     pub root: Hash,
 }
 
+impl Limited for Head {
+    const MAX: usize = 40;
+}
+
 /// The file `genesis.valise` of a founding: the log's first entries, the genesis entry first, then
 /// the `account.add` that gives each founding key its name.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]

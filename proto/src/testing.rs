@@ -19,8 +19,10 @@ use crate::{
     log::{
         Head,
         entry::{
-            AccountAdd, AccountSuspend, AdminAdd, DeviceCertificate, DeviceRevoke, Entry, Fact,
-            Genesis, KeyAdd, Policy, Statement,
+            AccountAdd, AccountRestore, AccountSuspend, AdminAdd, AdminRemove, Batch,
+            DeviceCertificate, DeviceRevoke, Entry, Fact, Genesis, KeyAdd, KeyRevoke, ListSet,
+            Policy, PolicySet, RecoveryBegin, RecoveryFinish, RecoveryVeto, Statement,
+            ThresholdSet,
         },
         replay::Directory,
     },
@@ -190,7 +192,7 @@ pub fn statement(directory: &Directory, fact: Fact) -> Statement {
     Statement {
         version: 1,
         seen: directory.head(),
-        sequence: fact.subject().map_or(0, |name| directory.sequence(name)),
+        sequence: directory.sequence_of(&fact),
         time: TIME_MS,
         fact,
     }
@@ -214,7 +216,21 @@ pub fn entry(statement: Statement, org: OrgId, signers: &[&SoftStatementKey]) ->
 
 /// The next entry of `fact`, signed by `signers`.
 pub fn next(directory: &Directory, fact: Fact, signers: &[&SoftStatementKey]) -> Vec<u8> {
-    sign(statement(directory, fact), directory.org(), signers)
+    next_at(directory, fact, TIME_MS, signers)
+}
+
+/// [`next`], signed at another time: milliseconds.
+pub fn next_at(
+    directory: &Directory,
+    fact: Fact,
+    time: u64,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let statement = Statement {
+        time,
+        ..statement(directory, fact)
+    };
+    sign(statement, directory.org(), signers)
 }
 
 /// `account.add`
@@ -287,5 +303,130 @@ pub fn admin_add(directory: &Directory, name: &Name, signers: &[&SoftStatementKe
     let fact = Fact::AdminAdd(AdminAdd {
         account: name.clone(),
     });
+    next(directory, fact, signers)
+}
+
+/// `batch`, in the order of `people`.
+pub fn batch(
+    directory: &Directory,
+    people: &[(&Name, &SoftStatementKey)],
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::Batch(Batch {
+        accounts: people
+            .iter()
+            .map(|(name, key)| AccountAdd {
+                account: (*name).clone(),
+                key: key.record.clone(),
+            })
+            .collect(),
+    });
+    next(directory, fact, signers)
+}
+
+/// `account.restore`
+pub fn account_restore(
+    directory: &Directory,
+    name: &Name,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::AccountRestore(AccountRestore {
+        account: name.clone(),
+    });
+    next(directory, fact, signers)
+}
+
+/// `key.revoke`
+pub fn key_revoke(
+    directory: &Directory,
+    name: &Name,
+    key: KeyId,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::KeyRevoke(KeyRevoke {
+        account: name.clone(),
+        key,
+    });
+    next(directory, fact, signers)
+}
+
+/// `admin.remove`
+pub fn admin_remove(directory: &Directory, name: &Name, signers: &[&SoftStatementKey]) -> Vec<u8> {
+    let fact = Fact::AdminRemove(AdminRemove {
+        account: name.clone(),
+    });
+    next(directory, fact, signers)
+}
+
+/// `threshold.set`
+pub fn threshold_set(
+    directory: &Directory,
+    threshold: u8,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::ThresholdSet(ThresholdSet { threshold });
+    next(directory, fact, signers)
+}
+
+/// `recovery.begin`
+pub fn recovery_begin(
+    directory: &Directory,
+    name: &Name,
+    key: &SoftStatementKey,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::RecoveryBegin(RecoveryBegin {
+        account: name.clone(),
+        key: key.record.clone(),
+    });
+    next(directory, fact, signers)
+}
+
+/// `recovery.veto`
+pub fn recovery_veto(
+    directory: &Directory,
+    name: &Name,
+    begun: u64,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::RecoveryVeto(RecoveryVeto {
+        account: name.clone(),
+        begun,
+    });
+    next(directory, fact, signers)
+}
+
+/// `recovery.finish`, signed at `time`: milliseconds.
+pub fn recovery_finish(
+    directory: &Directory,
+    name: &Name,
+    begun: u64,
+    time: u64,
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::RecoveryFinish(RecoveryFinish {
+        account: name.clone(),
+        begun,
+    });
+    next_at(directory, fact, time, signers)
+}
+
+/// `list.set`, in the order of `members`.
+pub fn list_set(
+    directory: &Directory,
+    list: &Name,
+    members: &[&Name],
+    signers: &[&SoftStatementKey],
+) -> Vec<u8> {
+    let fact = Fact::ListSet(ListSet {
+        list: list.clone(),
+        members: members.iter().copied().cloned().collect(),
+    });
+    next(directory, fact, signers)
+}
+
+/// `policy.set`
+pub fn policy_set(directory: &Directory, policy: Policy, signers: &[&SoftStatementKey]) -> Vec<u8> {
+    let fact = Fact::PolicySet(PolicySet { policy });
     next(directory, fact, signers)
 }

@@ -15,18 +15,19 @@ use ring::{
 use tokio::sync::{Mutex, watch};
 use valise_proto::{
     api::directory::{Appended, Page},
-    codec::{Bytes, Text},
+    codec::{Bytes, Limited, Text},
     id::OrgId,
     key::Ed25519Key,
     log::{
         checkpoint,
-        entry::Fact,
+        entry::{Entry, Fact, Statement},
         merkle::leaf_hash,
         replay::{Directory, Refusal},
     },
 };
 
 use crate::{
+    clock::Clock,
     config::Config,
     store::{Store, StoreError},
     tls::{TlsError, write_private},
@@ -34,8 +35,29 @@ use crate::{
 
 /// Entries in one page at most.
 const PAGE_ENTRIES: u32 = 512;
-/// Bytes of entries in one page at most: below `Page::MAX`, with room for proof and checkpoint.
+/// Bytes of entries in one page at most: below `Page::MAX`, with room for proof and checkpoint. The
+/// largest entry fits.
 const PAGE_BYTES: usize = 1 << 20;
+const _: () = assert!(Entry::MAX <= PAGE_BYTES);
+
+/// How far two honest clocks may differ: ten minutes. No entry is dated further ahead than that.
+const SKEW_MS: u64 = 10 * 60_000;
+/// How long the admins of a recovery have to sign it, one after the other: an hour.
+const BEGIN_MS: u64 = 60 * 60_000;
+
+/// How long before the server's clock an entry may be dated; `None`: as long as it likes.
+///
+/// An act that needs several admins is dated by the first, and lies until the last has signed: days,
+/// maybe. Only a recovery's wait is counted in time, from the date of its begin to the date of its
+/// finish (E07). A begin from yesterday would have waited before anybody could see it; a finish is
+/// one admin's act, and needs no more room than his clock.
+fn past_ms(fact: &Fact) -> Option<u64> {
+    match fact {
+        Fact::RecoveryBegin(_) => Some(BEGIN_MS),
+        Fact::RecoveryFinish(_) => Some(SKEW_MS),
+        _ => None,
+    }
+}
 
 /// The log cannot be opened: nothing is served from a log that is not what it was.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +94,18 @@ pub enum AppendError {
     /// The organisation names the models that it allows, and nobody has shown this key's.
     #[error("adding a key is not open yet")]
     KeyAdd,
+    /// Signed too long ago, or too far ahead.
+    #[error(
+        "the {kind} entry is dated {skew_ms} ms from the server's clock: at most {most_ms} are allowed"
+    )]
+    Clock {
+        /// The fact's kind.
+        kind: &'static str,
+        /// How far.
+        skew_ms: u64,
+        /// How far it may be, in that direction.
+        most_ms: u64,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -142,6 +176,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Log {
     store: Store,
+    clock: Arc<dyn Clock>,
     key: LogKey,
     genesis: Vec<u8>,
     now: RwLock<Arc<Snapshot>>,
@@ -167,12 +202,12 @@ impl Log {
     }
 
     /// Replays the whole log (D08, D12).
-    pub async fn open(store: Store, key: LogKey) -> Result<Self, OpenError> {
+    pub async fn open(store: Store, key: LogKey, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let (org, note) = store
             .organisation()
             .await?
             .ok_or(OpenError::MisuseNotFounded)?;
-        let genesis = store.log_entries(0, 1).await?.into_iter().next();
+        let genesis = store.log_entries(0, 1, 0).await?.into_iter().next();
         let genesis = genesis.ok_or(OpenError::MisuseNotFounded)?;
         let mut directory = replay([genesis.as_slice()])?;
         follow(&store, &mut directory).await?;
@@ -184,6 +219,7 @@ impl Log {
         let size = watch::Sender::new(directory.head().size);
         Ok(Self {
             store,
+            clock,
             key,
             genesis,
             now: RwLock::new(Arc::new(Snapshot {
@@ -217,7 +253,8 @@ impl Log {
             return appended(&now, index);
         }
         // Before the directory is copied: it is large, and what is refused is refused often.
-        let fact = now.directory.admit(entry)?.statement.fact;
+        let Statement { time, fact, .. } = now.directory.admit(entry)?.statement;
+        check_date(&fact, time, self.clock.now_ms())?;
         if matches!(fact, Fact::KeyAdd(_)) && !now.directory.policy().attestation.is_empty() {
             return Err(AppendError::KeyAdd);
         }
@@ -237,7 +274,7 @@ impl Log {
     async fn catch_up(&self) -> Result<Arc<Snapshot>, AppendError> {
         let now = self.now();
         let known = now.directory.head().size;
-        if self.store.log_entries(known, 1).await?.is_empty() {
+        if self.store.log_entries(known, 1, 0).await?.is_empty() {
             return Ok(now);
         }
         let mut directory = now.directory.clone();
@@ -280,20 +317,13 @@ impl Log {
             tree.consistency(old, size).unwrap_or_default()
         };
         let left = u32::try_from(size.saturating_sub(from)).unwrap_or(u32::MAX);
-        let rows = self.store.log_entries(from, left.min(PAGE_ENTRIES)).await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        let mut bytes = 0;
-        for row in rows {
-            bytes += row.len() + 4;
-            if bytes > PAGE_BYTES {
-                break;
-            }
-            entries.push(Bytes::try_from(row).map_err(|_| StoreError::Corrupt("entry"))?);
-        }
+        let limit = left.min(PAGE_ENTRIES);
+        let rows = self.store.log_entries(from, limit, PAGE_BYTES).await?;
+        let entries: Result<Vec<_>, _> = rows.into_iter().map(Bytes::try_from).collect();
         Ok(Page {
             checkpoint: Text::truncated(&now.checkpoint),
             consistency,
-            entries,
+            entries: entries.map_err(|_| StoreError::Corrupt("entry"))?,
         })
     }
 
@@ -307,7 +337,7 @@ impl Log {
 async fn follow(store: &Store, directory: &mut Directory) -> Result<(), OpenError> {
     loop {
         let size = directory.head().size;
-        let entries = store.log_entries(size, PAGE_ENTRIES).await?;
+        let entries = store.log_entries(size, PAGE_ENTRIES, PAGE_BYTES).await?;
         if entries.is_empty() {
             return Ok(());
         }
@@ -331,6 +361,24 @@ pub fn replay<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Directo
             .map_err(|refusal| OpenError::Entry { index, refusal })?;
     }
     Ok(directory)
+}
+
+/// The entry is dated neither too far ahead nor, where that matters, too long ago.
+fn check_date(fact: &Fact, time: u64, now_ms: u64) -> Result<(), AppendError> {
+    let most_ms = if time > now_ms {
+        Some(SKEW_MS)
+    } else {
+        past_ms(fact)
+    };
+    let skew_ms = time.abs_diff(now_ms);
+    match most_ms {
+        Some(most_ms) if skew_ms > most_ms => Err(AppendError::Clock {
+            kind: fact.kind(),
+            skew_ms,
+            most_ms,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn appended(now: &Snapshot, index: u64) -> Result<Appended, AppendError> {

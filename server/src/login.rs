@@ -20,6 +20,7 @@ use valise_proto::{
     key::{Credential, KeyRecord, SOFT_KEY_MODEL},
     log::{entry::AttestationAuthority, replay::Directory},
     statement::{relying_party, sha256},
+    weaken::checked,
 };
 use webauthn_rs::prelude::Uuid;
 use webauthn_rs_core::{
@@ -290,14 +291,14 @@ impl Login {
     pub async fn finish(&self, finish: &Finish, device: DeviceId) -> Result<Session, LoginError> {
         let now_ms = self.clock.now_ms();
         // Cheap, so that a made-up challenge costs no verification.
-        if !self.store.has_nonce(finish.nonce, now_ms).await? {
+        if !self.store.has_nonce(finish.nonce, now_ms).await? && checked("L04") {
             return Err(LoginError::Refused);
         }
         let snapshot = self.log.now();
         let directory = &snapshot.directory;
         let verified = self.verify(finish, device, directory);
         let mut write = self.store.begin().await?;
-        let fresh = write.take_nonce(finish.nonce, now_ms).await?;
+        let fresh = write.take_nonce(finish.nonce, now_ms).await? || !checked("L04");
         let session = match verified.filter(|_| fresh) {
             None => Err(LoginError::Refused),
             Some((key, counter)) if write.raise_counter(key, counter).await? => {

@@ -74,7 +74,8 @@ impl Service {
         tasks: mpsc::Sender<Infallible>,
     ) -> Result<(Self, Writer), ServeError> {
         let store = Store::open(&config.database_url()).await?;
-        let log = Arc::new(Log::open(store.clone(), LogKey::load(&config)?).await?);
+        let key = LogKey::load(&config)?;
+        let log = Arc::new(Log::open(store.clone(), key, Arc::clone(&clock)).await?);
         let snapshot = log.now();
         let genesis = snapshot.directory.genesis();
         let url: ServerUrl = genesis.url.as_str().parse().map_err(|_| ServeError::Url)?;

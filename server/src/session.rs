@@ -163,7 +163,11 @@ impl Sessions {
     }
 }
 
+/// A session ends with its time, and with the key that opened it.
 fn ended(session: &SessionRow, directory: &Directory, now_ms: u64) -> bool {
     let idle_ms = now_ms.saturating_sub(session.used_at_ms);
-    now_ms >= session.ends_at_ms || idle_ms >= directory.policy().session_idle_ms
+    let key = directory.key(session.key);
+    now_ms >= session.ends_at_ms
+        || idle_ms >= directory.policy().session_idle_ms
+        || key.is_none_or(|key| key.revoked.is_some())
 }

@@ -1,8 +1,10 @@
 //! What the server does to letters in flight: nothing that anybody sees changes.
 
 use reqwest::Method;
+use valise_client::weaken::dangerously_weaken;
 use valise_proto::api::{SYNC, delivery};
 
+use super::insider::letter;
 use crate::support::{Mallory, Office, Person};
 
 /// Both write to alice in one conversation; then mallory hands her the page as `change` leaves it.
@@ -57,21 +59,38 @@ async fn g23_a_letters_sender_is_who_signed_it() {
     );
 }
 
-/// The twin of the same: an envelope names no sender that could be believed, and untouched envelopes
-/// show exactly what swapped ones do.
+/// Carol, who reads along, writes in bob's name, and the server hands it out as his.
+async fn written_by_carol(office: &Office, alice: &mut Person, off: Option<&str>) {
+    let mut bob = office.hire(alice, "bob").await;
+    let mut carol = office.hire(alice, "carol").await;
+    bob.send(&["alice", "carol"], "Hello", "Hello").await;
+    carol.sync().await;
+    alice.sync().await;
+    let (group, _) = bob.only_group();
+    let mut forged = letter(&["alice", "carol"], "Pay 100 to Jean.");
+    forged.sequence = 2;
+    bob.session()
+        .attack_send_signed_by(carol.session(), group, &forged)
+        .await
+        .expect("sending");
+    dangerously_weaken(off);
+    alice.sync().await;
+}
+
 #[tokio::test]
-async fn g23_twin_untouched_envelopes_show_the_same() {
-    let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    both_write(&office, &mallory, &mut alice, |_| {}).await;
-    let expected = [
-        ("bob", "Hello"),
-        ("bob", "I am bob."),
-        ("carol", "I am carol."),
-    ];
-    assert_eq!(
-        labels(&mut alice),
-        expected.map(|(who, what)| (who.into(), what.into()))
-    );
+async fn g23_nobody_writes_in_a_colleagues_name() {
+    let (office, mut alice) = Office::open().await;
+    written_by_carol(&office, &mut alice, None).await;
+    assert_eq!(labels(&mut alice), [("bob".into(), "Hello".into())]);
+    assert!(alice.events().contains(&"unreadable".to_owned()));
+}
+
+#[tokio::test]
+async fn g23_twin_a_colleague_writes_in_bobs_name() {
+    let (office, mut alice) = Office::open().await;
+    written_by_carol(&office, &mut alice, Some("G23")).await;
+    let last = labels(&mut alice).pop().unwrap();
+    assert_eq!(last, ("bob".into(), "Pay 100 to Jean.".into()));
 }
 
 const FLIPS: usize = 200;

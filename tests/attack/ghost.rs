@@ -12,12 +12,6 @@ use crate::support::{Mallory, Office, Person};
 
 const SECRET: &str = "The source is called Jean.";
 
-/// What mallory knows of a person: his identity as the log has it.
-fn identity(of: &mut Person) -> LeafIdentity {
-    let device = of.session().device();
-    of.session().attack_identity(device).expect("an identity")
-}
-
 /// Every claimed key package becomes `package`.
 fn serve(mallory: &Mallory, package: Vec<u8>) {
     mallory.alter(
@@ -105,7 +99,7 @@ async fn d01_twin_a_ghost_reads_bobs_letter() {
 
 /// Carol is on mallory's side: her certified device, with bob's name on it.
 fn carol_as_bob(carol: &mut Person) -> Rogue {
-    let mut identity = identity(carol);
+    let mut identity = carol.identity();
     identity.account = "bob".parse().unwrap();
     carol.session().attack_rogue(&identity).unwrap()
 }
@@ -126,7 +120,7 @@ async fn d02_an_insiders_own_device_does_not_pass_for_bobs() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let _bob = office.hire(&mut alice, "bob").await;
     let mut carol = office.hire(&mut alice, "carol").await;
-    let own = identity(&mut carol);
+    let own = carol.identity();
     serve(
         &mallory,
         carol
@@ -153,7 +147,7 @@ async fn d02_twin_carol_reads_bobs_letter() {
 
 /// Bob's identity, to the last bit, over mallory's key.
 fn swapped(bob: &mut Person) -> Rogue {
-    Rogue::new(&[8; 32], &identity(bob)).unwrap()
+    Rogue::new(&[8; 32], &bob.identity()).unwrap()
 }
 
 #[tokio::test]

@@ -13,17 +13,8 @@ use valise_proto::{
 
 use crate::support::{Mallory, Office, Person};
 
-fn identity(of: &mut Person) -> LeafIdentity {
-    let device = of.session().device();
-    of.session().attack_identity(device).expect("an identity")
-}
-
-fn only_group(of: &mut Person) -> (GroupId, Conversation) {
-    of.session().attack_conversations().unwrap().remove(0)
-}
-
 /// A letter as an insider would write it by hand.
-fn letter(to: &[&str], body: &str) -> Letter {
+pub fn letter(to: &[&str], body: &str) -> Letter {
     Letter {
         id: LetterId([5; 16]),
         sequence: 1,
@@ -47,12 +38,11 @@ async fn carol_is_smuggled_in(
     alice: &mut Person,
     off: Option<&str>,
 ) -> (Rogue, GroupId) {
-    let mut bob = office.hire(alice, "bob").await;
-    let mut carol = office.hire(alice, "carol").await;
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice.send(&["bob"], "Hello", "Only the two of us.").await;
     bob.sync().await;
-    let (group, _) = only_group(&mut bob);
-    let own = identity(&mut carol);
+    let (group, _) = bob.only_group();
+    let own = carol.identity();
     let rogue = carol.session().attack_rogue(&own).unwrap();
     let package = rogue.package().unwrap();
     let commit = bob
@@ -105,11 +95,10 @@ async fn g01_twin_the_outsider_reads() {
 #[tokio::test]
 async fn g01_a_member_by_the_servers_word_reads_nothing() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    let mut carol = office.hire(&mut alice, "carol").await;
+    let [mut bob, mut carol] = office.hire_all(&mut alice, ["bob", "carol"]).await;
     alice.send(&["bob"], "Hello", "Only the two of us.").await;
     bob.sync().await;
-    let (group, _) = only_group(&mut bob);
+    let (group, _) = bob.only_group();
     let row = "insert into member (group_id, device_id, acked_sequence, left_sequence)
                values (?1, ?2, 0, 9223372036854775807)";
     let device = carol.session().device();
@@ -133,19 +122,18 @@ async fn g01_a_member_by_the_servers_word_reads_nothing() {
 /// Bob founds a group under the id of alice's conversation with carol, and mallory hands her the
 /// Welcome. Carol writes afterwards.
 async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off: Option<&str>) {
-    let mut bob = office.hire(alice, "bob").await;
-    let mut carol = office.hire(alice, "carol").await;
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice.send(&["carol"], "Hello", "Only the two of us.").await;
     carol.sync().await;
-    let (group, _) = only_group(alice);
+    let (group, _) = alice.only_group();
     let record = Conversation {
         nonce: [1; 16],
         creator: "alice".parse().unwrap(),
         accounts: vec!["alice".parse().unwrap(), "bob".parse().unwrap()],
     };
-    let own = identity(&mut bob);
+    let own = bob.identity();
     let rogue = bob.session().attack_rogue(&own).unwrap();
-    let own = identity(alice);
+    let own = alice.identity();
     let package = package_of(mallory, &own);
     let welcome = rogue.found(group, &record, &package).expect("a group");
     mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
@@ -194,8 +182,7 @@ async fn g04_twin_the_false_group_takes_the_conversations_place() {
 
 /// Alice writes to all three; bob sends the same letter, word for word and with its id, as his.
 async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
-    let mut bob = office.hire(alice, "bob").await;
-    let mut carol = office.hire(alice, "carol").await;
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice
         .send(&["alice", "bob", "carol"], "Plan", "At nine.")
         .await;
@@ -209,7 +196,7 @@ async fn re_injected(office: &Office, alice: &mut Person, off: Option<&str>) -> 
         .unwrap();
     let mut copy = letter(&["alice", "bob", "carol"], "At nine.");
     (copy.id, copy.thread, copy.date) = (letters[0].id, letters[0].thread, letters[0].date_ms);
-    let (group, _) = only_group(&mut bob);
+    let (group, _) = bob.only_group();
     bob.session()
         .attack_send(group, &copy, None)
         .await
@@ -237,11 +224,10 @@ async fn g08_twin_a_re_encrypted_letter_is_shown_twice() {
 
 /// Bob addresses a letter to alice alone, and sends it where carol reads too.
 async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
-    let mut bob = office.hire(alice, "bob").await;
-    let mut carol = office.hire(alice, "carol").await;
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     bob.send(&["alice", "carol"], "Plan", "At nine.").await;
     carol.sync().await;
-    let (group, _) = only_group(&mut bob);
+    let (group, _) = bob.only_group();
     let mut copy = letter(&["alice"], "Between us.");
     copy.sequence = 2;
     bob.session()
@@ -277,7 +263,7 @@ async fn another_log(
     let mut bob = office.hire(alice, "bob").await;
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
-    let (group, _) = only_group(&mut bob);
+    let (group, _) = bob.only_group();
     let mut copy = letter(&["alice"], "At ten.");
     copy.sequence = 2;
     let mut head = bob.session().ledger().unwrap().head();
@@ -321,7 +307,7 @@ async fn v10_a_letter_from_the_end_of_time_stops_nobody() {
     let mut bob = office.hire(&mut alice, "bob").await;
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
-    let (group, _) = only_group(&mut bob);
+    let (group, _) = bob.only_group();
     for (sequence, date) in [
         (2, u64::MAX),
         (3, 1 << 63),

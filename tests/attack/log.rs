@@ -9,8 +9,11 @@ use valise_client::{
 use valise_proto::{
     api::{LETTERS, LOG, SYNC, delivery, directory},
     codec::{Text, decode, encode},
-    id::DeviceId,
-    log::entry::{Entry, Fact},
+    id::{DeviceId, Name},
+    log::{
+        entry::{AdminAdd, Entry, Fact},
+        merkle::leaf_hash,
+    },
 };
 use valise_server::config::Config;
 
@@ -22,7 +25,7 @@ fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
     let size = u64::try_from(entries.len()).unwrap();
     let mut tree = valise_proto::log::merkle::Tree::default();
     for entry in &entries {
-        tree.append(valise_proto::log::merkle::leaf_hash(entry));
+        tree.append(leaf_hash(entry));
     }
     let checkpoint = mallory.checkpoint(&card, &entries);
     mallory.on_response(move |exchange| {
@@ -172,8 +175,63 @@ async fn d07_an_entry_that_is_signed_for_and_withheld_is_an_alarm() {
     assert!(mallory.seen(&Method::POST, LETTERS).is_empty());
 }
 
+/// The log with one entry more, which makes bob an admin: in alice's name, over all that is there,
+/// and with a signature that her key never made.
+fn forged(office: &Office, alice: &mut Person) -> Vec<Vec<u8>> {
+    let mut entries = mallory::entries(&office.data());
+    let genuine = |entry: &Vec<u8>| decode::<Entry>(entry).unwrap();
+    let mut entry = entries.iter().map(genuine).last().unwrap();
+    let bob: Name = "bob".parse().unwrap();
+    let name = alice.name.clone();
+    let directory = alice.session().ledger().unwrap().directory();
+    let key = directory.account(&name).unwrap().keys[0];
+    entry.statement.seen = directory.head();
+    entry.statement.sequence = directory.sequence(&bob);
+    entry.statement.fact = Fact::AdminAdd(AdminAdd { account: bob });
+    entry.signatures.truncate(1);
+    entry.signatures[0].key = key;
+    entries.push(encode(&entry));
+    entries
+}
+
+/// The operator writes `entries` into the database, and signs their head with the log key.
+fn written(office: &Office, mallory: &Mallory, entries: &[Vec<u8>]) {
+    let (index, entry) = (entries.len() - 1, entries.last().unwrap());
+    let row = "insert into log_entry (entry_index, leaf, entry) values (?1, ?2, ?3)";
+    let added = (index, leaf_hash(entry).0, entry);
+    assert_eq!(mallory.database().execute(row, added), Ok(1));
+    let checkpoint = mallory.checkpoint(&office.card, entries);
+    let head = "update server set checkpoint = ?1";
+    assert_eq!(mallory.database().execute(head, [checkpoint]), Ok(1));
+}
+
+/// Whether a server starts on the folder as it is.
+async fn starts(office: &Office) -> bool {
+    let config = Config::load(&office.data()).unwrap();
+    let time = Arc::new(office.time.clone());
+    valise_server::Server::open(config, time).await.is_ok()
+}
+
+fn is_admin(of: &mut Person, name: &str) -> bool {
+    let directory = of.session().ledger().unwrap().directory();
+    let account = directory.account(&name.parse().unwrap()).unwrap();
+    account.admin_since.is_some()
+}
+
+#[tokio::test]
+async fn d12_a_server_does_not_start_with_an_edited_log() {
+    let (mut office, mut alice, mallory) = Office::open_under_mallory().await;
+    let _bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    office.stop();
+    assert!(starts(&office).await);
+    let entries = forged(&office, &mut alice);
+    written(&office, &mallory, &entries);
+    assert!(!starts(&office).await);
+}
+
 /// The log with the device of its third entry, alice's first, replaced by another.
-fn edited(office: &Office) -> Vec<Vec<u8>> {
+fn changed(office: &Office) -> Vec<Vec<u8>> {
     let mut entries = mallory::entries(&office.data());
     let mut entry: Entry = decode(&entries[2]).unwrap();
     let Fact::DeviceAdd(certificate) = &mut entry.statement.fact else {
@@ -185,35 +243,30 @@ fn edited(office: &Office) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn d12_a_server_does_not_start_with_an_edited_log() {
+async fn d12_a_server_does_not_start_with_a_changed_row() {
     let (mut office, _alice, mallory) = Office::open_under_mallory().await;
-    let start = || async {
-        let config = Config::load(&office.data()).unwrap();
-        let time = Arc::new(office.time.clone());
-        valise_server::Server::open(config, time).await.map(drop)
-    };
-    let entries = edited(&office);
+    office.stop();
+    let entries = changed(&office);
     let row = "update log_entry set entry = ?1 where entry_index = 2";
     assert_eq!(mallory.database().execute(row, [&entries[2]]), Ok(1));
-    assert!(start().await.is_err());
-    // The operator has the log key too, and signs what he wrote.
+    assert!(!starts(&office).await);
     let checkpoint = mallory.checkpoint(&office.card, &entries);
     let head = "update server set checkpoint = ?1";
     assert_eq!(mallory.database().execute(head, [checkpoint]), Ok(1));
-    assert!(start().await.is_err());
-    office.stop();
+    assert!(!starts(&office).await);
 }
 
-/// The twin of the same: the rows as they were start the server again.
 #[tokio::test]
-async fn d12_twin_the_same_rows_unedited_start_the_server() {
+async fn d12_twin_a_server_starts_with_an_edited_log_and_bob_is_an_admin() {
     let (mut office, mut alice, mallory) = Office::open_under_mallory().await;
-    office.stop();
-    let entry = &mallory::entries(&office.data())[2];
-    let row = "update log_entry set entry = ?1 where entry_index = 2";
-    assert_eq!(mallory.database().execute(row, [entry]), Ok(1));
-    office.start().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
     alice.sync().await;
+    assert!(enrolment_requests(bob.session()).await.is_err());
+    office.stop();
+    let entries = forged(&office, &mut alice);
+    written(&office, &mallory, &entries);
+    office.start_without(Some("D12")).await;
+    assert!(enrolment_requests(bob.session()).await.is_ok());
 }
 
 #[tokio::test]
@@ -221,16 +274,39 @@ async fn d12_an_edited_log_convinces_no_client() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let _bob = office.hire(&mut alice, "bob").await;
     alice.sync().await;
-    serve(&office, &mallory, edited(&office));
+    serve(&office, &mallory, forged(&office, &mut alice));
     let refused = alice.session().read_log().await;
     assert!(
-        matches!(refused, Err(Error::Alarm(Alarm::LogFork { .. }))),
+        matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))),
         "{refused:?}"
     );
-    assert!(alice.events().contains(&"log-fork".to_owned()));
+    assert!(alice.events().contains(&"forged-entry".to_owned()));
+    assert!(!is_admin(&mut alice, "bob"));
+    serve(&office, &mallory, changed(&office));
+    let refused = alice.session().read_log().await;
+    assert!(
+        matches!(
+            refused,
+            Err(Error::Alarm(
+                Alarm::LogFork { .. } | Alarm::LogRollback { .. }
+            ))
+        ),
+        "{refused:?}"
+    );
     // Nor one that has never seen the log.
     let refused = alice.other_computer().try_join(&office).await;
     assert!(matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))));
+}
+
+#[tokio::test]
+async fn d12_twin_an_edited_log_makes_bob_an_admin_for_alice() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let _bob = office.hire(&mut alice, "bob").await;
+    alice.sync().await;
+    serve(&office, &mallory, forged(&office, &mut alice));
+    dangerously_weaken(Some("D12"));
+    alice.session().read_log().await.expect("the log");
+    assert!(is_admin(&mut alice, "bob"));
 }
 
 #[tokio::test]
@@ -248,7 +324,7 @@ async fn d12_an_edited_session_makes_no_admin() {
         refused,
         Err(Error::Api(_) | Error::LoginNeeded | Error::Revoked)
     ));
-    // The twin: alice's own session may ask.
+    // Alice's own session may ask.
     alice.sync().await;
     assert!(enrolment_requests(alice.session()).await.is_ok());
 }

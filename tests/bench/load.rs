@@ -9,7 +9,7 @@ use valise_client::{
     api::{Api, Caller},
     clock::Clock,
     mail::Draft,
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
     session::Session,
     store::{Setting, Store},
 };

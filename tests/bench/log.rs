@@ -28,6 +28,16 @@ pub fn measure(best: &Baseline) {
     let rate = count(log.len()) / ms * 1000.0;
     let ratio = Some((rate / best.p256_verify, "P-256 verify"));
     note("log: entries replayed in full, one core", rate, "/s", ratio);
+    let (kept, ms) = timed(|| {
+        let mut directory = Directory::found(&log[0]).unwrap();
+        for entry in &log[1..] {
+            directory.apply_verified(entry).unwrap();
+        }
+        directory
+    });
+    assert_eq!(kept.head(), again.head());
+    let rate = count(log.len()) / ms * 1000.0;
+    note("  the same out of one's own store", rate, "/s", None);
     let bytes: usize = log.iter().map(Vec::len).sum();
     note(
         "  bytes of an entry",

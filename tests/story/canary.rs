@@ -5,18 +5,28 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
+use valise_client::{
+    clock::{self, Clock},
+    home::Home,
+    key::Source,
+    session::{Keyring, Session},
+};
+use valise_proto::{id::Hash, letter::Attachment};
+
+use crate::attack::insider::letter;
 use crate::support::{
     Site,
+    person::Willing,
     program::{Cli, said},
     search::{count, everything_in, files_with, memory, told_to},
 };
 
 const LETTERS: usize = 25;
 
-/// In every subject, body and search of this file; nowhere else on this machine.
+/// In every subject, body, file name and search of this file; nowhere else on this machine.
 static CANARY: LazyLock<String> = LazyLock::new(|| format!("kanarie{}x", std::process::id()));
 
 /// Many letters with canaries, read, answered and searched for.
@@ -52,14 +62,47 @@ fn correspond(alice: &Cli, bob: &Cli) {
     );
 }
 
+/// Alice writes a letter whose manifest names a file, and bob is shown what it carries.
+fn attach(alice: &Cli, bob: &Cli) {
+    let name = format!("{}f\u{202e}fdp.exe", *CANARY);
+    let clock: Arc<dyn Clock> = Arc::new(clock::System);
+    let home = Home::open(&alice.home).unwrap();
+    let mut keyring = Keyring {
+        source: Source::Soft(alice.key.clone()),
+        prompt: &mut Willing::default(),
+    };
+    let key = Session::unlock(&home, &mut keyring).unwrap();
+    let mut session = Session::open(&home, &key, clock).unwrap();
+    let mut letter = letter(&["bob"], "See the file.");
+    letter.attachments.push(Attachment {
+        name: name.clone().try_into().unwrap(),
+        size: 1_234,
+        content: Hash([6; 32]),
+        blob: vec![7; 48].try_into().unwrap(),
+    });
+    let number = session.attack_write(&letter).unwrap().to_string();
+    drop(session);
+    alice.must(&["outbox", "retry"]);
+    bob.must(&["sync"]);
+    for (person, number) in [(alice, number.as_str()), (bob, "@last")] {
+        let read = person.json(&["read", number]).object();
+        assert_eq!(read["attachments"][0]["name"], name.as_str());
+        assert_eq!(read["attachments"][0]["size"], 1_234);
+        let shown = person.must(&["read", number, "-o", "human"]).out;
+        let line = shown.lines().find(|line| line.starts_with("File:"));
+        let line = line.expect("the file");
+        assert!(line.contains(&format!("{}f", *CANARY)), "{line}");
+        assert!(line.ends_with("fdp.exe (1234 bytes)"), "{line}");
+        assert!(!line.contains('\u{202e}'), "{line}");
+    }
+}
+
 #[test]
 fn v08_c01_c12_no_word_of_a_letter_is_on_the_server_or_in_a_locked_home() {
     let canary = &*CANARY;
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
     correspond(&alice, &bob);
+    attach(&alice, &bob);
     // A letter that waits, and a server that has crashed with letters in its write-ahead log.
     site.kill();
     let kept = alice.run_with(&["send", "bob", "-s", &format!("{canary}w")], canary);

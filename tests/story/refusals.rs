@@ -54,8 +54,58 @@ async fn letters_that_cannot_go() {
         "error[V0104]: there is no such letter here\n  \
          try   valise list        more: valise help V0104\n",
     );
+    refused(
+        &alice.run(&["list", "--from", "bbo"]),
+        5,
+        "error[V0502]: there is nobody named bbo — nothing was listed\n  \
+         try   did you mean bob?        more: valise help V0502\n",
+    );
+    assert!(alice.json(&["list", "--from", "bob"]).objects().is_empty());
     assert!(alice.json(&["list"]).objects().is_empty());
     assert!(alice.json(&["outbox"]).objects().is_empty());
+}
+
+/// What waits can be dropped, and nothing of it is left; what may have gone cannot.
+#[test]
+fn a_letter_is_dropped_from_the_outbox() {
+    let (mut site, alice) = Site::open();
+    let _bob = site.hire(&alice, "bob");
+    site.unlock(&alice);
+    site.kill();
+    let kept = alice.run(&["send", "bob", "-s", "Bus", "-m", "It leaves at 7."]);
+    assert_eq!(kept.code, 7, "{kept:?}");
+    let number = alice.json(&["outbox"]).object()["number"].to_string();
+    let rm = ["outbox", "rm", &number];
+    // There is no terminal to ask on.
+    assert_eq!(alice.run(&rm).code, 2);
+    assert_eq!(alice.json(&["outbox"]).objects().len(), 1);
+    alice.must(&["outbox", "rm", &number, "--yes"]);
+    assert!(alice.json(&["outbox"]).objects().is_empty());
+    assert!(alice.json(&["list"]).objects().is_empty());
+    assert!(alice.json(&["search", "leaves"]).objects().is_empty());
+    site.start();
+
+    // One that died on its way to the server is encrypted, and may have arrived.
+    alice.dies_at(
+        "after-encrypt",
+        &["send", "bob", "-s", "Bus", "-m", "It leaves at 8."],
+    );
+    let number = alice.json(&["outbox"]).object()["number"].to_string();
+    let on_its_way = format!(
+        "error[V0510]: letter {number} is being sent — it was not dropped\n  \
+         try   valise outbox retry        more: valise help V0510\n"
+    );
+    refused(
+        &alice.run(&["outbox", "rm", &number, "--yes"]),
+        1,
+        &on_its_way,
+    );
+    alice.must(&["outbox", "retry"]);
+    let gone = format!(
+        "error[V0511]: letter {number} does not wait in the outbox — nothing was dropped\n  \
+         try   valise outbox        more: valise help V0511\n"
+    );
+    refused(&alice.run(&["outbox", "rm", &number, "--yes"]), 5, &gone);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ToServer, server::TlsStream as FromClient,
 };
 use valise_proto::{
+    api::{COMMITS, delivery},
     card::Card,
     codec::{Limited, decode, encode},
     log::{
@@ -167,6 +168,18 @@ impl Mallory {
     /// Everything that passed so far.
     pub fn all(&self) -> Vec<Exchange> {
         self.proxy.hooks.lock().unwrap().seen.clone()
+    }
+
+    /// Every commit that passed so far, once: a client asks what became of one by sending it again.
+    pub fn commits(&self) -> Vec<delivery::Commit> {
+        let mut commits = Vec::new();
+        for commit in self.seen(&Method::POST, COMMITS) {
+            let commit = commit.request();
+            if !commits.contains(&commit) {
+                commits.push(commit);
+            }
+        }
+        commits
     }
 
     /// Forgets what passed.

@@ -97,6 +97,11 @@ impl Office {
 
     /// Starts the server on its port, and returns when it accepts connections.
     pub async fn start(&mut self) {
+        self.start_without(None).await;
+    }
+
+    /// The same, with the check `off` switched off in the server, and nowhere else.
+    pub async fn start_without(&mut self, off: Option<&'static str>) {
         let config = Config::load(&self.data()).expect("configuration");
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port");
         listener.set_nonblocking(true).expect("the listener");
@@ -104,8 +109,10 @@ impl Office {
         let (ready, is_ready) = oneshot::channel();
         let time = self.time.clone();
         let thread = std::thread::spawn(move || {
+            dangerously_weaken(off);
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
+                .on_thread_start(move || dangerously_weaken(off))
                 .enable_all()
                 .build()
                 .expect("a runtime");
@@ -149,6 +156,29 @@ impl Office {
             let _ = stop.send(());
             thread.join().expect("the server ends well");
         }
+    }
+
+    /// The same, with bob, whose key has this PIN and whose store is shut.
+    pub async fn open_with_pin(pin: &'static str) -> (Self, Person, Person) {
+        let (office, mut alice) = Self::open_now().await;
+        let mut bob = office
+            .employ(&mut alice, office.person("bob").with_pin(pin))
+            .await;
+        bob.close();
+        (office, alice, bob)
+    }
+
+    /// People of these names, enrolled by `admin`.
+    pub async fn hire_all<const N: usize>(
+        &self,
+        admin: &mut Person,
+        names: [&str; N],
+    ) -> [Person; N] {
+        let mut people = Vec::new();
+        for name in names {
+            people.push(self.hire(admin, name).await);
+        }
+        people.try_into().ok().expect("one for each name")
     }
 
     /// Somebody new, enrolled by `admin`.

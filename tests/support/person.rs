@@ -22,7 +22,8 @@ use valise_client::{
 };
 use valise_proto::{
     card::Card,
-    id::{DeviceId, Name},
+    conversation::{Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Name},
 };
 use zeroize::Zeroizing;
 
@@ -244,6 +245,20 @@ impl Person {
         self.session = Some(session);
     }
 
+    /// Who this device is, by the log.
+    pub fn identity(&mut self) -> LeafIdentity {
+        let device = self.session().device();
+        self.session().attack_identity(device).expect("an identity")
+    }
+
+    /// The one conversation here.
+    pub fn only_group(&mut self) -> (GroupId, Conversation) {
+        self.session()
+            .attack_conversations()
+            .expect("conversations")
+            .remove(0)
+    }
+
     /// Writes a letter to `to` and sends it.
     pub async fn try_send(&mut self, to: &[&str], subject: &str, body: &str) -> Result<u64, Error> {
         let draft = Draft {
@@ -256,10 +271,14 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let names: Vec<_> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        self.online(async |session, _| session.look_up(&names).await)
-            .await?;
-        let number = self.session().write(draft)?;
+        let number = match self.session().write(draft.clone()) {
+            Err(Error::UnknownRecipient { .. }) => {
+                self.online(async |session, _| session.read_log().await)
+                    .await?;
+                self.session().write(draft)?
+            }
+            written => written?,
+        };
         self.online(async |session, _| session.send(number).await)
             .await?;
         Ok(number)

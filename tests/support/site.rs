@@ -58,6 +58,16 @@ impl Site {
         (site, alice)
     }
 
+    /// The same, with people of these names enrolled, and everybody's store open in an agent.
+    pub fn with<const N: usize>(names: [&str; N]) -> (Self, Cli, [Cli; N]) {
+        let (mut site, alice) = Self::open();
+        let people = names.map(|name| site.hire(&alice, name));
+        for person in std::iter::once(&alice).chain(&people) {
+            site.unlock(person);
+        }
+        (site, alice, people)
+    }
+
     /// Where the server is, or will be.
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.port)

@@ -79,6 +79,12 @@ impl Terminal {
         writeln!(self.keyboard, "{line}").expect("a keyboard");
     }
 
+    /// Waits for a question, and answers it unseen.
+    pub fn asks(&mut self, question: &str, answer: &str) {
+        self.sees(question);
+        self.types_unseen(answer);
+    }
+
     /// Types a line once the terminal has stopped to show what is typed.
     pub fn types_unseen(&mut self, line: &str) {
         // The prompt is written a moment before; each look is a system call, and gives way.

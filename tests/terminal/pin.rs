@@ -4,21 +4,14 @@ use crate::support::{Office, Terminal};
 
 #[tokio::test]
 async fn a_pin_is_never_shown_and_a_wrong_one_says_what_is_left() {
-    let (office, mut alice) = Office::open_now().await;
-    drop(
-        office
-            .employ(&mut alice, office.person("bob").with_pin("271828"))
-            .await,
-    );
+    let (office, mut alice, _bob) = Office::open_with_pin("271828").await;
     alice
         .send(&["bob"], "Point presse", "The bus leaves at 7.")
         .await;
 
     let mut terminal = Terminal::start(office.cli("bob").command(&["inbox"]));
-    terminal.sees("PIN of your security key:");
-    terminal.types_unseen("314159");
-    terminal.sees("wrong PIN, 7 tries left. PIN:");
-    terminal.types_unseen("271828");
+    terminal.asks("PIN of your security key:", "314159");
+    terminal.asks("wrong PIN, 7 tries left. PIN:", "271828");
     assert_eq!(terminal.ends(), 0, "{}", terminal.screen());
     assert!(
         terminal.screen().contains("Point presse"),
@@ -34,12 +27,7 @@ async fn a_pin_is_never_shown_and_a_wrong_one_says_what_is_left() {
 
 #[tokio::test]
 async fn nobody_but_a_terminal_is_asked_for_a_pin() {
-    let (office, mut alice) = Office::open_now().await;
-    drop(
-        office
-            .employ(&mut alice, office.person("bob").with_pin("271828"))
-            .await,
-    );
+    let (office, _alice, _bob) = Office::open_with_pin("271828").await;
     let piped = office.cli("bob").run_with(&["list"], "271828\n");
     assert_eq!((piped.code, piped.out.as_str()), (2, ""));
     assert_eq!(
@@ -52,20 +40,17 @@ async fn nobody_but_a_terminal_is_asked_for_a_pin() {
 
 #[tokio::test]
 async fn unlock_asks_once_and_lock_ends_it() {
-    let (office, mut alice) = Office::open_now().await;
-    let mut bob = office
-        .employ(&mut alice, office.person("bob").with_pin("271828"))
-        .await;
+    let (office, mut alice, mut bob) = Office::open_with_pin("271828").await;
     alice
         .send(&["bob"], "Point presse", "The bus leaves at 7.")
         .await;
+    bob.reopen();
     bob.sync().await;
     bob.close();
     let cli = office.cli("bob");
 
     let mut terminal = Terminal::start(cli.command(&["unlock"]));
-    terminal.sees("PIN of your security key:");
-    terminal.types_unseen("271828");
+    terminal.asks("PIN of your security key:", "271828");
     assert_eq!(terminal.ends(), 0, "{}", terminal.screen());
     assert!(
         terminal.screen().contains("unlocked"),
@@ -91,17 +76,10 @@ async fn unlock_asks_once_and_lock_ends_it() {
 
 #[tokio::test]
 async fn whoever_gives_up_after_a_wrong_pin_reads_how_many_tries_are_left() {
-    let (office, mut alice) = Office::open_now().await;
-    drop(
-        office
-            .employ(&mut alice, office.person("bob").with_pin("271828"))
-            .await,
-    );
+    let (office, _alice, _bob) = Office::open_with_pin("271828").await;
     let mut terminal = Terminal::start(office.cli("bob").command(&["list"]));
-    terminal.sees("PIN of your security key:");
-    terminal.types_unseen("314159");
-    terminal.sees("wrong PIN, 7 tries left. PIN:");
-    terminal.types_unseen("");
+    terminal.asks("PIN of your security key:", "314159");
+    terminal.asks("wrong PIN, 7 tries left. PIN:", "");
     assert_eq!(terminal.ends(), 8, "{}", terminal.screen());
     let screen = terminal.screen();
     assert!(
@@ -112,19 +90,11 @@ async fn whoever_gives_up_after_a_wrong_pin_reads_how_many_tries_are_left() {
 
 #[tokio::test]
 async fn three_wrong_pins_pause_the_key() {
-    let (office, mut alice) = Office::open_now().await;
-    drop(
-        office
-            .employ(&mut alice, office.person("bob").with_pin("271828"))
-            .await,
-    );
+    let (office, _alice, _bob) = Office::open_with_pin("271828").await;
     let mut terminal = Terminal::start(office.cli("bob").command(&["list"]));
-    terminal.sees("PIN of your security key:");
-    terminal.types_unseen("314159");
-    terminal.sees("wrong PIN, 7 tries left. PIN:");
-    terminal.types_unseen("314159");
-    terminal.sees("wrong PIN, 6 tries left. PIN:");
-    terminal.types_unseen("314159");
+    terminal.asks("PIN of your security key:", "314159");
+    terminal.asks("wrong PIN, 7 tries left. PIN:", "314159");
+    terminal.asks("wrong PIN, 6 tries left. PIN:", "314159");
     assert_eq!(terminal.ends(), 8, "{}", terminal.screen());
     assert!(
         terminal.screen().contains("error[V0304]"),

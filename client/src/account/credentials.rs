@@ -1,7 +1,6 @@
 //! Making the two credentials of a hardware key, and V.
 
 use data_encoding::BASE64URL_NOPAD;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 use valise_proto::{
     api::enrolment::Registration,
@@ -81,15 +80,6 @@ pub(super) fn client_data(kind: &str, challenge: &[u8; 32], url: &ServerUrl) -> 
     })
     .to_string()
     .into_bytes()
-}
-
-/// 32 random bytes, or as many as asked.
-pub(crate) fn random<const LEN: usize>() -> Result<[u8; LEN], Error> {
-    let mut bytes = [0; LEN];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Error::Wrong("this machine has no randomness"))?;
-    Ok(bytes)
 }
 
 fn credential(made: &MadeCredential) -> Result<Credential, KeyError> {

@@ -13,16 +13,16 @@ use valise_proto::{
     },
     statement::sha256,
 };
-use zeroize::Zeroizing;
 
 use super::{
-    credentials::{make_key, random},
+    credentials::make_key,
     settle::settle,
     sign::{NOTHING, sign, statement},
 };
 use crate::{
     clock::Clock,
     home::{Home, HomeError, write_new},
+    random,
     session::{Error, Keyring, Session},
     store::{Setting, StoreError},
     trust::Alarm,
@@ -58,7 +58,7 @@ pub fn found(
         .map_err(|_| Error::Wrong("an organisation's name has at most 64 bytes"))?;
     let url = Text::try_from(founding.url.to_string())
         .map_err(|_| Error::Wrong("a server's address has at most 256 bytes"))?;
-    let (tag, challenge) = (OrgTag(random()?), random()?);
+    let (tag, challenge) = (OrgTag(random::bytes()?), random::bytes()?);
     let key = keyring
         .with(|key, prompt| make_key(key, prompt, founding.url, tag, founding.admin, challenge))?;
     let record = key.record;
@@ -103,7 +103,7 @@ pub fn found(
     let file = encode(&GenesisFile {
         entries: vec![genesis, add],
     });
-    let seed = Zeroizing::new(random::<32>()?);
+    let seed = random::secret::<32>()?;
     settle(home, tag, founding.admin, &record, &seed, |work| {
         work.set(Setting::Genesis, &file)
     })?;

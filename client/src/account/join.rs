@@ -15,20 +15,16 @@ use valise_proto::{
     },
     statement::sha256,
 };
-use zeroize::Zeroizing;
 
-use super::{
-    credentials::{make_key, random},
-    login::login,
-    settle::settle,
-};
+use super::{credentials::make_key, login::login, settle::settle};
 use crate::{
     api::{Api, ApiError, Caller},
     clock::Clock,
     failpoint::reached,
     home::Home,
     key::KeyError,
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
+    random,
     session::{Error, Keyring, Session},
     store::{Setting, StoreError},
     trust::{Alarm, Ledger},
@@ -150,7 +146,7 @@ impl Newcomer<'_> {
             Err(Error::Key(KeyError::NotThisKey)) => return Ok(None),
             other => other?,
         };
-        let seed = Zeroizing::new(random::<32>()?);
+        let seed = random::secret::<32>()?;
         let signer = DeviceSigner::from_seed(&*seed)
             .map_err(|_| Error::Wrong("the device key cannot be made"))?;
         let login = match login(api, &signer, self.name, &[], keyring).await {
@@ -198,7 +194,7 @@ impl Newcomer<'_> {
         let key = keyring
             .with(|key, prompt| make_key(key, prompt, url, tag, self.name, challenge.challenge))?;
         reached("after-credentials");
-        let seed = Zeroizing::new(random::<32>()?);
+        let seed = random::secret::<32>()?;
         let signer = DeviceSigner::from_seed(&*seed)
             .map_err(|_| Error::Wrong("the device key cannot be made"))?;
         let device = DeviceId::try_from(signer.public_key())

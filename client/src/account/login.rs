@@ -14,7 +14,7 @@ use crate::{
     api::{Api, Caller},
     failpoint::reached,
     key::{AssertionRequest, KeyError},
-    mls::provider::DeviceSigner,
+    provider::DeviceSigner,
     session::{Error, Keyring, Session},
     store::Setting,
 };

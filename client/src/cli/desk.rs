@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::{
@@ -26,7 +27,7 @@ pub(super) struct Desk<'u> {
     pub(super) ui: &'u mut Ui,
     pub(super) config: &'u Config,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) runtime: Runtime,
 }
 
 impl<'u> Desk<'u> {
@@ -89,16 +90,7 @@ impl<'u> Desk<'u> {
         &mut self,
         run: impl FnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        let source = self.source()?;
-        let mut prompt = Person {
-            ui: self.ui,
-            refused: None,
-        };
-        let result = run(&mut Keyring {
-            source,
-            prompt: &mut prompt,
-        });
-        said(result, prompt.refused)
+        self.at_hand(|keyring, _| run(keyring))
     }
 
     /// Runs something that asks for the hardware key and needs the server, but no account yet.
@@ -106,17 +98,7 @@ impl<'u> Desk<'u> {
         &mut self,
         run: impl AsyncFnOnce(&mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        let source = self.source()?;
-        let mut prompt = Person {
-            ui: self.ui,
-            refused: None,
-        };
-        let mut keyring = Keyring {
-            source,
-            prompt: &mut prompt,
-        };
-        let result = self.runtime.block_on(run(&mut keyring));
-        said(result, prompt.refused)
+        self.at_hand(|keyring, runtime| runtime.block_on(run(keyring)))
     }
 
     /// Runs something that needs the server, with the hardware key at hand.
@@ -125,6 +107,14 @@ impl<'u> Desk<'u> {
         session: &mut Session,
         run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
+        self.at_hand(|keyring, runtime| runtime.block_on(session.online(keyring, run)))
+    }
+
+    /// Runs something with the hardware key and the person in front of it at hand.
+    fn at_hand<T>(
+        &mut self,
+        run: impl FnOnce(&mut Keyring<'_>, &Runtime) -> Result<T, Error>,
+    ) -> Result<T, CommandError> {
         let source = self.source()?;
         let mut prompt = Person {
             ui: self.ui,
@@ -134,7 +124,7 @@ impl<'u> Desk<'u> {
             source,
             prompt: &mut prompt,
         };
-        let result = self.runtime.block_on(session.online(&mut keyring, run));
+        let result = run(&mut keyring, &self.runtime);
         said(result, prompt.refused)
     }
 }

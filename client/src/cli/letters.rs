@@ -1,7 +1,7 @@
 //! `valise list`, `inbox`, `search`, `read`, `thread` and `who`.
 
 use serde::Serialize;
-use valise_proto::id::Name;
+use valise_proto::{id::Name, letter::Attachment};
 
 use super::{
     List, Which,
@@ -32,24 +32,37 @@ struct Whole<'a> {
     date: String,
     subject: &'a str,
     body: &'a str,
+    attachments: Vec<Attached<'a>>,
     unread: bool,
     outgoing: bool,
     waiting: bool,
     remark: Option<&'a str>,
 }
 
+/// One attached file, by what the letter says of it.
+#[derive(Serialize)]
+struct Attached<'a> {
+    name: &'a str,
+    size: u64,
+}
+
 impl Desk<'_> {
     pub(super) fn list(&mut self, args: &List) -> Result<Exit, CommandError> {
-        let store = self.store()?;
-        self.show(
-            &store,
-            &Filter {
-                unread: args.unread,
-                from: args.from.clone(),
-                limit: Some(args.limit.into()),
-                ..Filter::default()
-            },
-        )
+        let filter = Filter {
+            unread: args.unread,
+            from: args.from.clone(),
+            limit: Some(args.limit.into()),
+            ..Filter::default()
+        };
+        let Some(from) = &args.from else {
+            let store = self.store()?;
+            return self.show(&store, &filter);
+        };
+        let session = self.session()?;
+        session
+            .check_known(from)
+            .map_err(|error| refusal(&error).outcome("nothing was listed"))?;
+        self.show(session.store(), &filter)
     }
 
     pub(super) fn inbox(&mut self) -> Result<Exit, CommandError> {
@@ -171,6 +184,10 @@ impl Desk<'_> {
         lines.push(format!("Date:    {}", self.ui.time(letter.date_ms)));
         lines.push(format!("Subject: {}", Safe::line(&letter.subject)));
         lines.push(format!("Number:  {}", letter.number));
+        for file in &letter.attachments {
+            let name = Safe::line(file.name.as_str());
+            lines.push(format!("File:    {name} ({} bytes)", file.size));
+        }
         if letter.waiting {
             lines.push("Status:  waiting in the outbox".to_owned());
         }
@@ -222,11 +239,19 @@ fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
         date: rfc3339(letter.date_ms)?,
         subject: &letter.subject,
         body: &letter.body,
+        attachments: letter.attachments.iter().map(attached).collect(),
         unread: letter.unread,
         outgoing: letter.outgoing,
         waiting: letter.waiting,
         remark: (!letter.remark.is_empty()).then_some(&letter.remark),
     })
+}
+
+fn attached(file: &Attachment) -> Attached<'_> {
+    Attached {
+        name: file.name.as_str(),
+        size: file.size,
+    }
 }
 
 /// A writer's clock can say anything, so it may be no time at all.

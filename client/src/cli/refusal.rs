@@ -53,6 +53,12 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::TooLarge { .. } => CommandError::new(Code::TooLarge, text)
             .outcome("nothing was sent or kept")
             .hint("shorten it, or send it in parts"),
+        Error::NotWaiting(_) => CommandError::new(Code::NotWaiting, text)
+            .outcome("nothing was dropped")
+            .hint("valise outbox"),
+        Error::OnItsWay(_) => CommandError::new(Code::OnItsWay, text)
+            .outcome("it was not dropped")
+            .hint("valise outbox retry"),
         Error::UnknownRecipient { near, .. } => {
             let refusal =
                 CommandError::new(Code::UnknownRecipient, text).outcome("nothing was sent or kept");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Approve, Cli, Command, ConfigCommand, Device, Log, Role,
+    Admin, Approve, Cli, Command, ConfigCommand, Device, Log, Outbox, OutboxAct, Role,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -81,6 +81,9 @@ fn says_yes(command: &Command) -> bool {
         Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
         Command::Admin(Admin::Approve(Approve::Sign(act) | Approve::Reject(act))) => act.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
+        Command::Outbox(Outbox {
+            act: Some(OutboxAct::Rm(rm)),
+        }) => rm.yes,
         Command::Reply(reply) => reply.yes,
         Command::Send(send) => send.yes,
         _ => false,

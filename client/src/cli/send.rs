@@ -7,7 +7,11 @@ use super::{
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{mail::Draft, safe::Safe, session::Session};
+use crate::{
+    mail::Draft,
+    safe::Safe,
+    session::{Error, Session},
+};
 
 /// Largest text that is read from stdin, in bytes.
 const TEXT_MAX: usize = 1 << 20;
@@ -62,13 +66,14 @@ impl Desk<'_> {
             self.ui
                 .confirm(Safe::line(&format!("send this letter to {people} people?")))?;
         }
-        let names: Vec<String> = draft.to.iter().chain(&draft.cc).cloned().collect();
-        if session.write_check(&names).is_err() {
-            self.online(&mut session, async |session, _| {
-                session.look_up(&names).await
-            })?;
-        }
-        let number = session.write(draft).map_err(|error| refusal(&error))?;
+        let written = match session.write(draft.clone()) {
+            Err(Error::UnknownRecipient { .. }) => {
+                self.online(&mut session, async |session, _| session.read_log().await)?;
+                session.write(draft)
+            }
+            written => written,
+        };
+        let number = written.map_err(|error| refusal(&error))?;
         let sent = self.online(&mut session, async |session, _| session.send(number).await);
         if let Err(error) = sent {
             return Err(kept(&session, number, error));
@@ -93,8 +98,12 @@ impl Desk<'_> {
 
     pub(super) fn outbox(&mut self, act: Option<OutboxAct>) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        if act == Some(OutboxAct::Retry) {
-            self.online(&mut session, async |session, _| session.sync().await)?;
+        match act {
+            Some(OutboxAct::Rm(rm)) => return self.drop_letter(session, rm.letter),
+            Some(OutboxAct::Retry) => {
+                self.online(&mut session, async |session, _| session.sync().await)?;
+            }
+            Some(OutboxAct::List) | None => {}
         }
         let rows = session
             .store()
@@ -123,6 +132,22 @@ impl Desk<'_> {
             ]));
         }
         self.ui.table_or(&table, "no letter waits")?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Desk<'_> {
+    fn drop_letter(&mut self, mut session: Session, which: Which) -> Result<Exit, CommandError> {
+        let number = letter(session.store(), which)?.number;
+        let question = format!("drop letter {number}? It is nowhere else.");
+        self.ui.confirm(Safe::line(&question))?;
+        session
+            .drop_letter(number)
+            .map_err(|error| refusal(&error))?;
+        let record = Record::new()
+            .with("state", "dropped")
+            .with("number", Cell::Number(number));
+        self.ui.record(&record)?;
         Ok(Exit::Done)
     }
 }

@@ -6,8 +6,8 @@ use valise_proto::{
 };
 
 use crate::{
-    account::random,
     failpoint::reached,
+    random,
     session::{Error, Session},
     store::{LetterRow, NewLetter},
     sync::Report,
@@ -69,6 +69,9 @@ impl Draft {
 
 impl Session {
     /// Puts a letter into the outbox and returns its number. From here on it is not lost.
+    ///
+    /// Who is somebody, the log says as it is here: [`Error::UnknownRecipient`] may be somebody new
+    /// once [`Session::read_log`] has been asked.
     pub fn write(&mut self, draft: Draft) -> Result<u64, Error> {
         let to = self.people(&draft.to)?;
         let cc: Vec<_> = self
@@ -90,12 +93,12 @@ impl Session {
             }
         };
         let letter = Letter {
-            id: LetterId(random()?),
+            id: LetterId(random::bytes()?),
             sequence: 0,
             previous: Hash([0; 32]),
             thread: match &answered {
                 Some(letter) => letter.thread,
-                None => ThreadId(random()?),
+                None => ThreadId(random::bytes()?),
             },
             in_reply_to: answered.map(|letter| letter.id),
             date: self.clock.now_ms(),
@@ -112,14 +115,19 @@ impl Session {
                 .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
             attachments: Vec::new(),
         };
+        self.put_into_outbox(&letter)
+    }
+
+    /// Keeps a letter of this account's, on its way.
+    pub(crate) fn put_into_outbox(&mut self, letter: &Letter) -> Result<u64, Error> {
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
         if size > usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Error::TooLarge { size, limit });
         }
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let new = NewLetter {
-            letter: &letter,
+            letter,
             group: None,
             sender: &self.me.account,
             device: self.me.device,
@@ -138,6 +146,18 @@ impl Session {
         Ok(number)
     }
 
+    /// Drops a letter that waits in the outbox. One that is encrypted may be at the server already.
+    pub fn drop_letter(&mut self, number: u64) -> Result<(), Error> {
+        let work = self.store.begin()?;
+        let row = work.read().outbox_row(number)?;
+        let row = row.ok_or(Error::NotWaiting(number))?;
+        if row.encrypted.is_some() {
+            return Err(Error::OnItsWay(number));
+        }
+        work.drop_waiting(number)?;
+        Ok(work.commit()?)
+    }
+
     /// Sends a letter that [`Session::write`] put into the outbox, after those before it.
     pub async fn send(&mut self, number: u64) -> Result<Report, Error> {
         let mut report = Report::default();
@@ -145,17 +165,15 @@ impl Session {
         Ok(report)
     }
 
-    /// Whether every one of `names` is somebody, by the log as it is here.
-    pub fn write_check(&self, names: &[String]) -> Result<(), Error> {
-        self.people(names).map(|_| ())
-    }
-
-    /// Whether every one of `names` is somebody; reads the log when somebody is new.
-    pub async fn look_up(&mut self, names: &[String]) -> Result<(), Error> {
-        if self.people(names).is_err() {
-            self.read_log().await?;
+    /// Whether `name` is or was somebody, by the log as it is here.
+    pub fn check_known(&self, name: &Name) -> Result<(), Error> {
+        let directory = self.directory()?;
+        if directory.account(name).is_some() {
+            return Ok(());
         }
-        self.people(names).map(|_| ())
+        let near = nearest(name.as_str(), directory.accounts().map(|(name, _)| name));
+        let name = name.to_string();
+        Err(Error::UnknownRecipient { name, near })
     }
 
     /// The people of these names, each once, in the order typed.

@@ -11,10 +11,8 @@ use valise_proto::{
     log::Head,
 };
 
-use super::{
-    CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, library, load,
-    provider::{Provider, SUITE},
-};
+use super::{CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, library, load};
+use crate::provider::{Provider, SUITE};
 
 /// A commit for the delivery service. It is pending in the group until it comes back in order.
 pub(crate) struct Outgoing {

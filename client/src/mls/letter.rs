@@ -1,7 +1,8 @@
-//! Encrypting a letter.
+//! Encrypting a letter, in a group that was looked through first.
 
+use openmls::prelude::MlsGroup;
 use valise_proto::{
-    conversation::Conversation,
+    conversation::{Conversation, LeafIdentity},
     id::GroupId,
     letter::Letter,
     log::{Head, replay::Directory},
@@ -9,40 +10,59 @@ use valise_proto::{
 
 use super::{
     Me, MlsError, gossip, library, load,
-    members::{audit, drift},
-    provider::Provider,
+    members::{Drift, audit, drift},
 };
-use crate::trust::Alarm;
+use crate::{provider::Provider, trust::Alarm};
 
-/// Encrypts `letter` in the group's present epoch. Returns the epoch and the ciphertext.
-///
-/// The last look before anything leaves: every leaf is checked again, and a group that holds a
-/// device which may receive nothing more, or lacks one that should, encrypts nothing.
-pub(crate) fn encrypt(
+/// A group whose leaves were all compared with the directory, in this transaction.
+pub(crate) struct Audited {
+    group: MlsGroup,
+    leaves: Vec<LeafIdentity>,
+    /// What has to change before everybody whom a letter is for can get it, and nobody else.
+    pub(crate) drift: Drift,
+}
+
+/// Opens a group for a letter: the last look before anything leaves.
+pub(crate) fn audited(
     provider: &Provider<'_>,
-    me: &Me<'_>,
     group: GroupId,
     directory: &Directory,
     record: &Conversation,
-    letter: &Letter,
-    head: Head,
-) -> Result<(u64, Vec<u8>), MlsError> {
-    let mut group = load(provider, group)?;
+) -> Result<Audited, MlsError> {
+    let group = load(provider, group)?;
     let leaves = audit(group.members(), directory, record)?;
     let drift = drift(directory, record, &leaves);
-    if let Some(surplus) = drift.surplus.first() {
-        let leaf = leaves.iter().find(|leaf| leaf.device == *surplus);
-        if let Some(leaf) = leaf {
+    Ok(Audited {
+        group,
+        leaves,
+        drift,
+    })
+}
+
+impl Audited {
+    /// Encrypts `letter` in the group's present epoch. Returns the epoch and the ciphertext.
+    ///
+    /// A group that holds a device which may receive nothing more encrypts nothing.
+    pub(crate) fn encrypt(
+        mut self,
+        provider: &Provider<'_>,
+        me: &Me<'_>,
+        letter: &Letter,
+        head: Head,
+    ) -> Result<(u64, Vec<u8>), MlsError> {
+        let mut leaves = self.leaves.into_iter();
+        if let Some(leaf) = leaves.find(|leaf| self.drift.surplus.contains(&leaf.device)) {
             return Err(Alarm::UnauthorisedMember {
-                account: leaf.account.clone(),
+                account: leaf.account,
             }
             .into());
         }
+        let epoch = self.group.epoch().as_u64();
+        self.group.set_aad(gossip(head));
+        let message = self
+            .group
+            .create_message(provider, me.signer, &letter.to_padded())
+            .map_err(library)?;
+        Ok((epoch, message.to_bytes().map_err(library)?))
     }
-    let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(head));
-    let message = group
-        .create_message(provider, me.signer, &letter.to_padded())
-        .map_err(library)?;
-    Ok((epoch, message.to_bytes().map_err(library)?))
 }

@@ -8,11 +8,9 @@ use valise_proto::{
     log::replay::Directory,
 };
 
-use super::{
-    MlsError, load, peer,
-    provider::{Crypto, Provider, SUITE},
-};
+use super::{MlsError, load, peer};
 use crate::{
+    provider::{Crypto, Provider, SUITE},
     trust::{Alarm, member_identity},
     weaken::checked,
 };
@@ -93,7 +91,7 @@ fn credulous() -> bool {
 }
 
 /// Compares a group's leaves with the devices that its accounts have now.
-pub(crate) fn drift(
+pub(super) fn drift(
     directory: &Directory,
     record: &Conversation,
     leaves: &[LeafIdentity],

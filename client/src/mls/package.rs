@@ -9,9 +9,12 @@ use super::{
     Me, MlsError, capabilities, library,
     members::{identity, usable, usable_leaf},
     peer,
-    provider::{Provider, SUITE},
 };
-use crate::{trust::Alarm, weaken::checked};
+use crate::{
+    provider::{Provider, SUITE},
+    trust::Alarm,
+    weaken::checked,
+};
 
 /// Makes `count` packages; their private halves are in the store when its transaction commits.
 pub(crate) fn make_packages(
@@ -77,7 +80,7 @@ mod tests {
     use valise_proto::id::OrgId;
 
     use super::*;
-    use crate::mls::provider::{DeviceSigner, migrate};
+    use crate::provider::{DeviceSigner, migrate};
 
     #[test]
     fn every_package_is_valid_for_whoever_claims_it() {

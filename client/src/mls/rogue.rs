@@ -3,9 +3,9 @@
 //! Compiled in only with the feature `weaken`, which no published binary has.
 
 use openmls::prelude::{
-    Extension, Extensions, KeyPackage, KeyPackageIn, MlsGroup, MlsGroupCreateConfig,
-    MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
-    UnknownExtension,
+    Extension, Extensions, JoinProposal, KeyPackage, KeyPackageIn, LeafNodeParameters, MlsGroup,
+    MlsGroupCreateConfig, MlsMessageBodyIn, MlsMessageIn, ProcessedMessageContent, ProtocolVersion,
+    StagedWelcome, UnknownExtension,
 };
 use openmls_sqlite_storage::Connection;
 use openmls_traits::OpenMlsProvider as _;
@@ -21,8 +21,8 @@ use valise_proto::{
 use super::{
     CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
     make_packages, peer,
-    provider::{DeviceSigner, Provider, SUITE, migrate},
 };
+use crate::provider::{DeviceSigner, Provider, SUITE, Storage, migrate};
 
 /// Length of an X-Wing public key; its X25519 half is at the end.
 const KEY: usize = 1216;
@@ -151,26 +151,45 @@ impl Rogue {
         Ok(())
     }
 
+    /// Comes into a group without anybody in it, by a GroupInfo that leaked (RFC 9420 §12.4.3.2). A
+    /// leaf of the same key, if there is one, is thrown out by it. Returns the commit.
+    pub fn join_from_outside(&self, group_info: &[u8], head: Head) -> Result<Vec<u8>, MlsError> {
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(group_info).map_err(peer)?;
+        let MlsMessageBodyIn::GroupInfo(group_info) = message.extract() else {
+            return Err(peer("no GroupInfo"));
+        };
+        let provider = self.provider();
+        let me = self.me(valise_proto::id::OrgId([0; 32]));
+        let leaf = LeafNodeParameters::builder().with_capabilities(capabilities());
+        let (_, bundle) = MlsGroup::external_commit_builder()
+            .with_config(join_config())
+            .with_aad(gossip(head))
+            .build_group(&provider, group_info, me.credential_with_key())
+            .map_err(library)?
+            .leaf_node_parameters(leaf.build())
+            .load_psks(provider.storage())
+            .map_err(library)?
+            .build(provider.rand(), provider.crypto(), &self.signer, |_| true)
+            .map_err(library)?
+            .finalize(&provider)
+            .map_err(library)?;
+        bundle.into_commit().to_bytes().map_err(library)
+    }
+
+    /// Asks to be added to a group, without anybody in it (RFC 9420 §12.1.8).
+    pub fn propose_from_outside(&self, group: GroupId, epoch: u64) -> Result<Vec<u8>, MlsError> {
+        let package = unchecked_package(&self.provider(), &self.package()?)?;
+        let group = openmls::prelude::GroupId::from_slice(group.as_ref());
+        let epoch = epoch.into();
+        JoinProposal::new::<Storage<'_>>(package, group, epoch, &self.signer)
+            .map_err(library)?
+            .to_bytes()
+            .map_err(library)
+    }
+
     /// Opens a message: a letter is read, a commit merged.
     pub fn read(&self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, MlsError> {
-        let provider = self.provider();
-        let mut group = load(&provider, group)?;
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(message).map_err(peer)?;
-        let message = message.try_into_protocol_message().map_err(peer)?;
-        let message = group.process_message(&provider, message).map_err(peer)?;
-        match message.into_content() {
-            ProcessedMessageContent::ApplicationMessage(content) => {
-                let letter = Letter::from_padded(&content.into_bytes()).map_err(peer)?;
-                Ok(Some(letter))
-            }
-            ProcessedMessageContent::StagedCommitMessage(commit) => {
-                group
-                    .merge_staged_commit(&provider, *commit)
-                    .map_err(library)?;
-                Ok(None)
-            }
-            _ => Ok(None),
-        }
+        read_blindly(&self.provider(), group, message)
     }
 
     fn me(&self, org: valise_proto::id::OrgId) -> Me<'_> {
@@ -197,10 +216,48 @@ pub(crate) fn unchecked_package(
         .map_err(peer)
 }
 
-/// Encrypts `letter` without looking who is there.
-pub(crate) fn encrypt_blindly(
+/// What opens the door from outside (RFC 9420 §12.4.3): no honest client ever makes one.
+pub(crate) fn leak_group_info(
     provider: &Provider<'_>,
     me: &Me<'_>,
+    group: GroupId,
+) -> Result<Vec<u8>, MlsError> {
+    load(provider, group)?
+        .export_group_info(provider.crypto(), me.signer, true)
+        .map_err(library)?
+        .to_bytes()
+        .map_err(library)
+}
+
+/// Opens a message without looking who sent it: a letter is read, a commit merged.
+pub(crate) fn read_blindly(
+    provider: &Provider<'_>,
+    group: GroupId,
+    message: &[u8],
+) -> Result<Option<Letter>, MlsError> {
+    let mut group = load(provider, group)?;
+    let message = MlsMessageIn::tls_deserialize_exact_bytes(message).map_err(peer)?;
+    let message = message.try_into_protocol_message().map_err(peer)?;
+    let message = group.process_message(provider, message).map_err(peer)?;
+    match message.into_content() {
+        ProcessedMessageContent::ApplicationMessage(content) => {
+            let letter = Letter::from_padded(&content.into_bytes()).map_err(peer)?;
+            Ok(Some(letter))
+        }
+        ProcessedMessageContent::StagedCommitMessage(commit) => {
+            group
+                .merge_staged_commit(provider, *commit)
+                .map_err(library)?;
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Encrypts `letter` without looking who is there, under any signature.
+pub(crate) fn encrypt_blindly(
+    provider: &Provider<'_>,
+    signer: &DeviceSigner,
     group: GroupId,
     letter: &Letter,
     head: Head,
@@ -209,7 +266,7 @@ pub(crate) fn encrypt_blindly(
     let epoch = group.epoch().as_u64();
     group.set_aad(gossip(head));
     let message = group
-        .create_message(provider, me.signer, &letter.to_padded())
+        .create_message(provider, signer, &letter.to_padded())
         .map_err(library)?;
     Ok((epoch, message.to_bytes().map_err(library)?))
 }
@@ -237,3 +294,6 @@ pub(crate) fn propose_removal(
         .map_err(library)?;
     Ok((epoch, message.to_bytes().map_err(library)?))
 }
+
+#[cfg(test)]
+mod tests;

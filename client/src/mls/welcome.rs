@@ -13,9 +13,12 @@ use super::{
     CONVERSATION, MlsError, join_config, library, load,
     members::{audit, identity},
     peer,
-    provider::{Provider, SUITE},
 };
-use crate::{trust::Alarm, weaken::checked};
+use crate::{
+    provider::{Provider, SUITE},
+    trust::Alarm,
+    weaken::checked,
+};
 
 /// Joins the group that a Welcome leads into, if it is what it says it is: the id is the hash of
 /// its own record (G04), the inviter and every leaf are certified devices of its accounts (D01,

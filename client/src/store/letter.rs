@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension, Row, types::Value};
 use valise_proto::{
+    codec::{decode, encode},
     id::{DeviceId, GroupId, LetterId, Name, ThreadId},
-    letter::{Format, Letter},
+    letter::{Attachment, Format, Letter},
 };
 
 use super::{
@@ -40,6 +41,8 @@ pub struct LetterRow {
     pub body: String,
     /// Markdown or plain.
     pub format: Format,
+    /// Attached files, by their manifest. Names are untrusted.
+    pub attachments: Vec<Attachment>,
     /// Written on this device.
     pub outgoing: bool,
     /// Not read yet.
@@ -88,7 +91,7 @@ pub struct Filter {
 const COLUMNS: &str =
     "number, letter_id, group_id, thread_id, in_reply_to, sender, device, date_ms,
     subject, recipients, copies, body, format, outgoing, unread, remark,
-    exists (select 1 from outbox where outbox.number = letter.number)";
+    exists (select 1 from outbox where outbox.number = letter.number), attachments";
 
 fn names_text(names: &[Name]) -> String {
     let names: Vec<_> = names.iter().map(Name::as_str).collect();
@@ -112,6 +115,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
     let (body, format): (String, i64) = (row.get(11)?, row.get(12)?);
     let (outgoing, unread): (bool, bool) = (row.get(13)?, row.get(14)?);
     let (remark, waiting): (String, bool) = (row.get(15)?, row.get(16)?);
+    let attachments: Vec<u8> = row.get(17)?;
     Ok((|| {
         let damaged = |_| StoreError::Damaged("a letter");
         Ok(LetterRow {
@@ -138,6 +142,8 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
             } else {
                 Format::Plain
             },
+            attachments: decode(&attachments)
+                .map_err(|_| StoreError::Damaged("a letter's attachments"))?,
             outgoing,
             unread,
             waiting,
@@ -234,8 +240,9 @@ impl Work<'_> {
     pub fn add_letter(&self, new: &NewLetter<'_>) -> Result<Option<u64>, StoreError> {
         let letter = new.letter;
         let sql = "insert into letter (letter_id, group_id, thread_id, in_reply_to, sender, device,
-                     date_ms, here_ms, subject, recipients, copies, body, format, outgoing, unread, remark)
-                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                     date_ms, here_ms, subject, recipients, copies, body, format, outgoing, unread, remark,
+                     attachments)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
                    on conflict (letter_id) do nothing";
         let (to, cc) = (names_text(&letter.to), names_text(&letter.cc));
         let added = self
@@ -258,6 +265,7 @@ impl Work<'_> {
                 new.outgoing,
                 new.unread,
                 new.remark,
+                encode(&letter.attachments),
             ])?;
         if added == 0 {
             return Ok(None);

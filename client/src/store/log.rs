@@ -1,14 +1,33 @@
-//! The directory log's entries.
+//! The directory log as this device verified it: its entries, and the head that they have.
 
-use super::{Reader, StoreError, Work};
+use valise_proto::{
+    codec::{decode, encode},
+    log::Head,
+};
+
+use super::{Reader, Setting, StoreError, Work};
+
+/// The directory log as far as this device verified it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifiedLog {
+    /// Size and root.
+    pub head: Head,
+    /// Canonical entries.
+    pub entries: Vec<Vec<u8>>,
+}
 
 impl Reader<'_> {
-    /// Every entry, in order.
-    pub fn log_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("select position, entry from log_entry order by position")?;
-        let rows = statement.query_map((), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    /// The log as far as it was verified. `None` before the first look at it.
+    pub fn log(&self) -> Result<Option<VerifiedLog>, StoreError> {
+        let Some(head) = self.log_head()? else {
+            return Ok(None);
+        };
+        // Another process of this account may be adding more at this moment.
+        let sql = "select position, entry from log_entry where position < ?1 order by position";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([signed(head.size)?], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?))
+        })?;
         let mut entries = Vec::new();
         for row in rows {
             let (position, entry) = row?;
@@ -17,24 +36,38 @@ impl Reader<'_> {
             }
             entries.push(entry);
         }
-        Ok(entries)
+        Ok(Some(VerifiedLog { head, entries }))
+    }
+
+    fn log_head(&self) -> Result<Option<Head>, StoreError> {
+        let head = self.setting(Setting::Head)?;
+        let damaged = |_| StoreError::Damaged("the log's head");
+        head.map(|head| decode(&head).map_err(damaged)).transpose()
     }
 }
 
 impl Work<'_> {
-    /// Adds an entry. Never replaces one: another process of this account may have read the same.
-    pub fn add_log_entry(&self, position: u64, entry: &[u8]) -> Result<(), StoreError> {
+    /// Adds verified entries, the first of them at `first`, after which the log has this head. Never
+    /// replaces one, and never goes back: another process of this account may have read the same.
+    pub fn add_to_log(
+        &self,
+        first: u64,
+        entries: &[Vec<u8>],
+        head: Head,
+    ) -> Result<(), StoreError> {
         let sql = "insert into log_entry (position, entry) values (?1, ?2)
                    on conflict (position) do update set entry = entry where entry = excluded.entry";
-        let kept = self
-            .transaction
-            .prepare_cached(sql)?
-            .execute((signed(position)?, entry))?;
-        if kept == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::Damaged("two log entries in one place"))
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        for (position, entry) in (first..).zip(entries) {
+            if statement.execute((signed(position)?, entry))? != 1 {
+                return Err(StoreError::Damaged("two log entries in one place"));
+            }
         }
+        let known = self.read().log_head()?;
+        if known.is_none_or(|known| known.size < head.size) {
+            self.set(Setting::Head, &encode(&head))?;
+        }
+        Ok(())
     }
 }
 

@@ -68,6 +68,20 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<OutboxRow, StoreError>> {
     })())
 }
 
+fn read_commit(row: &Row<'_>) -> rusqlite::Result<Result<ProposedCommit, StoreError>> {
+    let (group, submission): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+    let (epoch, body): (i64, Vec<u8>) = (row.get(2)?, row.get(3)?);
+    Ok((|| {
+        let damaged = |_| StoreError::Damaged("a proposed commit");
+        Ok(ProposedCommit {
+            group: GroupId::try_from(&*group).map_err(damaged)?,
+            submission: SubmissionId::try_from(&*submission).map_err(damaged)?,
+            epoch: unsigned(epoch)?,
+            body,
+        })
+    })())
+}
+
 impl Reader<'_> {
     /// Every letter on its way, in the order in which they were written.
     pub fn outbox(&self) -> Result<Vec<OutboxRow>, StoreError> {
@@ -83,8 +97,13 @@ impl Reader<'_> {
         &self,
         submission: SubmissionId,
     ) -> Result<Option<OutboxRow>, StoreError> {
-        let rows = self.outbox()?;
-        Ok(rows.into_iter().find(|row| row.submission == submission))
+        let sql = "select number, submission, group_id, epoch, hash, message from outbox
+                   where submission = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement
+            .query_row([submission.as_ref()], read_row)
+            .optional()?
+            .transpose()
     }
 
     /// One letter on its way.
@@ -100,31 +119,21 @@ impl Reader<'_> {
 
     /// The commit on its way in one group.
     pub fn proposed_commit(&self, group: GroupId) -> Result<Option<ProposedCommit>, StoreError> {
-        Ok(self
-            .proposed_commits()?
-            .into_iter()
-            .find(|commit| commit.group == group))
+        let sql = "select group_id, submission, epoch, body from proposed_commit
+                   where group_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement
+            .query_row([group.as_ref()], read_commit)
+            .optional()?
+            .transpose()
     }
 
     /// Every commit on its way.
     pub fn proposed_commits(&self) -> Result<Vec<ProposedCommit>, StoreError> {
         let sql = "select group_id, submission, epoch, body from proposed_commit";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map((), |row| {
-            let (group, submission): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            Ok((group, submission, row.get::<_, i64>(2)?, row.get(3)?))
-        })?;
-        let damaged = |_| StoreError::Damaged("a proposed commit");
-        rows.map(|row| {
-            let (group, submission, epoch, body) = row?;
-            Ok(ProposedCommit {
-                group: GroupId::try_from(&*group).map_err(damaged)?,
-                submission: SubmissionId::try_from(&*submission).map_err(damaged)?,
-                epoch: unsigned(epoch)?,
-                body,
-            })
-        })
-        .collect()
+        let rows = statement.query_map((), read_commit)?;
+        rows.map(|row| row?).collect()
     }
 }
 
@@ -178,6 +187,19 @@ impl Work<'_> {
             .prepare_cached("delete from outbox where number = ?1")?
             .execute([number])?;
         Ok(removed > 0)
+    }
+
+    /// Forgets a letter that waits, and its text.
+    pub fn drop_waiting(&self, number: u64) -> Result<(), StoreError> {
+        let number = signed(number)?;
+        for sql in [
+            "delete from outbox where number = ?1",
+            "delete from letter_text where rowid = ?1",
+            "delete from letter where number = ?1",
+        ] {
+            self.transaction.execute(sql, [number])?;
+        }
+        Ok(())
     }
 
     /// Whether a message without content is one that this device sent: the server gives it back

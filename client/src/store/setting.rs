@@ -21,6 +21,8 @@ pub enum Setting {
     Enrolment,
     /// `proto::log::GenesisFile`, on the machine that founded the organisation.
     Genesis,
+    /// The log's head as this device verified it: `proto::log::Head`.
+    Head,
     /// This person's `KeyRecord`.
     KeyRecord,
     /// Number of the last Welcome that is done with: u64.
@@ -41,6 +43,7 @@ impl Setting {
             Self::DeviceSeed => "device_seed",
             Self::Enrolment => "enrolment",
             Self::Genesis => "genesis",
+            Self::Head => "head",
             Self::KeyRecord => "key_record",
             Self::Mailbox => "mailbox",
             Self::Checkpoint => "checkpoint",

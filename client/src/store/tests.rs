@@ -134,3 +134,32 @@ fn letters_are_found_by_words_with_or_without_accents() {
     assert!(found("* ( NEAR").is_empty());
     assert!(found("subject:bus").is_empty());
 }
+
+#[test]
+fn the_log_is_read_as_far_as_it_was_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
+    assert_eq!(store.read().log().unwrap(), None);
+    let head = |size| valise_proto::log::Head {
+        size,
+        root: Hash([7; 32]),
+    };
+    let entries = [vec![1], vec![2], vec![3]];
+    let work = store.begin().unwrap();
+    work.add_to_log(0, &entries, head(3)).unwrap();
+    // A slower process of the same account comes with less.
+    work.add_to_log(1, &entries[1..2], head(2)).unwrap();
+    assert!(work.add_to_log(1, &entries[..1], head(2)).is_err());
+    work.commit().unwrap();
+    assert_eq!(
+        store.read().log().unwrap(),
+        Some(VerifiedLog {
+            head: head(3),
+            entries: entries.to_vec()
+        })
+    );
+    let work = store.begin().unwrap();
+    work.add_to_log(4, &entries[..1], head(5)).unwrap();
+    work.commit().unwrap();
+    assert!(matches!(store.read().log(), Err(StoreError::Damaged(_))));
+}

@@ -10,6 +10,7 @@ use valise_proto::{
     codec::encode,
     conversation::Conversation,
     id::{DeviceId, GroupId, Name, SubmissionId},
+    log::replay::Directory,
 };
 
 use super::{
@@ -17,9 +18,9 @@ use super::{
     outgoing::{Outcome, outcome},
 };
 use crate::{
-    account::random,
     failpoint::reached,
-    mls::{self, Drift, Me, MlsError, Outgoing},
+    mls::{self, Drift, MlsError, Outgoing},
+    random,
     session::{Error, Session},
     store::{ConversationRow, ConversationState, ProposedCommit, Reader, StoreError},
 };
@@ -30,24 +31,8 @@ const NONCES: usize = 10_000;
 impl Session {
     pub(super) fn drift(&self, row: &ConversationRow) -> Result<Drift, Error> {
         let directory = self.directory()?;
-        let leaves = mls::identities(&self.store.read().mls(), row.group, directory, &row.record)?;
-        Ok(mls::drift(directory, &row.record, &leaves))
-    }
-
-    /// Every account has a device in the group.
-    pub(super) fn everybody_reachable(
-        &self,
-        row: &ConversationRow,
-        drift: &Drift,
-    ) -> Result<(), Error> {
-        let directory = self.directory()?;
-        for name in &row.record.accounts {
-            let devices = directory.active_devices(name);
-            if devices.iter().all(|device| drift.missing.contains(device)) {
-                return Err(Error::NoDevice(name.clone()));
-            }
-        }
-        Ok(())
+        let provider = self.store.read();
+        Ok(mls::audited(&provider.mls(), row.group, directory, &row.record)?.drift)
     }
 
     /// A new conversation's record. After one that ended here, its id is the smaller one: of two
@@ -56,7 +41,7 @@ impl Session {
         let ended = self.store.read().ended_conversation_of(accounts)?;
         let org = self.directory()?.org();
         let mut record = Conversation {
-            nonce: random()?,
+            nonce: random::bytes()?,
             creator: self.me.account.clone(),
             accounts: accounts.to_vec(),
         };
@@ -67,7 +52,7 @@ impl Session {
             if ended.is_none_or(|ended| group < ended) {
                 return Ok((group, record));
             }
-            record.nonce = random()?;
+            record.nonce = random::bytes()?;
         }
         Err(Error::Wrong(
             "a conversation of these people ended too often",
@@ -102,7 +87,7 @@ impl Session {
     /// Starts a successor of every conversation that ended here, so that its people can reach this
     /// device again.
     pub(super) async fn succeed(&mut self, report: &mut Report) -> Result<(), Error> {
-        if self.leaf_credential().is_err() {
+        if self.me.member(self.ledger.as_ref()).is_err() {
             return Ok(());
         }
         let mut begun = false;
@@ -141,7 +126,7 @@ impl Session {
     async fn propose(&mut self, change: &Change<'_>) -> Result<Vec<DeviceId>, Error> {
         let claimed = self.claim(change.add.to_vec()).await?;
         reached("after-claim");
-        let submission = SubmissionId(random()?);
+        let submission = SubmissionId(random::bytes()?);
         let proposed = self.make_commit(change, &claimed, submission);
         let (commit, added) = self.noted(proposed)?;
         let without: Vec<_> = change
@@ -164,12 +149,7 @@ impl Session {
         submission: SubmissionId,
     ) -> Result<(Option<ProposedCommit>, Vec<DeviceId>), Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
-        let credential = self.leaf_credential()?;
-        let me = Me {
-            org: directory.org(),
-            signer: &self.me.signer,
-            credential,
-        };
+        let me = self.me.member(self.ledger.as_ref())?;
         let head = directory.head();
         let work = self.store.begin()?;
         if change.overtaken(&work.read())? {
@@ -279,6 +259,21 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Every account has a device in the group.
+pub(super) fn everybody_reachable(
+    directory: &Directory,
+    record: &Conversation,
+    drift: &Drift,
+) -> Result<(), Error> {
+    for name in &record.accounts {
+        let devices = directory.active_devices(name);
+        if devices.iter().all(|device| drift.missing.contains(device)) {
+            return Err(Error::NoDevice(name.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// A change of who is in a group.

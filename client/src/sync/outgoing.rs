@@ -14,13 +14,13 @@ use valise_proto::{
     letter::Letter,
 };
 
-use super::Report;
+use super::{Report, conversation::everybody_reachable};
 use crate::{
-    account::random,
     failpoint::reached,
-    mls::{self, Drift, Me, MlsError},
+    mls::{self, Drift, MlsError},
+    random,
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, Encrypted, LetterRow, OutboxRow, StoreError},
+    store::{ConversationRow, ConversationState, Encrypted, LetterRow, StoreError},
     trust::Alarm,
 };
 
@@ -98,19 +98,18 @@ impl Session {
             let Some(row) = self.store.read().outbox_row(number)? else {
                 return Ok(());
             };
-            let Some(encrypted) = row.encrypted.clone() else {
-                let conversation = self.prepare(number, report).await?;
-                let encrypted = self.encrypt(number, &conversation);
-                self.noted(encrypted)?;
+            let ready = match row.encrypted {
+                Some(encrypted) => {
+                    let ready = (row.submission, encrypted);
+                    let still = self.still_for_its_people(number, &ready, report).await?;
+                    still.then_some(ready)
+                }
+                None => self.encrypt(number, report).await?,
+            };
+            let Some((submission, encrypted)) = ready else {
                 continue;
             };
-            if !self
-                .still_for_its_people(&row, encrypted.group, report)
-                .await?
-            {
-                continue;
-            }
-            match self.submit_letter(&row, &encrypted).await? {
+            match self.submit_letter(submission, &encrypted).await? {
                 Outcome::Accepted => {
                     reached("after-letter-accepted");
                     let work = self.store.begin()?;
@@ -143,20 +142,21 @@ impl Session {
         ))
     }
 
-    /// Whether a ciphertext may go. One that was made before somebody was shut out may not: not
-    /// even the server must have it. The group goes on to an epoch without them, and the letter is
-    /// encrypted anew for that. Had the server got it before, it would have given it back by then.
+    /// Whether a ciphertext of an earlier try may go. One that was made before somebody was shut
+    /// out may not: not even the server must have it. The group goes on to an epoch without them,
+    /// and the letter is encrypted anew for that. Had the server got it before, it would have given
+    /// it back by then.
     async fn still_for_its_people(
         &mut self,
-        letter: &OutboxRow,
-        group: GroupId,
+        number: u64,
+        (submission, encrypted): &(SubmissionId, Encrypted),
         report: &mut Report,
     ) -> Result<bool, Error> {
         self.refresh(report).await?;
-        let Some(row) = self.store.read().conversation(group)? else {
+        let Some(row) = self.store.read().conversation(encrypted.group)? else {
             return Ok(true);
         };
-        let proposed = self.store.read().proposed_commit(group)?;
+        let proposed = self.store.read().proposed_commit(encrypted.group)?;
         if row.state == ConversationState::Disputed {
             return Err(Alarm::Disputed.into());
         }
@@ -171,13 +171,13 @@ impl Session {
         let (missing, surplus) = (Vec::new(), drift.surplus);
         self.repair(&row, &Drift { missing, surplus }).await?;
         self.pull(report).await?;
-        let submission = SubmissionId(random()?);
+        let renewed = SubmissionId(random::bytes()?);
         let work = self.store.begin()?;
-        let present = work.read().outbox_row(letter.number)?;
-        let present = present.filter(|present| present.submission == letter.submission);
+        let present = work.read().outbox_row(number)?;
+        let present = present.filter(|present| present.submission == *submission);
         if let Some(epoch) = present.and_then(|present| Some(present.encrypted?.epoch)) {
-            work.drop_encrypted(letter.number, epoch)?;
-            work.renew_submission(letter.number, submission)?;
+            work.drop_encrypted(number, epoch)?;
+            work.renew_submission(number, renewed)?;
         }
         work.commit()?;
         Ok(false)
@@ -193,11 +193,11 @@ impl Session {
 
     async fn submit_letter(
         &self,
-        row: &OutboxRow,
+        submission: SubmissionId,
         encrypted: &Encrypted,
     ) -> Result<Outcome, Error> {
         let letter = delivery::Letter {
-            id: row.submission,
+            id: submission,
             group: encrypted.group,
             epoch: encrypted.epoch,
             message: encrypted
@@ -209,12 +209,13 @@ impl Session {
         outcome(self.request(Method::POST, LETTERS, encode(&letter)).await)
     }
 
-    /// The conversation of a letter's people, with exactly the devices in it that belong there.
-    async fn prepare(
+    /// Encrypts a letter in the conversation of its people, once exactly the devices are in it that
+    /// belong there. Nothing, when another process of this account was faster.
+    async fn encrypt(
         &mut self,
         number: u64,
         report: &mut Report,
-    ) -> Result<ConversationRow, Error> {
+    ) -> Result<Option<(SubmissionId, Encrypted)>, Error> {
         let letter = self
             .store
             .read()
@@ -236,65 +237,53 @@ impl Session {
                 self.pull(report).await?;
                 continue;
             }
-            let drift = self.drift(&row);
-            let drift = self.noted(drift)?;
-            let missing: Vec<_> = drift
-                .missing
-                .iter()
-                .filter(|device| !without_package.contains(device))
-                .copied()
-                .collect();
-            if missing.is_empty() && drift.surplus.is_empty() {
-                self.everybody_reachable(&row, &drift)?;
-                return Ok(row);
+            let tried = self.try_encrypt(number, row.group, &without_package);
+            match self.noted(tried)? {
+                Try::Drifted(drift) => {
+                    without_package.extend(self.repair(&row, &drift).await?);
+                }
+                Try::Encrypted(submission, encrypted) => return Ok(Some((submission, encrypted))),
+                Try::Overtaken => return Ok(None),
             }
-            let drift = Drift {
-                missing,
-                surplus: drift.surplus,
-            };
-            without_package.extend(self.repair(&row, &drift).await?);
         }
         Err(Error::Wrong(
             "the conversation changes faster than this letter can be sent",
         ))
     }
 
-    /// One transaction: the ratchet moves and the ciphertext is kept.
-    fn encrypt(&mut self, number: u64, row: &ConversationRow) -> Result<(), Error> {
+    /// One transaction: all leaves are compared with the directory, the ratchet moves, and the
+    /// ciphertext is kept.
+    fn try_encrypt(
+        &mut self,
+        number: u64,
+        group: GroupId,
+        without_package: &[DeviceId],
+    ) -> Result<Try, Error> {
         let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
-        let credential = self.leaf_credential()?;
-        let me = Me {
-            org: directory.org(),
-            signer: &self.me.signer,
-            credential,
-        };
-        let head = directory.head();
+        let me = self.me.member(self.ledger.as_ref())?;
         let work = self.store.begin()?;
         let waiting = work.read().outbox_row(number)?;
-        if waiting.is_none_or(|row| row.encrypted.is_some()) {
-            // Another process of this account was faster.
-            return Ok(());
+        let Some(waiting) = waiting.filter(|row| row.encrypted.is_none()) else {
+            return Ok(Try::Overtaken);
+        };
+        let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
+        let audited = mls::audited(&work.mls(), group, directory, &row.record)?;
+        let mut drift = audited.drift.clone();
+        drift
+            .missing
+            .retain(|device| !without_package.contains(device));
+        if drift != Drift::default() {
+            return Ok(Try::Drifted(drift));
         }
-        let row = work
-            .read()
-            .conversation(row.group)?
-            .ok_or(MlsError::NoGroup)?;
+        everybody_reachable(directory, &row.record, &audited.drift)?;
         let kept = work
             .read()
             .letter(number)?
             .ok_or(Error::NoSuchLetter(number))?;
         let letter = letter(&kept, &row)?;
-        let (epoch, message) = mls::encrypt(
-            &work.mls(),
-            &me,
-            row.group,
-            directory,
-            &row.record,
-            &letter,
-            head,
-        )?;
+        let (epoch, message) = audited.encrypt(&work.mls(), &me, &letter, directory.head())?;
         let encrypted = Encrypted {
-            group: row.group,
+            group,
             epoch,
             hash: letter.hash(),
             message,
@@ -302,8 +291,18 @@ impl Session {
         work.set_encrypted(number, &encrypted)?;
         work.commit()?;
         reached("after-encrypt");
-        Ok(())
+        Ok(Try::Encrypted(waiting.submission, encrypted))
     }
+}
+
+/// What became of encrypting a letter.
+enum Try {
+    /// Who is in the group has to change first.
+    Drifted(Drift),
+    /// It is on its way under this id.
+    Encrypted(SubmissionId, Encrypted),
+    /// Another process of this account was faster.
+    Overtaken,
 }
 
 pub(super) fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error> {
@@ -343,6 +342,6 @@ fn letter(kept: &LetterRow, row: &ConversationRow) -> Result<Letter, Error> {
         cc: kept.cc.clone(),
         format: kept.format,
         body: kept.body.clone().try_into().map_err(damaged)?,
-        attachments: Vec::new(),
+        attachments: kept.attachments.clone(),
     })
 }

@@ -5,6 +5,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 use crate::{
     codec::{Bytes, Limited, Text},
     id::Hash,
+    log::entry::Entry,
 };
 
 /// Entries `from..`, as many as fit, under a signed checkpoint.
@@ -16,7 +17,7 @@ pub struct Page {
     /// Proof that the checkpoint extends the log of size `old` (query): empty when `old` is 0.
     pub consistency: Vec<Hash>,
     /// Canonical entries.
-    pub entries: Vec<Bytes<16384>>,
+    pub entries: Vec<Bytes<{ Entry::MAX }>>,
 }
 
 impl Limited for Page {

@@ -31,6 +31,7 @@ pub struct Propose {
     pub entry: Entry,
 }
 
+/// Any act that can need several admins, and its signature: a batch is larger, and one admin's.
 impl Limited for Propose {
     const MAX: usize = 48 * 1024;
 }
@@ -53,4 +54,21 @@ pub struct Proposal {
     pub proposed_at_ms: u64,
     /// The statement, and the signatures so far, sorted by key id.
     pub entry: Entry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fuzz::seed, log::entry};
+
+    #[test]
+    fn every_act_that_can_need_several_admins_fits() {
+        for fact in seed::facts() {
+            let largest = fact.statement_max() + entry::SIGNATURES_MAX;
+            // One admin's word is enough for a batch.
+            assert_eq!(largest <= Propose::MAX, fact.kind() != "batch");
+        }
+        let largest = 12 * 1024 + entry::SIGNATURES_MAX;
+        assert!(OPEN_MAX * largest <= Open::MAX);
+    }
 }

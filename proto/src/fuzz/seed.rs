@@ -18,8 +18,10 @@ use crate::{
     log::{
         Head, checkpoint,
         entry::{
-            AccountAdd, AccountSuspend, AdminAdd, AttestationAuthority, DeviceCertificate,
-            DeviceRevoke, Entry, Fact, Genesis, KeyAdd, Policy, Statement,
+            AccountAdd, AccountRestore, AccountSuspend, AdminAdd, AdminRemove,
+            AttestationAuthority, Batch, DeviceCertificate, DeviceRevoke, Entry, Fact, Genesis,
+            KeyAdd, KeyRevoke, ListSet, Policy, PolicySet, RecoveryBegin, RecoveryFinish,
+            RecoveryVeto, Statement, ThresholdSet, Witness,
         },
     },
     request::{self, Parameters},
@@ -128,23 +130,17 @@ pub fn key(number: u8) -> KeyRecord {
     }
 }
 
-/// One fact of each kind.
+/// One fact of each kind, in the order of their codes.
 pub fn facts() -> Vec<Fact> {
     let account = name("alice");
     let device = DeviceId([8; 32]);
-    vec![
+    let mut facts = vec![
         Fact::Genesis(Genesis {
             tag: OrgTag([2; 16]),
             organisation: text("Campagne"),
             url: text("https://mail.campagne.example"),
             founders: vec![key(1), key(4)],
-            policy: Policy {
-                attestation: vec![AttestationAuthority {
-                    certificate: bytes(0x30, 20),
-                    models: vec![HARD_KEY_MODEL],
-                }],
-                ..Policy::default()
-            },
+            policy: policy(),
         }),
         Fact::AccountAdd(AccountAdd {
             account: account.clone(),
@@ -168,7 +164,64 @@ pub fn facts() -> Vec<Fact> {
             account: account.clone(),
         }),
         Fact::AdminAdd(AdminAdd { account }),
+    ];
+    facts.extend(facts_of_governance());
+    facts
+}
+
+/// The facts from code 7 on.
+fn facts_of_governance() -> Vec<Fact> {
+    let account = name("alice");
+    let enrolment = |account, number| AccountAdd {
+        account: name(account),
+        key: key(number),
+    };
+    vec![
+        Fact::KeyRevoke(KeyRevoke {
+            account: account.clone(),
+            key: KeyId([3; 32]),
+        }),
+        Fact::AccountRestore(AccountRestore {
+            account: account.clone(),
+        }),
+        Fact::AdminRemove(AdminRemove {
+            account: account.clone(),
+        }),
+        Fact::ThresholdSet(ThresholdSet { threshold: 3 }),
+        Fact::RecoveryBegin(RecoveryBegin {
+            account: account.clone(),
+            key: key(7),
+        }),
+        Fact::RecoveryVeto(RecoveryVeto {
+            account: account.clone(),
+            begun: 41,
+        }),
+        Fact::RecoveryFinish(RecoveryFinish { account, begun: 41 }),
+        Fact::ListSet(ListSet {
+            list: name("press"),
+            members: vec![name("alice"), name("bob")],
+        }),
+        Fact::PolicySet(PolicySet { policy: policy() }),
+        Fact::Batch(Batch {
+            accounts: vec![enrolment("carol", 11), enrolment("dave", 14)],
+        }),
     ]
+}
+
+fn policy() -> Policy {
+    let witness = |label, seed| Witness {
+        name: text(label),
+        key: SoftDevice::from_seed([seed; 32]).id().0,
+    };
+    Policy {
+        attestation: vec![AttestationAuthority {
+            certificate: bytes(0x30, 20),
+            models: vec![HARD_KEY_MODEL],
+        }],
+        witnesses: vec![witness("witness.example/w1", 5), witness("two.example", 6)],
+        witness_quorum: 2,
+        ..Policy::default()
+    }
 }
 
 /// An entry of `fact`, with two signatures that do not verify.

@@ -105,11 +105,16 @@ fn parse_text(text: &str) -> Option<(&str, Head)> {
     canonical.then_some((origin, Head { size, root }))
 }
 
+/// Whether a signature line can hold this name (c2sp.org/signed-note, "Format").
+pub(super) fn is_signer_name(name: &str) -> bool {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
+    !name.is_empty() && name.chars().all(plain)
+}
+
 /// Reads one signature line: the signer's name, and key hash with signature.
 fn parse_signature(line: &str) -> Option<(&str, Vec<u8>)> {
     let (name, signature) = line.strip_prefix(SIGNATURE)?.split_once(' ')?;
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
-    if name.is_empty() || !name.chars().all(plain) {
+    if !is_signer_name(name) {
         return None;
     }
     let signature = BASE64.decode(signature.as_bytes()).ok()?;

@@ -7,7 +7,7 @@ use crate::{id::Hash, log::Head, statement::sha256};
 ///
 /// It keeps the hash of every complete subtree, two hashes an entry: any old root, and any proof,
 /// is then O(log² n) look-ups and hashes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tree {
     /// `levels[k][i]` is the hash of the complete subtree over leaves `i·2^k .. (i+1)·2^k`.
     levels: Vec<Vec<Hash>>,

@@ -6,19 +6,44 @@
 //! |-----------------|---------------------------------------------------------------------------|
 //! | genesis         | every founding key                                                        |
 //! | account.add     | an admin; or a founding key, alone, for the account that it gets          |
+//! | batch           | an admin                                                                  |
+//! | account.suspend | an admin; the threshold for an admin                                      |
+//! | account.restore | an admin; the threshold for an admin                                      |
 //! | key.add         | a key of the account, never an admin                                      |
+//! | key.revoke      | a key of the account, but not for its last one; or an admin; the          |
+//! |                 | threshold for an admin                                                    |
 //! | device.add      | exactly one key of the account                                            |
-//! | device.revoke   | a key of the account, or an admin                                         |
-//! | account.suspend | an admin                                                                  |
-//! | admin.add       | as many admins as [`Directory::threshold`] says                           |
+//! | device.revoke   | a key of the account, or an admin; for an admin too: it takes no          |
+//! |                 | authority away, and he certifies another device by his own key            |
+//! | admin.add       | the threshold                                                             |
+//! | admin.remove    | the threshold                                                             |
+//! | threshold.set   | the threshold, as it is before                                            |
+//! | recovery.begin  | the threshold                                                             |
+//! | recovery.veto   | a key of the account, or an admin                                         |
+//! | recovery.finish | an admin, when the wait is over                                           |
+//! | list.set        | an admin                                                                  |
+//! | policy.set      | the threshold                                                             |
+//!
+//! The threshold is as many admins as [`Directory::threshold`] says, each counted once. What is done
+//! to an admin by others needs it, so that no one admin shuts out another. No entry may leave fewer
+//! admins who can sign than the threshold: nobody could change anything any more.
 //!
 //! Every signer of an entry must have the authority for it, more signers than needed too. A
-//! suspended account signs nothing. And a signer's authority (its key, its name, its admin role)
-//! must have been in the log that it had seen when it signed: `index < seen.size` (D13).
+//! suspended account signs nothing, nor does a revoked key. And a signer's authority (its key, its
+//! name, its admin role, the end of its suspension) must have been in the log that it had seen when
+//! it signed: `index < seen.size` (D13).
+//!
+//! A recovery ends without effect by a veto, and when its account is suspended. Other changes let it
+//! stand: whatever keys and devices the account has when it is finished, they are all revoked.
 
 mod authority;
+mod council;
 mod fact;
+mod lookup;
+mod policy;
 mod refusal;
+mod settle;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +51,6 @@ use crate::{
     card::ServerUrl,
     codec::decode,
     id::{DeviceId, Hash, KeyId, Name, OrgId},
-    key::KeyRecord,
     log::{
         Head,
         entry::{Entry, Fact, Genesis, Policy, Statement},
@@ -35,67 +59,29 @@ use crate::{
     statement::sha256,
 };
 
+use council::Council;
 pub use refusal::Refusal;
-
-/// The one MLS ciphersuite: X-Wing, AES-256-GCM, SHA-384, Ed25519.
-const SUITE: u16 = 0x004E;
+pub use state::{Account, Device, Key, List, Recovery};
 
 /// Everything that is so after some number of entries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Directory {
     org: OrgId,
     genesis: Genesis,
+    policy: Policy,
     tree: Tree,
+    /// Entries so far about the organisation as a whole: the next one's sequence.
+    sequence: u64,
+    council: Council,
     accounts: BTreeMap<Name, Account>,
+    lists: BTreeMap<Name, List>,
     keys: BTreeMap<KeyId, Key>,
-    /// Every credential id, S or L, and its key.
+    /// Every credential id, S or L, and its key: revoked keys' too, and those of keys that wait for
+    /// the end of a recovery.
     credentials: BTreeMap<Vec<u8>, KeyId>,
     /// Every public key, S or L: no two credentials share one, so no signature counts for two.
     public_keys: BTreeSet<[u8; 65]>,
     devices: BTreeMap<DeviceId, Device>,
-}
-
-/// A person.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Account {
-    /// Index of the entry that added the account.
-    pub added: u64,
-    /// Index of the entry that made it an admin.
-    pub admin_since: Option<u64>,
-    /// Index of the entry that suspended it.
-    pub suspended: Option<u64>,
-    /// Its keys, in the order of the log.
-    pub keys: Vec<KeyId>,
-    /// Its devices, revoked ones too, in the order of the log.
-    pub devices: Vec<DeviceId>,
-    /// Entries about it so far: the next one's sequence.
-    pub sequence: u64,
-}
-
-/// A hardware key.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Key {
-    /// What the log says of it.
-    pub record: KeyRecord,
-    /// Whose it is; `None` for a founding key that has no name yet.
-    pub account: Option<Name>,
-    /// Index of the entry that added it.
-    pub added: u64,
-}
-
-/// A device.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Device {
-    /// Whose it is.
-    pub account: Name,
-    /// What its owner calls it: untrusted.
-    pub label: String,
-    /// Index of its `device.add` entry.
-    pub added: u64,
-    /// Leaf hash of that entry.
-    pub certificate: Hash,
-    /// Index of the entry that revoked it.
-    pub revoked: Option<u64>,
 }
 
 impl Directory {
@@ -109,6 +95,7 @@ impl Directory {
             });
         };
         check_version(statement)?;
+        authority::check_size(&entry)?;
         let nothing = Head {
             size: 0,
             root: Hash([0; 32]),
@@ -121,8 +108,12 @@ impl Directory {
         let mut directory = Self {
             org: OrgId(sha256(&[genesis])),
             genesis: fact.clone(),
+            policy: fact.policy.clone(),
             tree: Tree::default(),
+            sequence: 0,
+            council: Council::found(fact.founders.len()),
             accounts: BTreeMap::new(),
+            lists: BTreeMap::new(),
             keys: BTreeMap::new(),
             credentials: BTreeMap::new(),
             public_keys: BTreeSet::new(),
@@ -150,50 +141,72 @@ impl Directory {
 
     /// The directory after one more entry. On refusal nothing has changed.
     pub fn apply(&mut self, entry: &[u8]) -> Result<Entry, Refusal> {
-        let bytes = entry;
-        let entry = self.admit(bytes)?;
-        let index = self.tree.size();
+        let admitted = self.admit(entry)?;
+        self.append(&admitted, entry);
+        Ok(admitted)
+    }
+
+    /// The directory after one more entry that [`Directory::apply`] has taken before. Nothing is
+    /// checked again but that it is an entry.
+    ///
+    /// Only for bytes out of one's own authenticated store; and whoever uses it compares the head in
+    /// the end with the one that was kept beside them.
+    pub fn apply_verified(&mut self, entry: &[u8]) -> Result<(), Refusal> {
+        self.append(&decode(entry)?, entry);
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &Entry, bytes: &[u8]) {
         let leaf = leaf_hash(bytes);
-        self.settle(&entry.statement.fact, index, leaf);
+        self.settle(&entry.statement, self.tree.size(), leaf);
         self.tree.append(leaf);
-        Ok(entry)
     }
 
     /// How many more admins must sign an entry that is right in every other way; 0 for one that may
     /// come next.
     pub fn missing(&self, entry: &Entry) -> Result<usize, Refusal> {
-        let statement = &entry.statement;
-        check_version(statement)?;
-        self.check_place(statement)?;
-        authority::check_order(entry)?;
-        // Every rule, the cheap ones first.
-        let missing = self.check_authority(entry)?;
-        self.check_fact(entry)?;
-        self.check_signatures(entry, self.org)?;
+        let missing = self.check_signers(entry)?;
+        self.check_truth(entry)?;
         Ok(missing)
     }
 
+    /// Every rule, the cheap ones first.
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
-        let missing = self.missing(entry)?;
-        if missing == 0 {
-            return Ok(());
+        let missing = self.check_signers(entry)?;
+        if missing > 0 {
+            let fact = &entry.statement.fact;
+            let needed = self.needed(fact);
+            return Err(Refusal::Threshold {
+                kind: fact.kind(),
+                needed,
+                found: needed.saturating_sub(missing),
+            });
         }
-        let fact = &entry.statement.fact;
-        let (kind, needed) = (fact.kind(), self.needed(fact));
-        let found = needed.saturating_sub(missing);
-        Err(Refusal::Threshold {
-            kind,
-            needed,
-            found,
-        })
+        self.check_truth(entry)
+    }
+
+    /// Each signer may say this, here and now. Returns how many more admins must.
+    fn check_signers(&self, entry: &Entry) -> Result<usize, Refusal> {
+        let statement = &entry.statement;
+        check_version(statement)?;
+        authority::check_size(entry)?;
+        self.check_place(statement)?;
+        authority::check_order(entry)?;
+        self.check_authority(entry)
+    }
+
+    /// It can be so, and the signatures are their signers'.
+    fn check_truth(&self, entry: &Entry) -> Result<(), Refusal> {
+        self.check_fact(entry)?;
+        self.check_signatures(entry, self.org)
     }
 
     /// The signer had seen this very log, and the entry is the next one about its subject.
     fn check_place(&self, statement: &Statement) -> Result<(), Refusal> {
         let kind = statement.fact.kind();
-        let Some(subject) = statement.fact.subject() else {
+        if matches!(statement.fact, Fact::Genesis(_)) {
             return Err(Refusal::SecondGenesis);
-        };
+        }
         let (seen, size) = (statement.seen.size, self.tree.size());
         if seen == 0 || seen > size {
             return Err(Refusal::SeenSize { kind, seen, size });
@@ -201,132 +214,23 @@ impl Directory {
         if self.tree.root_at(seen) != Some(statement.seen.root) {
             return Err(Refusal::SeenRoot { kind, seen });
         }
-        let expected = self.sequence(subject);
-        if statement.sequence != expected {
-            return Err(Refusal::Sequence {
-                kind,
-                account: subject.clone(),
-                expected,
-                found: statement.sequence,
-            });
+        let (expected, found) = (self.sequence_of(&statement.fact), statement.sequence);
+        if expected == found {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// The sequence of the next entry about `name`: 0 for a name never used.
-    pub fn sequence(&self, name: &Name) -> u64 {
-        self.accounts
-            .get(name)
-            .map_or(0, |account| account.sequence)
-    }
-
-    /// The organisation.
-    pub fn org(&self) -> OrgId {
-        self.org
-    }
-
-    /// Its genesis.
-    pub fn genesis(&self) -> &Genesis {
-        &self.genesis
-    }
-
-    /// Its rules now.
-    pub fn policy(&self) -> &Policy {
-        &self.genesis.policy
-    }
-
-    /// Size and root.
-    pub fn head(&self) -> Head {
-        self.tree.head()
-    }
-
-    /// The hash tree, for proofs and old roots.
-    pub fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
-    /// How many admins must sign what needs the threshold: one while there was only ever one
-    /// admin, two as soon as there were more. A founding key without a name is an admin's already.
-    ///
-    /// Suspended admins count too, so it never falls: one admin may suspend another alone, and
-    /// could otherwise appoint alone right after. Lowering it takes an entry of its own,
-    /// `threshold.set`, in a later version.
-    pub fn threshold(&self) -> usize {
-        let unnamed = self.keys.values().filter(|key| key.account.is_none());
-        (self.admins().count() + unnamed.count()).clamp(1, 2)
-    }
-
-    /// Every admin ever appointed, suspended or not.
-    fn admins(&self) -> impl Iterator<Item = &Account> {
-        self.accounts
-            .values()
-            .filter(|account| account.admin_since.is_some())
-    }
-
-    /// The admins that are not suspended.
-    fn active_admins(&self) -> impl Iterator<Item = &Account> {
-        self.admins().filter(|account| account.suspended.is_none())
-    }
-
-    /// A person by name.
-    pub fn account(&self, name: &Name) -> Option<&Account> {
-        self.accounts.get(name)
-    }
-
-    /// Everybody, by name.
-    pub fn accounts(&self) -> impl Iterator<Item = (&Name, &Account)> {
-        self.accounts.iter()
-    }
-
-    /// A hardware key.
-    pub fn key(&self, id: KeyId) -> Option<&Key> {
-        self.keys.get(&id)
-    }
-
-    /// The key that has this L credential.
-    pub fn key_by_login(&self, credential_id: &[u8]) -> Option<(KeyId, &Key)> {
-        let id = *self.credentials.get(credential_id)?;
-        let key = self.keys.get(&id)?;
-        (key.record.login.id.as_slice() == credential_id).then_some((id, key))
-    }
-
-    /// A device, revoked or not.
-    pub fn device(&self, id: DeviceId) -> Option<&Device> {
-        self.devices.get(&id)
-    }
-
-    /// A device that may log in, send and receive now: certified, not revoked, its account not
-    /// suspended.
-    pub fn active_device(&self, id: DeviceId) -> Option<&Device> {
-        let device = self.devices.get(&id)?;
-        let account = self.accounts.get(&device.account)?;
-        (device.revoked.is_none() && account.suspended.is_none()).then_some(device)
-    }
-
-    /// Whether `id` was shut out, by its own or its account's entry, within the first `size` entries.
-    pub fn revoked_by(&self, id: DeviceId, size: u64) -> bool {
-        let Some(device) = self.devices.get(&id) else {
-            return false;
-        };
-        let suspended = self
-            .accounts
-            .get(&device.account)
-            .and_then(|account| account.suspended);
-        [device.revoked, suspended]
-            .into_iter()
-            .flatten()
-            .any(|index| index < size)
-    }
-
-    /// The devices of `name` that may receive now; empty for a suspended account.
-    pub fn active_devices(&self, name: &Name) -> Vec<DeviceId> {
-        let devices = self.accounts.get(name).map(|account| &account.devices);
-        devices
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(|id| self.active_device(*id).is_some())
-            .collect()
+        Err(match statement.fact.subject().cloned() {
+            Some(account) => Refusal::Sequence {
+                kind,
+                account,
+                expected,
+                found,
+            },
+            None => Refusal::OrganisationSequence {
+                kind,
+                expected,
+                found,
+            },
+        })
     }
 }
 
@@ -345,21 +249,9 @@ fn check_genesis(fact: &Genesis) -> Result<(), Refusal> {
     if !(1..=4).contains(&fact.founders.len()) {
         return Err(Refusal::FounderCount(fact.founders.len()));
     }
-    if fact.policy.suite != SUITE {
-        return Err(Refusal::Suite(fact.policy.suite));
-    }
     let url: Result<ServerUrl, _> = fact.url.as_str().parse();
     url.map_err(|_| Refusal::Url)?;
-    let sorted = fact
-        .policy
-        .attestation
-        .iter()
-        .all(|authority| authority.models.is_sorted_by(|left, right| left < right));
-    if sorted {
-        Ok(())
-    } else {
-        Err(Refusal::UnsortedModels)
-    }
+    policy::check_policy(&fact.policy)
 }
 
 #[cfg(test)]

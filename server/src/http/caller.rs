@@ -23,6 +23,7 @@ use valise_proto::{
         SignedRequest, content_digest, digest, parse_session, parse_signature,
     },
     statement::sha256,
+    weaken::checked,
 };
 
 use super::{
@@ -299,7 +300,7 @@ impl Nonces {
             nonces.remove(old);
             order.pop_front();
         }
-        if !nonces.insert(name) {
+        if !nonces.insert(name) && checked("L13") {
             return Err(unauthenticated("this request came before"));
         }
         order.push_back((now_s, name));

@@ -147,6 +147,7 @@ impl From<AppendError> for Error {
             AppendError::Refused(_) | AppendError::KeyAdd => {
                 Self::new(ErrorCode::Refused, error.to_string())
             }
+            AppendError::Clock { .. } => Self::new(ErrorCode::Clock, error.to_string()),
             AppendError::Store(_) | AppendError::Log(_) | AppendError::NoProof => {
                 Self::internal(&error)
             }

@@ -1,5 +1,6 @@
 //! Rows of the directory log.
 
+use futures_util::TryStreamExt;
 use sqlx::Row;
 use valise_proto::id::{Hash, OrgId};
 
@@ -15,22 +16,33 @@ impl Store {
             .transpose()
     }
 
-    /// At most `limit` entries from `from`, in order.
-    pub async fn log_entries(&self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = sqlx::query(
+    /// Entries from `from`, in order: at most `limit` of them and `bytes_max` bytes, but one at least
+    /// if there is one.
+    pub async fn log_entries(
+        &self,
+        from: u64,
+        limit: u32,
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut rows = sqlx::query(
             "select entry_index, entry from log_entry where entry_index >= $1 order by entry_index limit $2",
         )
         .bind(stored(from))
         .bind(i64::from(limit))
-        .fetch_all(&self.reads)
-        .await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        // Rows first: without one, nobody asks for what comes after the last number.
-        for (row, expected) in rows.into_iter().zip(from..) {
+        .fetch(&self.reads);
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
+        let mut expected = from;
+        while let Some(row) = rows.try_next().await? {
             if number(&row, 0, "entry_index")? != expected {
                 return Err(StoreError::Corrupt("entry_index"));
             }
-            entries.push(row.try_get(1)?);
+            let entry: Vec<u8> = row.try_get(1)?;
+            bytes = bytes.saturating_add(entry.len());
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+            expected = expected.saturating_add(1);
         }
         Ok(entries)
     }

@@ -12,7 +12,9 @@ use valise_proto::{
     },
     log::{
         Head, checkpoint,
-        entry::{AttestationAuthority, Policy},
+        entry::{
+            AccountSuspend, AttestationAuthority, Fact, Policy, RecoveryBegin, RecoveryFinish,
+        },
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
     },
     statement::sha256,
@@ -22,10 +24,14 @@ use valise_proto::{
 use super::support::{Person, TestServer};
 use crate::{
     ServeError,
+    clock::Clock,
     directory::{Log, LogKey, OpenError},
     http::router,
     store::Store,
 };
+
+/// Two honest clocks: ten minutes.
+const SKEW_MS: u64 = 600_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_is_appended_once_with_proof() {
@@ -161,7 +167,8 @@ async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
     let store = Store::open(&server.config.database_url()).await.unwrap();
     let open = async || {
         let key = LogKey::load(&server.config).unwrap();
-        Log::open(store.clone(), key).await.unwrap()
+        let clock = server.clock.clone();
+        Log::open(store.clone(), key, clock).await.unwrap()
     };
     // One's commit is what the other never heard of.
     let (ahead, behind) = (open().await, open().await);
@@ -216,4 +223,95 @@ async fn d08_d12_a_changed_row_stops_the_server_from_starting() {
             "{statement}: {refused:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e07_an_entry_is_not_dated_ahead_but_may_have_waited_for_admins() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    let now_ms = server.clock.now_ms();
+    let dated = |time_ms| {
+        let account = bob.name.clone();
+        let fact = Fact::AccountSuspend(AccountSuspend { account });
+        testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
+    };
+    for time_ms in [now_ms + SKEW_MS + 1, u64::MAX] {
+        let request = server.signed(&alice, "POST", api::LOG, dated(time_ms));
+        server.send(&request).await.refused(ErrorCode::Clock);
+    }
+    let week_ms = 7 * 86_400_000;
+    let entry = dated(now_ms - week_ms);
+    let request = server.signed(&alice, "POST", api::LOG, entry.clone());
+    assert_eq!(server.send(&request).await.status, 200);
+    // What is in the log already is answered as the first time.
+    server.clock.advance(SKEW_MS);
+    let request = server.signed(&alice, "POST", api::LOG, entry);
+    assert_eq!(server.send(&request).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e07_a_recovery_is_dated_by_a_clock_like_the_servers() {
+    let (mut server, mut alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    let found = Person::new("bob");
+    let begin = |server: &TestServer, time_ms| {
+        let fact = Fact::RecoveryBegin(RecoveryBegin {
+            account: bob.name.clone(),
+            key: found.key.record.clone(),
+        });
+        testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
+    };
+    let hour_ms = 3_600_000;
+    let now_ms = server.clock.now_ms();
+    for time_ms in [0, now_ms - hour_ms - 1, now_ms + SKEW_MS + 1] {
+        let request = server.signed(&alice, "POST", api::LOG, begin(&server, time_ms));
+        server.send(&request).await.refused(ErrorCode::Clock);
+    }
+    let begun = server.directory.head().size;
+    server
+        .append(&alice, begin(&server, now_ms - hour_ms))
+        .await;
+    let wait_ms = server.directory.policy().recovery_ms;
+    let due_ms = now_ms - hour_ms + wait_ms;
+    let finish = |server: &TestServer, time_ms| {
+        let account = bob.name.clone();
+        let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun });
+        testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
+    };
+    // The log takes the date; the server takes no date that is far from its own.
+    let request = server.signed(&alice, "POST", api::LOG, finish(&server, due_ms));
+    server.send(&request).await.refused(ErrorCode::Clock);
+    server.clock.advance(wait_ms);
+    server.log_in(&mut alice).await;
+    let late_ms = server.clock.now_ms() - SKEW_MS - 1;
+    let request = server.signed(&alice, "POST", api::LOG, finish(&server, late_ms));
+    server.send(&request).await.refused(ErrorCode::Clock);
+    let request = server.signed(&alice, "POST", api::LOG, finish(&server, late_ms + 1));
+    assert_eq!(server.send(&request).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_bounded_by_bytes_and_holds_the_largest_entry() {
+    let (mut server, alice) = TestServer::start().await;
+    let size = server.directory.head().size;
+    for batch in 0..3 {
+        let people: Vec<_> = (0..200)
+            .map(|number| Person::new(&format!("p{batch}-{number:03}")))
+            .collect();
+        let people: Vec<_> = people.iter().map(|it| (&it.name, &it.key)).collect();
+        let entry = testing::batch(&server.directory, &people, &[&alice.key]);
+        assert!(entry.len() > 256 * 1024);
+        server.append(&alice, entry).await;
+    }
+    let mut from = size;
+    let mut pages = 0;
+    while from < size + 3 {
+        let path = format!("{}?from={from}&old=0", api::LOG);
+        let page: Page = server.get(&alice, &path).await.read();
+        let bytes: usize = page.entries.iter().map(|it| it.as_slice().len()).sum();
+        assert!(!page.entries.is_empty() && bytes <= 1 << 20);
+        from += u64::try_from(page.entries.len()).unwrap();
+        pages += 1;
+    }
+    assert!(pages < 4);
 }

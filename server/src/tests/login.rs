@@ -296,3 +296,22 @@ async fn execute(server: &TestServer, statement: &'static str) {
     sqlx::query(statement).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l14_a_revoked_keys_session_ends_and_it_opens_no_other() {
+    let (mut server, alice) = TestServer::start().await;
+    let mut bob = server.hire(&alice, "bob").await;
+    assert_eq!(server.get(&bob, api::SYNC).await.status, 200);
+    let (name, key) = (bob.name.clone(), bob.key.id());
+    let entry = testing::key_revoke(&server.directory, &name, key, &[&alice.key]);
+    server.append(&alice, entry).await;
+    server
+        .get(&bob, api::SYNC)
+        .await
+        .refused(ErrorCode::Unauthenticated);
+    let nonce = server.nonce().await;
+    let finish = Assertion::of(&bob, nonce, 1_000).sign(&bob.login);
+    bob.session = None;
+    let answer = server.as_device(&bob, "POST", api::SESSION, Some(&finish));
+    answer.await.refused(ErrorCode::Unauthenticated);
+}

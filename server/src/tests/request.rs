@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use valise_proto::{
-    api::{self, ErrorCode},
+    api::{self, ErrorCode, key_package::Claim},
+    codec::Limited,
     request::{SESSION, SIGNATURE, SIGNATURE_INPUT},
     testing,
 };
@@ -124,7 +125,8 @@ async fn a_weak_device_key_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v03_v04_large_and_compressed_bodies_are_refused() {
     let (server, alice) = TestServer::start().await;
-    let large = server.signed(&alice, "POST", api::LOG, vec![0; 16 * 1024 + 1]);
+    let large = vec![0; Claim::MAX + 1];
+    let large = server.signed(&alice, "POST", api::KEY_PACKAGE_CLAIMS, large);
     server.send(&large).await.refused(ErrorCode::TooLarge);
     let mut packed = server.signed(&alice, "POST", api::LOG, vec![0; 16]);
     packed

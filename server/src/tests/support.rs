@@ -43,7 +43,7 @@ use crate::{
 };
 
 pub(crate) const URL: &str = "https://localhost:8443";
-pub(crate) const START_MS: u64 = 1_900_000_000_000;
+pub(crate) const START_MS: u64 = testing::TIME_MS;
 const TAG: OrgTag = OrgTag([5; 16]);
 
 /// A person with a key in software and one device.

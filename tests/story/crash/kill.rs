@@ -218,10 +218,7 @@ impl Day {
 fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     let seed = System.now_ms();
     println!("seed {seed}");
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (site, alice, [bob]) = Site::with(["bob"]);
     let mut day = Day {
         site,
         dice: Dice(seed),

@@ -12,12 +12,8 @@ fn sync(people: &[&Cli]) {
 
 #[test]
 fn r02_a_writer_dies_after_any_step_and_every_letter_arrives_once() {
-    let (mut site, alice) = Site::open();
     let names = ["bob", "carol", "dave"];
-    let others = names.map(|name| site.hire(&alice, name));
-    for person in std::iter::once(&alice).chain(&others) {
-        site.unlock(person);
-    }
+    let (_site, alice, others) = Site::with(names);
     // One more conversation for each step: it is made, and then written in.
     let steps: [(&str, &[&str]); 8] = [
         ("after-write", &["alice"]),
@@ -63,10 +59,7 @@ fn r02_a_writer_dies_after_any_step_and_every_letter_arrives_once() {
 
 #[test]
 fn r02_a_reader_dies_after_any_step_and_every_letter_is_there_once() {
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (site, alice, [bob]) = Site::with(["bob"]);
     let steps = [
         "after-welcome",
         "after-letter-stored",
@@ -113,10 +106,7 @@ fn r02_a_reader_dies_after_any_step_and_every_letter_is_there_once() {
 /// Between the death and the next try somebody else changes who is in the conversation.
 #[test]
 fn r02_a_writer_dies_and_the_conversation_goes_on_without_her() {
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (site, alice, [bob]) = Site::with(["bob"]);
     alice.must(&[
         "send",
         "bob",
@@ -165,10 +155,7 @@ fn r02_a_writer_dies_and_the_conversation_goes_on_without_her() {
 /// A commit that the server will never take must not stand in the way for ever.
 #[test]
 fn r02_a_writer_dies_and_the_computer_that_she_let_in_is_revoked() {
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (site, alice, [bob]) = Site::with(["bob"]);
     alice.must(&[
         "send",
         "bob",

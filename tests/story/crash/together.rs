@@ -21,10 +21,7 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn r11_commands_of_one_person_at_the_same_time() {
-    let (mut site, alice) = Site::open();
-    let bob = site.hire(&alice, "bob");
-    site.unlock(&alice);
-    site.unlock(&bob);
+    let (site, alice, [bob]) = Site::with(["bob"]);
     let mut sent = 0;
     for round in 0..8 {
         if [2, 5].contains(&round) {

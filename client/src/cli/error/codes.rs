@@ -182,6 +182,12 @@ codes! {
     EmptyLetter "V0509" Usage
         "The letter has no text."
         "Give it one with -m, or on stdin."
+    OnItsWay "V0510" Failed
+        "The letter is encrypted and may be at the server already: nobody can take it back."
+        "`valise outbox retry` sends it, or finds out that it has arrived."
+    NotWaiting "V0511" NotFound
+        "The letter does not wait in the outbox."
+        "`valise outbox` lists those that do."
 
     Locked "V0601" Locked
         "The store on this machine is locked."

@@ -217,6 +217,8 @@ fn codes_are_frozen() {
     V0507 1 NameTaken
     V0508 9 NeedsSignatures
     V0509 2 EmptyLetter
+    V0510 1 OnItsWay
+    V0511 5 NotWaiting
     V0601 4 Locked
     V0602 4 NotJoined
     V0603 2 AlreadyJoined

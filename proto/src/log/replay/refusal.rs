@@ -13,12 +13,12 @@ pub enum Refusal {
     /// Not the canonical bytes of an entry, or too many of them.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// A statement larger than its limit.
-    #[error("the {kind} statement is too large: {size_bytes} bytes")]
+    /// An entry larger than its kind may be.
+    #[error("the {kind} entry is too large: {size_bytes} bytes")]
     TooLarge {
         /// The fact's kind.
         kind: &'static str,
-        /// The statement's size.
+        /// The entry's size.
         size_bytes: usize,
     },
     /// A version that this code does not know.
@@ -48,15 +48,9 @@ pub enum Refusal {
     /// A founding key that did not sign genesis.
     #[error("founding key {0} did not sign genesis")]
     FounderDidNotSign(KeyId),
-    /// Not the one ciphersuite.
-    #[error("genesis asks for ciphersuite {0:#06x}: only 0x004e is allowed")]
-    Suite(u16),
     /// The server's address is not `https://host[:port]`.
     #[error("genesis does not name a server address such as https://mail.example")]
     Url,
-    /// An attestation authority whose models are not sorted, or doubled.
-    #[error("genesis lists the models of an attestation authority unsorted or twice")]
-    UnsortedModels,
 
     /// The signer claims a head that the log does not have yet, or none at all.
     #[error("the {kind} entry claims to have seen {seen} entries of {size}")]
@@ -83,6 +77,17 @@ pub enum Refusal {
         kind: &'static str,
         /// Whom it is about.
         account: Name,
+        /// What the log expects.
+        expected: u64,
+        /// What the entry says.
+        found: u64,
+    },
+
+    /// An old change of the organisation again, or one that lost a race.
+    #[error("{kind} has sequence {found}: the organisation's next is {expected}")]
+    OrganisationSequence {
+        /// The fact's kind.
+        kind: &'static str,
         /// What the log expects.
         expected: u64,
         /// What the entry says.
@@ -125,6 +130,14 @@ pub enum Refusal {
         /// The signer.
         account: Name,
     },
+    /// A revoked key signs nothing.
+    #[error("the {kind} entry is signed by key {key}, which is revoked")]
+    RevokedSigner {
+        /// The fact's kind.
+        kind: &'static str,
+        /// The signer.
+        key: KeyId,
+    },
     /// A founding key without a name signs nothing but its own naming.
     #[error("the {kind} entry is signed by founding key {key}, which has no name yet")]
     UnnamedSigner {
@@ -141,8 +154,8 @@ pub enum Refusal {
         /// The signer.
         account: Name,
     },
-    /// The signer had not seen its own appointment when it signed.
-    #[error("{account} signed this {kind} before seeing the appointment that allows it")]
+    /// The signer had not seen its own appointment, key or restoration when it signed.
+    #[error("{account} signed this {kind} before seeing the entry that allows it")]
     BeforeAppointment {
         /// The fact's kind.
         kind: &'static str,
@@ -210,12 +223,133 @@ pub enum Refusal {
         /// The account.
         account: Name,
     },
-    /// Without an admin nobody could ever change anything.
-    #[error("{0} is the last admin and cannot be suspended")]
-    LastAdmin(Name),
+    /// The account is not suspended.
+    #[error("{0} is not suspended")]
+    NotSuspended(Name),
+    /// No enrolment in a batch, or more than 256.
+    #[error("a batch of {0} enrolments: 1 to 256 are allowed")]
+    BatchSize(usize),
+    /// A batch whose names are not sorted, or one twice.
+    #[error("the names of the batch are not sorted, each name once")]
+    BatchOrder,
+
+    /// The account has no such key.
+    #[error("{account} has no key {key}")]
+    UnknownKey {
+        /// The account.
+        account: Name,
+        /// The key.
+        key: KeyId,
+    },
+    /// The key is revoked already.
+    #[error("key {0} is revoked already")]
+    KeyAlreadyRevoked(KeyId),
+    /// Nobody locks himself out.
+    #[error("{0} cannot revoke the last key of his own")]
+    OwnLastKey(Name),
+
+    /// One recovery at a time.
+    #[error("entry {begun} began a recovery of {account}, which is under way")]
+    RecoveryUnderWay {
+        /// The account.
+        account: Name,
+        /// Index of the entry that began it.
+        begun: u64,
+    },
+    /// It never began, was vetoed, was finished, or ended when the account was suspended.
+    #[error("{kind}: no recovery of {account} that entry {begun} began is under way")]
+    NoRecovery {
+        /// The fact's kind.
+        kind: &'static str,
+        /// The account.
+        account: Name,
+        /// Index of the entry that is said to have begun it.
+        begun: u64,
+    },
+    /// Whoever may object still has time to.
+    #[error("the recovery of {account} waits another {early_ms} ms for objections")]
+    RecoveryEarly {
+        /// The account.
+        account: Name,
+        /// How long before its time it was to be finished.
+        early_ms: u64,
+    },
+
+    /// Nobody could ever change anything again.
+    #[error("{kind} would leave {left} admins who can sign, where {needed} must")]
+    TooFewAdmins {
+        /// The fact's kind.
+        kind: &'static str,
+        /// How many would be left.
+        left: usize,
+        /// How many must sign what needs the threshold.
+        needed: usize,
+    },
+    /// A threshold of nobody, or of more than there are.
+    #[error("a threshold of {asked}: 1 to {admins} are possible, the admins who can sign")]
+    ThresholdRange {
+        /// The threshold asked for.
+        asked: u8,
+        /// How many admins can sign.
+        admins: usize,
+    },
+    /// The account is no admin.
+    #[error("{0} is not an admin")]
+    NotAdmin(Name),
     /// The account is an admin already.
     #[error("{0} is an admin already")]
     AlreadyAdmin(Name),
+    /// A list of more than 1,000.
+    #[error("a list of {0} members: at most 1000 are allowed")]
+    ListSize(usize),
+    /// Members that are not sorted, or one twice.
+    #[error("the members of {0} are not sorted, each name once")]
+    ListOrder(Name),
+
+    /// Not the one ciphersuite.
+    #[error("the policy asks for ciphersuite {0:#06x}: only 0x004e is allowed")]
+    Suite(u16),
+    /// An attestation authority whose models are not sorted, or doubled.
+    #[error("the policy lists the models of an attestation authority unsorted or twice")]
+    UnsortedModels,
+    /// A limit that makes no sense.
+    #[error("the policy's {rule} is {value}: {least} to {most} are allowed")]
+    PolicyLimit {
+        /// Which rule.
+        rule: &'static str,
+        /// What it says.
+        value: u64,
+        /// The least that it may say.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
+    /// A witness whose name cannot stand in a signature line.
+    #[error("witness {number} has no name that a signature line can hold")]
+    WitnessName {
+        /// Which one, from 1.
+        number: usize,
+    },
+    /// A witness for whom anybody could sign.
+    #[error("the key of witness {number} is weak or malformed")]
+    WitnessKey {
+        /// Which one, from 1.
+        number: usize,
+    },
+    /// A witness who would count twice.
+    #[error("witness {number} has the name or the key of another one")]
+    WitnessTwice {
+        /// Which one, from 1.
+        number: usize,
+    },
+    /// Two quorums without a common witness could sign two logs.
+    #[error("a quorum of {quorum} of {witnesses} witnesses: more than half must agree")]
+    WitnessQuorum {
+        /// The quorum asked for.
+        quorum: u8,
+        /// How many witnesses there are.
+        witnesses: usize,
+    },
 
     /// A device key of small order, or none at all: anybody could sign for it.
     #[error("device key {device} of {account} is weak or malformed")]

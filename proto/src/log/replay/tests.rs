@@ -1,14 +1,24 @@
 //! When a fact is true, and when it is refused.
 
 mod authority;
+mod batch;
+mod council;
 mod fact;
 mod genesis;
+mod key;
+mod list;
+mod policy;
+mod random;
+
+mod recovery;
+mod suspension;
 mod tampering;
 
 use super::*;
 use crate::{
     codec::{Limited, encode},
     id::OrgTag,
+    key::KeyRecord,
     testing::{self, SoftDevice, SoftStatementKey},
 };
 
@@ -82,6 +92,13 @@ impl Office {
         self.add(|o| testing::admin_add(&o.directory, &name("carol"), &[&o.alice]));
         carol
     }
+
+    /// Enrols dave and makes him the third admin; carol is the second.
+    fn third_admin(&mut self, carol: &SoftStatementKey) -> SoftStatementKey {
+        let dave = self.enrol("dave");
+        self.add(|o| testing::admin_add(&o.directory, &name("dave"), &[&o.alice, carol]));
+        dave
+    }
 }
 
 #[test]
@@ -92,6 +109,11 @@ fn an_office_is_founded_and_replays_to_the_same() {
         again.apply(entry).unwrap();
     }
     assert_eq!(again.head(), office.directory.head());
+    let mut kept = Directory::found(&office.log[0]).unwrap();
+    for entry in &office.log[1..] {
+        kept.apply_verified(entry).unwrap();
+    }
+    assert_eq!(format!("{kept:?}"), format!("{again:?}"));
     assert_eq!(again.org(), OrgId(sha256(&[&office.log[0]])));
     let bob = again.account(&name("bob")).unwrap();
     assert_eq!((bob.added, bob.admin_since, bob.sequence), (2, None, 2));
@@ -127,7 +149,7 @@ fn refusals_say_who_and_what() {
     texts.push(office.refusal(&one).to_string());
     insta::assert_snapshot!(texts.join("\n"), @r"
     bob may not sign this account.suspend
-    alice is the last admin and cannot be suspended
+    account.suspend would leave 0 admins who can sign, where 1 must
     the name bob was used before
     account.add for bob has sequence 0: the next is 2
     a second genesis entry

@@ -153,6 +153,7 @@ fn d13_a_key_signs_nothing_in_sight_of_a_log_without_it() {
 fn d13_a_suspended_account_signs_nothing() {
     let mut office = Office::new();
     let carol = office.second_admin();
+    let dave = office.third_admin(&carol);
     let phone = SoftDevice::generate();
     let device = testing::device_add(&office.directory, &name("carol"), &phone, &carol);
     let revoke = testing::device_revoke(
@@ -161,7 +162,7 @@ fn d13_a_suspended_account_signs_nothing() {
         office.laptop.id(),
         &[&carol],
     );
-    office.add(|o| testing::account_suspend(&o.directory, &name("carol"), &[&o.alice]));
+    office.add(|o| testing::account_suspend(&o.directory, &name("carol"), &[&o.alice, &dave]));
     let suspended = |kind| Refusal::SuspendedSigner {
         kind,
         account: name("carol"),
@@ -264,9 +265,17 @@ fn e06_an_admin_adds_no_key_to_another_account() {
 fn e06_suspending_an_admin_lowers_no_threshold() {
     let mut office = Office::new();
     let carol = office.second_admin();
+    let dave = office.third_admin(&carol);
     let bob = name("bob");
-    // An emergency: one admin may do it.
-    office.add(|o| testing::account_suspend(&o.directory, &name("carol"), &[&o.alice]));
+    // One admin alone does not disable another.
+    let alone = testing::account_suspend(&office.directory, &name("carol"), &[&office.alice]);
+    let too_few = Refusal::Threshold {
+        kind: "account.suspend",
+        needed: 2,
+        found: 1,
+    };
+    assert_eq!(office.refusal(&alone), too_few);
+    office.add(|o| testing::account_suspend(&o.directory, &name("carol"), &[&o.alice, &dave]));
     assert_eq!(office.directory.threshold(), 2);
     let alone = testing::admin_add(&office.directory, &bob, &[&office.alice]);
     let too_few = Refusal::Threshold {

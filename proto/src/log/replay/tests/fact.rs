@@ -134,21 +134,6 @@ fn e12_a_suspended_account_has_no_active_device() {
 }
 
 #[test]
-fn e10_the_last_admin_stays() {
-    let mut office = Office::new();
-    let alice = name("alice");
-    let entry = testing::account_suspend(&office.directory, &alice, &[&office.alice]);
-    assert_eq!(office.refusal(&entry), Refusal::LastAdmin(alice.clone()));
-    let carol = office.second_admin();
-    assert_eq!(office.directory.threshold(), 2);
-    office.add(|o| testing::account_suspend(&o.directory, &alice, &[&carol]));
-    // Alice, suspended, still counts for the threshold, but not as an admin who is left.
-    assert_eq!(office.directory.threshold(), 2);
-    let entry = testing::account_suspend(&office.directory, &name("carol"), &[&carol]);
-    assert_eq!(office.refusal(&entry), Refusal::LastAdmin(name("carol")));
-}
-
-#[test]
 fn an_admin_is_somebody_and_is_made_once() {
     let mut office = Office::new();
     let entry = testing::admin_add(&office.directory, &name("nobody"), &[&office.alice]);

@@ -20,7 +20,7 @@ fn large_office() -> Office {
         office.add(|o| testing::device_add(&o.directory, &account, &device, &spare));
         office.add(|o| testing::device_revoke(&o.directory, &account, id, &[&o.alice]));
         office.add(|o| testing::admin_add(&o.directory, &account, &[&o.alice, &carol]));
-        office.add(|o| testing::account_suspend(&o.directory, &account, &[&carol]));
+        office.add(|o| testing::account_suspend(&o.directory, &account, &[&o.alice, &carol]));
     }
     assert_eq!(office.log.len(), 60);
     office
@@ -54,6 +54,58 @@ fn d08_every_flipped_bit_of_every_row_changes_the_root_and_is_refused() {
         }
     }
     assert_eq!(directory.head(), head);
+}
+
+/// Makes the next entry of a log.
+type Act<'a> = dyn Fn(&Directory) -> Vec<u8> + 'a;
+
+/// An entry of each kind that governs, and the directory just before it.
+fn acts_of_governance() -> Vec<(Directory, Vec<u8>)> {
+    let mut office = Office::new();
+    let carol = office.second_admin();
+    let dave = office.third_admin(&carol);
+    let (bob, new, eve, spare) = (name("bob"), key(), key(), key());
+    let both = [&carol, &dave];
+    office.add(|o| testing::key_add(&o.directory, &bob, &spare, &[&o.bob]));
+    let mut acts = Vec::new();
+    let mut act = |office: &mut Office, entry: &Act<'_>| {
+        let entry = entry(&office.directory);
+        acts.push((office.directory.clone(), entry.clone()));
+        office.add(|_| entry);
+    };
+    let due = testing::TIME_MS + Policy::default().recovery_ms;
+    let steps: [&Act<'_>; 11] = [
+        &|d| testing::key_revoke(d, &bob, spare.id(), &both),
+        &|d| testing::account_suspend(d, &bob, &both),
+        &|d| testing::account_restore(d, &bob, &both),
+        &|d| testing::admin_remove(d, &name("alice"), &both),
+        &|d| testing::recovery_begin(d, &bob, &new, &both),
+        &|d| testing::recovery_veto(d, &bob, d.head().size - 1, &[&carol]),
+        &|d| testing::recovery_begin(d, &bob, &new, &both),
+        &|d| testing::recovery_finish(d, &bob, d.head().size - 1, due, &[&dave]),
+        &|d| testing::list_set(d, &name("press"), &[&bob], &[&carol]),
+        &|d| testing::policy_set(d, Policy::default(), &both),
+        &|d| testing::batch(d, &[(&name("eve"), &eve)], &[&carol]),
+    ];
+    for step in steps {
+        act(&mut office, step);
+    }
+    act(&mut office, &|d| testing::threshold_set(d, 1, &both));
+    acts
+}
+
+#[test]
+fn d08_every_flipped_bit_of_an_act_of_governance_is_refused() {
+    for (directory, entry) in acts_of_governance() {
+        assert!(directory.admit(&entry).is_ok());
+        // Of a long row, with a key in it, every third bit: each costs a signature check.
+        let step = if entry.len() > 1_000 { 3 } else { 1 };
+        for bit in (0..entry.len() * 8).step_by(step) {
+            let mut entry = entry.clone();
+            entry[bit / 8] ^= 1 << (bit % 8);
+            assert!(directory.admit(&entry).is_err(), "bit {bit}");
+        }
+    }
 }
 
 #[test]
