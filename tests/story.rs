@@ -4,6 +4,7 @@ mod agent;
 mod canary;
 mod crash;
 mod first_day;
+mod governance;
 mod idle;
 mod letter;
 mod newcomer;

@@ -7,6 +7,7 @@ mod found;
 mod join;
 mod login;
 mod proposal;
+mod rule;
 mod settle;
 mod sign;
 
@@ -15,3 +16,4 @@ pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
 pub use proposal::{Declared, Proposal};
+pub use rule::{changes, rules, with_rule};

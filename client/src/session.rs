@@ -30,6 +30,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The directory's rules do not allow it.
+    #[error("{0}")]
+    AgainstRules(Refusal),
     /// Somebody lies: nothing was sent.
     #[error(transparent)]
     Alarm(#[from] Alarm),

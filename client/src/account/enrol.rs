@@ -115,7 +115,8 @@ impl Session {
         self.declare(keyring, fact).await
     }
 
-    fn known(&self, name: &Name) -> Result<(), Error> {
+    /// Somebody has this name.
+    pub(crate) fn known(&self, name: &Name) -> Result<(), Error> {
         let known = self.directory()?.account(name).is_some();
         let name = name.to_string();
         if known {

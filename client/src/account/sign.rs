@@ -87,19 +87,31 @@ impl Session {
         fact: Fact,
     ) -> Result<Declared, Error> {
         self.read_log().await?;
-        let alone = self.directory()?.may_alone(&self.me.account, &fact);
-        if !alone {
-            self.must_be_admin()?;
-        }
-        let directory = self.directory()?;
-        if !alone && directory.needed(&fact) > 1 {
+        if self.signers_of(&fact)? > 1 {
             // Rare and large: it takes no room in every other act.
             return Box::pin(self.ask_admins(keyring, fact)).await;
         }
-        let statement = statement(directory, self.clock.now_ms(), fact);
+        let statement = statement(self.directory()?, self.clock.now_ms(), fact);
         let entry = self.sign(keyring, statement)?;
         self.append(&entry).await?;
         Ok(Declared::Done)
+    }
+
+    /// How many people must sign `fact`, of whom this person is one.
+    pub(crate) fn signers_of(&self, fact: &Fact) -> Result<usize, Error> {
+        let directory = self.directory()?;
+        if directory.may_alone(&self.me.account, fact) {
+            return Ok(1);
+        }
+        self.must_be_admin()?;
+        Ok(directory.needed(fact))
+    }
+
+    /// `fact` can come true as things are: found out before anybody is asked, or touches a key.
+    pub(crate) fn can_be(&self, fact: &Fact) -> Result<(), Error> {
+        let directory = self.directory()?;
+        let statement = statement(directory, self.clock.now_ms(), fact.clone());
+        directory.fits(statement).map_err(Error::AgainstRules)
     }
 
     /// One touch: this person's signature.

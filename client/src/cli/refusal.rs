@@ -12,6 +12,9 @@ use crate::{
 pub(super) fn refusal(error: &Error) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
+        Error::AgainstRules(_) => {
+            CommandError::new(Code::AgainstRules, text).outcome("nothing was signed")
+        }
         Error::Alarm(alarm) => self::alarm(alarm),
         Error::Api(error) => api(error),
         Error::Home(error) => home(error),
@@ -27,7 +30,11 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
         Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
             .outcome("nothing was signed")
-            .hint("if it is not the person you know: do not enrol that key"),
+            .fact(
+                "why",
+                "either somebody else asks, or that person lost every key",
+            )
+            .hint("call that person: valise admin recovery begin NAME"),
         Error::NameNeeded => CommandError::new(Code::Usage, text)
             .outcome("nothing was asked for")
             .hint("valise join CARD --as NAME"),

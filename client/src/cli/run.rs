@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Approve, Cli, Command, ConfigCommand, Device, Log, Outbox, OutboxAct, Role,
+    Cli, Command, ConfigCommand, Device, Log, Outbox, OutboxAct,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -75,11 +75,7 @@ fn agent_process(home: Option<std::ffi::OsString>) -> ExitCode {
 
 fn says_yes(command: &Command) -> bool {
     match command {
-        Command::Admin(Admin::Enrol(enrol)) => enrol.yes,
-        Command::Admin(Admin::RevokeDevice(revoke)) => revoke.yes,
-        Command::Admin(Admin::Suspend(suspend)) => suspend.yes,
-        Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
-        Command::Admin(Admin::Approve(Approve::Sign(act) | Approve::Reject(act))) => act.yes,
+        Command::Admin(admin) => admin.says_yes(),
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
         Command::Outbox(Outbox {
             act: Some(OutboxAct::Rm(rm)),
@@ -102,17 +98,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
     match command {
         Command::Found(found) => desk.found(&found),
         Command::Join(join) => desk.join(&join),
-        Command::Admin(Admin::Requests) => desk.admin_requests(),
-        Command::Admin(Admin::Enrol(enrol)) => desk.admin_enrol(&enrol.name),
-        Command::Admin(Admin::RevokeDevice(revoke)) => {
-            desk.revoke(Some(&revoke.account), &revoke.device)
-        }
-        Command::Admin(Admin::Suspend(suspend)) => desk.admin_suspend(&suspend.name),
-        Command::Admin(Admin::Role(Role::Grant(grant))) => desk.admin_grant(&grant.name),
-        Command::Admin(Admin::Approve(Approve::List)) => desk.approve_list(),
-        Command::Admin(Admin::Approve(Approve::Show(act))) => desk.approve_show(&act.id),
-        Command::Admin(Admin::Approve(Approve::Sign(act))) => desk.approve_sign(&act.id),
-        Command::Admin(Admin::Approve(Approve::Reject(act))) => desk.approve_reject(&act.id),
+        Command::Admin(admin) => desk.admin(&admin),
         Command::Unlock(unlock) => desk.unlock(&unlock),
         Command::Lock => desk.lock(),
         Command::Sync(sync) => desk.sync(&sync),

@@ -170,6 +170,19 @@ impl Directory {
         Ok(missing)
     }
 
+    /// Whether `statement` may come next, were it signed: so that nobody is asked to sign what is
+    /// refused. What a rule says of the signers, it does not know.
+    pub fn fits(&self, statement: Statement) -> Result<(), Refusal> {
+        let entry = Entry {
+            statement,
+            signatures: Vec::new(),
+        };
+        check_version(&entry.statement)?;
+        authority::check_size(&entry)?;
+        self.check_place(&entry.statement)?;
+        self.check_fact(&entry)
+    }
+
     /// Every rule, the cheap ones first.
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
         let missing = self.check_signers(entry)?;

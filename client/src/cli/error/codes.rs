@@ -188,6 +188,9 @@ codes! {
     NotWaiting "V0511" NotFound
         "The letter does not wait in the outbox."
         "`valise outbox` lists those that do."
+    AgainstRules "V0512" Policy
+        "The rules of the directory log do not allow this act, as things are."
+        "The error says which rule. `valise admin user show NAME` and `valise admin threshold show` say how things are."
 
     Locked "V0601" Locked
         "The store on this machine is locked."

@@ -1,10 +1,14 @@
 //! `valise admin approve`: acts that wait for the signature of one more admin.
 
-use valise_proto::id::{Name, ProposalId};
+use std::fmt::{self, Display, Formatter};
 
-use super::{
-    desk::Desk,
-    error::{Code, CommandError, Exit},
+use valise_proto::id::Name;
+
+use super::number;
+use crate::cli::{
+    desk::{Desk, directory},
+    error::{CommandError, Exit},
+    prefix,
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
@@ -14,8 +18,6 @@ use crate::{
     session::{Error, Session},
 };
 
-/// Fewest letters of an id that name an act.
-const PREFIX_MIN: usize = 4;
 /// Letters of an id in the command that we propose.
 const PREFIX: usize = 12;
 
@@ -62,15 +64,11 @@ impl Desk<'_> {
         sound([&proposal].into_iter())?;
         let fact = proposal.fact();
         self.ui.note(Safe::line(&format!(
-            "{}: {}, proposed by {}",
+            "{}: proposed by {}",
             act(fact),
-            effect(fact),
             listed(&proposal.signers)
         )));
-        match fact.subject() {
-            Some(name) => self.ui.type_name(Safe::line(&effect(fact)), name)?,
-            None => self.ui.confirm(Safe::line(&format!("{}?", effect(fact))))?,
-        }
+        self.agree(&session, fact)?;
         let declared = self.online(&mut session, async |session, keyring| {
             session.approve(keyring, &proposal).await
         })?;
@@ -99,7 +97,7 @@ impl Desk<'_> {
     }
 
     /// Answers an act: `done`, or what it waits for.
-    pub(super) fn declared(
+    pub(in crate::cli) fn declared(
         &mut self,
         session: &Session,
         declared: &Declared,
@@ -133,7 +131,7 @@ impl Desk<'_> {
     }
 
     /// The acts that wait for this admin, in a line.
-    pub(super) fn remind(&mut self, session: &Session) -> Result<(), CommandError> {
+    pub(in crate::cli) fn remind(&mut self, session: &Session) -> Result<(), CommandError> {
         let count = session.approvals().map_err(|error| refusal(&error))?;
         let waiting = match count {
             0 => return Ok(()),
@@ -159,6 +157,10 @@ impl Desk<'_> {
             .with("proposed", Cell::Time(proposal.proposed_at_ms))
             .with("dated", Cell::Time(statement.time))
             .with("seen_entries", Cell::Number(statement.seen.size));
+        let details = super::details(directory(session)?, fact);
+        let record = details.into_iter().fold(record, |record, (name, text)| {
+            record.with(name, Safe::line(&text))
+        });
         self.ui.record(&record)
     }
 
@@ -167,28 +169,18 @@ impl Desk<'_> {
     }
 
     fn find_act(&mut self, session: &mut Session, typed: &str) -> Result<Proposal, CommandError> {
-        let begin = typed.to_lowercase();
-        let mut open = self.open_acts(session)?;
-        open.retain(|open| {
-            let id: ProposalId = open.id;
-            typed.len() >= PREFIX_MIN && id.to_string().starts_with(&begin)
-        });
-        match (open.pop(), open.pop()) {
-            (Some(proposal), None) => Ok(proposal),
-            (None, _) => Err(CommandError::new(Code::NotFound, "no such act waits")
-                .outcome("nothing was signed")
-                .fact(
-                    "why",
-                    "it was completed, rejected or overtaken, or never was",
-                )
-                .hint("valise admin approve list")),
-            (Some(_), Some(_)) => Err(CommandError::new(
-                Code::Usage,
-                "more than one act begins so",
-            )
-            .outcome("nothing was signed")
-            .hint("give more of the id")),
-        }
+        let open = self.open_acts(session)?.into_iter().map(Waiting);
+        let hint = "valise admin approve list";
+        prefix::one(open, typed, "no such act waits", hint).map(|Waiting(open)| open)
+    }
+}
+
+/// An act, by its id.
+struct Waiting(Proposal);
+
+impl Display for Waiting {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        self.0.id.fmt(formatter)
     }
 }
 
@@ -201,14 +193,7 @@ fn sound<'a>(mut open: impl Iterator<Item = &'a Proposal>) -> Result<Exit, Comma
 }
 
 fn able(session: &Session, proposal: &Proposal) -> Result<Vec<Name>, CommandError> {
-    let ledger = session
-        .ledger()
-        .ok_or_else(|| refusal(&Error::NotEnrolled))?;
-    Ok(proposal.able(ledger.directory()))
-}
-
-fn number(count: usize) -> Cell {
-    Cell::Number(u64::try_from(count).unwrap_or(u64::MAX))
+    Ok(proposal.able(directory(session)?))
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a Name>) -> Cell {
