@@ -273,20 +273,21 @@ async fn e07_a_recovery_is_dated_by_a_clock_like_the_servers() {
         .await;
     let wait_ms = server.directory.policy().recovery_ms;
     let due_ms = now_ms - hour_ms + wait_ms;
-    let finish = |server: &TestServer, time_ms| {
+    let finish = |server: &TestServer, alice: &Person, time_ms| {
         let account = bob.name.clone();
         let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun });
-        testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
+        let entry = testing::next_at(&server.directory, fact, time_ms, &[&alice.key]);
+        server.signed(alice, "POST", api::LOG, entry)
     };
     // The log takes the date; the server takes no date that is far from its own.
-    let request = server.signed(&alice, "POST", api::LOG, finish(&server, due_ms));
+    let request = finish(&server, &alice, due_ms);
     server.send(&request).await.refused(ErrorCode::Clock);
     server.clock.advance(wait_ms);
     server.log_in(&mut alice).await;
     let late_ms = server.clock.now_ms() - SKEW_MS - 1;
-    let request = server.signed(&alice, "POST", api::LOG, finish(&server, late_ms));
+    let request = finish(&server, &alice, late_ms);
     server.send(&request).await.refused(ErrorCode::Clock);
-    let request = server.signed(&alice, "POST", api::LOG, finish(&server, late_ms + 1));
+    let request = finish(&server, &alice, late_ms + 1);
     assert_eq!(server.send(&request).await.status, 200);
 }
 
