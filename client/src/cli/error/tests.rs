@@ -219,6 +219,7 @@ fn codes_are_frozen() {
     V0509 2 EmptyLetter
     V0510 1 OnItsWay
     V0511 5 NotWaiting
+    V0512 9 AgainstRules
     V0601 4 Locked
     V0602 4 NotJoined
     V0603 2 AlreadyJoined
