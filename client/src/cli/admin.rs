@@ -64,17 +64,17 @@ impl Desk<'_> {
     pub(super) fn decide(
         &mut self,
         session: &mut Session,
-        fact: Fact,
+        fact: &Fact,
         done: &Record,
     ) -> Result<Exit, CommandError> {
-        let needed = session.signers_of(&fact).map_err(|error| refusal(&error))?;
-        session.can_be(&fact).map_err(|error| refusal(&error))?;
+        let needed = session.signers_of(fact).map_err(|error| refusal(&error))?;
+        session.can_be(fact).map_err(|error| refusal(&error))?;
         if needed > 1 {
             self.ui.note(Safe::line(&format!(
                 "this needs {needed} admins: until they have signed, nothing changes"
             )));
         }
-        self.agree(session, &fact)?;
+        self.agree(session, fact)?;
         let declared = self.online(session, async |session, keyring| {
             session.declare(keyring, fact.clone()).await
         })?;

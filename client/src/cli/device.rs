@@ -78,7 +78,7 @@ impl Desk<'_> {
             .with("name", account.clone())
             .with("device", device);
         let fact = Fact::DeviceRevoke(DeviceRevoke { account, device });
-        self.decide(&mut session, fact, &done)
+        self.decide(&mut session, &fact, &done)
     }
 }
 

@@ -213,11 +213,17 @@ async fn what_the_log_has_overtaken_is_dropped() {
     );
     board.append(entry).await;
     assert!(board.open().await.is_empty());
-    // So does a signer's suspension: his signature counts no more, and he has no session.
+    // So does a signer's suspension: his signature counts no more, and he has no session. It takes
+    // two admins, and a third one stays beside the one who is left.
+    let dave = board.server.hire(&board.alice, "dave").await;
+    let admins = [&board.alice.key, &board.bob.key];
+    let entry = testing::admin_add(&board.server.directory, &dave.name, &admins);
+    board.append(entry).await;
     board.put(&board.alice, &[&board.alice.key]).await.done();
     board.put(&board.bob, &[&board.bob.key]).await.done();
     let (bob, alice) = (&board.bob, &board.alice);
-    let entry = testing::account_suspend(&board.server.directory, &alice.name, &[&bob.key]);
+    let entry =
+        testing::account_suspend(&board.server.directory, &alice.name, &[&bob.key, &dave.key]);
     let request = board.server.signed(bob, "POST", api::LOG, entry);
     assert_eq!(board.server.send(&request).await.status, 200);
     let open = board.open().await;

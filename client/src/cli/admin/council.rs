@@ -20,17 +20,22 @@ impl Desk<'_> {
         match verb {
             Role::Grant(upon) => {
                 let account = upon.name.clone();
-                self.role(&upon.name, "admin", Fact::AdminAdd(AdminAdd { account }))
+                self.role(&upon.name, "admin", &Fact::AdminAdd(AdminAdd { account }))
             }
             Role::Revoke(upon) => {
                 let account = upon.name.clone();
                 let fact = Fact::AdminRemove(AdminRemove { account });
-                self.role(&upon.name, "staff", fact)
+                self.role(&upon.name, "staff", &fact)
             }
         }
     }
 
-    fn role(&mut self, name: &Name, state: &'static str, fact: Fact) -> Result<Exit, CommandError> {
+    fn role(
+        &mut self,
+        name: &Name,
+        state: &'static str,
+        fact: &Fact,
+    ) -> Result<Exit, CommandError> {
         let mut session = self.informed()?;
         known(&session, name)?;
         let done = Record::new().with("state", state).with("name", name);
@@ -57,7 +62,7 @@ impl Desk<'_> {
                     .with("state", "set")
                     .with("threshold", Cell::Number(threshold.into()));
                 let fact = Fact::ThresholdSet(ThresholdSet { threshold });
-                self.decide(&mut session, fact, &done)
+                self.decide(&mut session, &fact, &done)
             }
         }
     }

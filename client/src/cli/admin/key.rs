@@ -61,7 +61,7 @@ impl Desk<'_> {
         let account = one.name.clone();
         self.decide(
             &mut session,
-            Fact::KeyRevoke(KeyRevoke { account, key }),
+            &Fact::KeyRevoke(KeyRevoke { account, key }),
             &done,
         )
     }

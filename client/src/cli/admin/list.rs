@@ -37,7 +37,7 @@ impl Desk<'_> {
         let list = list.clone();
         self.decide(
             &mut session,
-            Fact::ListSet(ListSet { list, members }),
+            &Fact::ListSet(ListSet { list, members }),
             &done,
         )
     }

@@ -124,7 +124,7 @@ fn kept(session: &Session) -> Result<(VerifiedLog, String), CommandError> {
     let failed = |error: StoreError| refusal(&error.into());
     let log = read.log().map_err(failed)?.ok_or_else(damaged)?;
     let note = read.setting(Setting::Checkpoint).map_err(failed)?;
-    let note = String::from_utf8(note.ok_or_else(damaged)?.to_vec()).map_err(|_| damaged())?;
+    let note = String::from_utf8(note.ok_or_else(damaged)?).map_err(|_| damaged())?;
     Ok((log, note))
 }
 

@@ -44,7 +44,7 @@ impl Desk<'_> {
             .with("state", "set")
             .with("rule", Safe::line(field))
             .with("value", Safe::line(value));
-        self.decide(&mut session, Fact::PolicySet(PolicySet { policy }), &done)
+        self.decide(&mut session, &Fact::PolicySet(PolicySet { policy }), &done)
     }
 
     fn policy_history(&mut self) -> Result<Exit, CommandError> {

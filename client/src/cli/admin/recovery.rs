@@ -68,7 +68,7 @@ impl Desk<'_> {
             account: name.clone(),
             key: request.key,
         });
-        let exit = self.decide(&mut session, fact, &done)?;
+        let exit = self.decide(&mut session, &fact, &done)?;
         if let Ok(recovery) = under_way(&session, name) {
             let due_ms = due_ms(directory(&session)?, recovery);
             let until = self.ui.time(due_ms);
@@ -85,7 +85,7 @@ impl Desk<'_> {
         let account = name.clone();
         let done = Record::new().with("state", "vetoed").with("name", name);
         let fact = Fact::RecoveryVeto(RecoveryVeto { account, begun });
-        self.decide(&mut session, fact, &done)
+        self.decide(&mut session, &fact, &done)
     }
 
     fn recovery_finish(&mut self, name: &Name) -> Result<Exit, CommandError> {
@@ -102,7 +102,7 @@ impl Desk<'_> {
         let account = name.clone();
         let done = Record::new().with("state", "recovered").with("name", name);
         let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun });
-        self.decide(&mut session, fact, &done)
+        self.decide(&mut session, &fact, &done)
     }
 }
 

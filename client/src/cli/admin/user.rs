@@ -77,7 +77,7 @@ impl Desk<'_> {
         let account = name.clone();
         let done = Record::new().with("state", "suspended").with("name", name);
         let fact = Fact::AccountSuspend(AccountSuspend { account });
-        self.decide(&mut session, fact, &done)
+        self.decide(&mut session, &fact, &done)
     }
 
     fn user_restore(&mut self, name: &Name) -> Result<Exit, CommandError> {
@@ -86,7 +86,7 @@ impl Desk<'_> {
         let account = name.clone();
         let done = Record::new().with("state", "active").with("name", name);
         let fact = Fact::AccountRestore(AccountRestore { account });
-        self.decide(&mut session, fact, &done)
+        self.decide(&mut session, &fact, &done)
     }
 
     /// The role first: whoever has none is suspended by one admin.
@@ -101,7 +101,7 @@ impl Desk<'_> {
             let account = name.clone();
             let done = Record::new().with("state", "staff").with("name", name);
             let fact = Fact::AdminRemove(AdminRemove { account });
-            self.decide(&mut session, fact, &done)?;
+            self.decide(&mut session, &fact, &done)?;
             if is_admin(directory(&session)?) {
                 let again = format!("then go on: valise admin user offboard {name}");
                 self.ui.note(Safe::line(&again));
@@ -124,7 +124,7 @@ impl Desk<'_> {
         } else {
             let account = name.clone();
             let fact = Fact::AccountSuspend(AccountSuspend { account });
-            self.decide(&mut session, fact, &done)?;
+            self.decide(&mut session, &fact, &done)?;
         }
         self.ui
             .note("what remains, so that a restored account starts from nothing:");
