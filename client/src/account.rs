@@ -1,14 +1,20 @@
 //! Becoming and being somebody: founding, joining, enrolling others, logging in.
 
+mod act;
 mod credentials;
 mod enrol;
 mod found;
 mod join;
 mod login;
+mod proposal;
+mod rule;
 mod settle;
 mod sign;
 mod spare;
 
+pub use act::{act, effect};
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
+pub use proposal::{Declared, Proposal};
+pub use rule::{changes, rules, with_rule};

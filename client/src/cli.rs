@@ -11,10 +11,11 @@ use valise_proto::id::Name;
 
 use crate::config::{Color, Flags, Format, KeySource};
 
+pub use admin::tree::Admin;
 pub use run::main;
 pub use which::{NoLetter, Which};
 
-mod admin;
+pub mod admin;
 mod contact;
 mod desk;
 mod device;
@@ -201,83 +202,6 @@ pub struct Join {
     /// The name to ask for
     #[arg(long = "as", value_name = "NAME", value_parser = name)]
     pub name: Option<Name>,
-}
-
-/// `valise admin`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Admin {
-    /// List who asks to be enrolled
-    #[command(after_help = "Example:\n  valise admin requests")]
-    Requests,
-    /// Enrol a person after comparing six words
-    Enrol(Enrol),
-    /// Revoke a lost or stolen device
-    RevokeDevice(AdminRevokeDevice),
-    /// Suspend a person: no letters in or out
-    Suspend(Suspend),
-    /// Manage who is an admin
-    #[command(subcommand)]
-    Role(Role),
-}
-
-/// `valise admin enrol`.
-#[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Compare them by voice or face to face, never in a message. --yes says that you did.\n\n\
-        Examples:\n  valise admin enrol karim\n  valise admin enrol karim --yes"
-)]
-pub struct Enrol {
-    /// Who
-    #[arg(value_parser = name)]
-    pub name: Name,
-    /// The words are the same: do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-/// `valise admin revoke-device`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  valise admin revoke-device karim k3x7q2mp")]
-pub struct AdminRevokeDevice {
-    /// Whose device
-    #[arg(value_parser = name)]
-    pub account: Name,
-    /// Its id, or the beginning of it
-    pub device: String,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-/// `valise admin suspend`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  valise admin suspend karim")]
-pub struct Suspend {
-    /// Who
-    #[arg(value_parser = name)]
-    pub name: Name,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-/// `valise admin role`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Role {
-    /// Make a person an admin
-    Grant(Grant),
-}
-
-/// `valise admin role grant`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  valise admin role grant karim")]
-pub struct Grant {
-    /// Who
-    #[arg(value_parser = name)]
-    pub name: Name,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
 }
 
 /// `valise unlock`.

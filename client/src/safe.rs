@@ -24,8 +24,8 @@ use std::{
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use valise_proto::id::{
-    DeviceId, EnrolmentId, GroupId, Hash, KeyId, LetterId, Name, OrgId, OrgTag, SessionId,
-    SubmissionId, ThreadId,
+    DeviceId, EnrolmentId, GroupId, Hash, KeyId, LetterId, Name, OrgId, OrgTag, ProposalId,
+    SessionId, SubmissionId, ThreadId,
 };
 
 /// Stands where a dangerous character stood.
@@ -192,6 +192,7 @@ from_plain!(
     LetterId,
     OrgId,
     OrgTag,
+    ProposalId,
     SessionId,
     SubmissionId,
     ThreadId,

@@ -11,6 +11,7 @@ use valise_proto::{
     codec::{self, decode},
     id::{DeviceId, Name},
     key::KeyRecord,
+    log::replay::Refusal,
 };
 use zeroize::Zeroizing;
 
@@ -31,6 +32,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The directory's rules do not allow it.
+    #[error("{0}")]
+    AgainstRules(Refusal),
     /// Somebody lies: nothing was sent.
     #[error(transparent)]
     Alarm(#[from] Alarm),
@@ -91,6 +95,9 @@ pub enum Error {
     /// The account waits for an admin.
     #[error("this account is not enrolled yet")]
     NotEnrolled,
+    /// The log moved on, or it was never right: this act can come true no more.
+    #[error("this act can come true no more: {0}")]
+    Overtaken(Refusal),
     /// This device was revoked, or its account suspended.
     #[error("this device was revoked, or its account suspended")]
     Revoked,

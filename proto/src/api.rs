@@ -10,6 +10,7 @@ pub mod directory;
 pub mod enrolment;
 pub mod key_package;
 pub mod login;
+pub mod proposal;
 
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
@@ -29,6 +30,11 @@ pub const SESSION: &str = "/v1/session";
 /// `GET`, a session, query `from=N&old=M`: [`directory::Page`]. `POST`, a session: an entry, raw, to
 /// [`directory::Appended`].
 pub const LOG: &str = "/v1/log";
+/// `GET`, an admin's session: [`proposal::Open`].
+pub const PROPOSALS: &str = "/v1/proposals";
+/// `PUT`, an admin's session: [`proposal::Propose`] to nothing; each admin's adds his signature.
+/// `DELETE`, an admin's session: it waits no longer.
+pub const PROPOSAL: &str = "/v1/proposals/{id}";
 /// `POST`, a certified device's session: [`key_package::Publish`] to nothing.
 pub const KEY_PACKAGES: &str = "/v1/key-packages";
 /// `POST`, a certified device's session: [`key_package::Claim`] to [`key_package::Claimed`].

@@ -12,7 +12,7 @@ pub mod seed;
 use tls_codec::{DeserializeBytes, Serialize};
 
 use crate::{
-    api::{self, delivery, directory, enrolment, key_package, login},
+    api::{self, delivery, directory, enrolment, key_package, login, proposal},
     card::{Card, ServerUrl},
     codec::{Limited, decode, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
@@ -67,6 +67,8 @@ const BODIES: &[fn(&[u8])] = &[
     round_trip::<delivery::Accepted>,
     round_trip::<delivery::Page>,
     round_trip::<delivery::Ack>,
+    round_trip::<proposal::Propose>,
+    round_trip::<proposal::Open>,
 ];
 
 /// Every body of the API; the first byte says which.

@@ -106,6 +106,10 @@ id!(
     /// A request to be enrolled. Random, chosen by the server.
     EnrolmentId, 16
 );
+id!(
+    /// An act that waits for more admins: the SHA-256 of the statement that they sign.
+    ProposalId, 32
+);
 
 fn lower_base32() -> Option<Encoding> {
     let mut spec = Specification::new();

@@ -40,9 +40,24 @@ const PAGE_ENTRIES: u32 = 512;
 const PAGE_BYTES: usize = 1 << 20;
 const _: () = assert!(Entry::MAX <= PAGE_BYTES);
 
-/// How far an entry's time may be from the server's clock: ten minutes. Without it, an admin could
-/// date the end of a recovery's wait as he likes (E07).
+/// How far two honest clocks may differ: ten minutes. No entry is dated further ahead than that.
 const SKEW_MS: u64 = 10 * 60_000;
+/// How long the admins of a recovery have to sign it, one after the other: an hour.
+const BEGIN_MS: u64 = 60 * 60_000;
+
+/// How long before the server's clock an entry may be dated; `None`: as long as it likes.
+///
+/// An act that needs several admins is dated by the first, and lies until the last has signed: days,
+/// maybe. Only a recovery's wait is counted in time, from the date of its begin to the date of its
+/// finish (E07). A begin from yesterday would have waited before anybody could see it; a finish is
+/// one admin's act, and needs no more room than his clock.
+fn past_ms(fact: &Fact) -> Option<u64> {
+    match fact {
+        Fact::RecoveryBegin(_) => Some(BEGIN_MS),
+        Fact::RecoveryFinish(_) => Some(SKEW_MS),
+        _ => None,
+    }
+}
 
 /// The log cannot be opened: nothing is served from a log that is not what it was.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +96,15 @@ pub enum AppendError {
     KeyAdd,
     /// Signed too long ago, or too far ahead.
     #[error(
-        "the entry is dated {skew_ms} ms from the server's clock: at most {SKEW_MS} are allowed"
+        "the {kind} entry is dated {skew_ms} ms from the server's clock: at most {most_ms} are allowed"
     )]
     Clock {
+        /// The fact's kind.
+        kind: &'static str,
         /// How far.
         skew_ms: u64,
+        /// How far it may be, in that direction.
+        most_ms: u64,
     },
     /// The database failed.
     #[error(transparent)]
@@ -254,10 +273,7 @@ impl Log {
         }
         // Before the directory is copied: it is large, and what is refused is refused often.
         let Statement { time, fact, .. } = now.directory.admit(entry)?.statement;
-        let skew_ms = time.abs_diff(self.clock.now_ms());
-        if skew_ms > SKEW_MS {
-            return Err(AppendError::Clock { skew_ms });
-        }
+        check_date(&fact, time, self.clock.now_ms())?;
         if let Fact::KeyAdd(add) = &fact
             && !now.directory.policy().attestation.is_empty()
             && shown != Some(add.key.id())
@@ -371,6 +387,24 @@ pub fn replay<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Directo
             .map_err(|refusal| OpenError::Entry { index, refusal })?;
     }
     Ok(directory)
+}
+
+/// The entry is dated neither too far ahead nor, where that matters, too long ago.
+fn check_date(fact: &Fact, time: u64, now_ms: u64) -> Result<(), AppendError> {
+    let most_ms = if time > now_ms {
+        Some(SKEW_MS)
+    } else {
+        past_ms(fact)
+    };
+    let skew_ms = time.abs_diff(now_ms);
+    match most_ms {
+        Some(most_ms) if skew_ms > most_ms => Err(AppendError::Clock {
+            kind: fact.kind(),
+            skew_ms,
+            most_ms,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn appended(now: &Snapshot, index: u64) -> Result<Appended, AppendError> {

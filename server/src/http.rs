@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod key_package;
 mod login;
+mod proposal;
 mod push;
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc};
@@ -49,6 +50,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(api::LOGIN, post(login::begin))
         .route(api::SESSION, post(login::finish).merge(delete(login::end)))
         .route(api::LOG, get(directory::read).post(directory::append))
+        .route(api::PROPOSALS, get(proposal::list))
+        .route(api::PROPOSAL, put(proposal::put).delete(proposal::reject))
         .route(api::KEY_PACKAGES, post(key_package::publish))
         .route(api::KEY_PACKAGE_CLAIMS, post(key_package::claim))
         .route(api::COMMITS, post(delivery::commit))

@@ -2,8 +2,8 @@
 //!
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `login`, `session`, `account`, `directory`, `key_package` and `delivery` (the
-//! rules), these ask `store` (the only SQL), `wake` and `limit`, and those `config` and `clock`.
+//! (the routes) ask `login`, `session`, `account`, `directory`, `proposal`, `key_package` and `delivery`
+//! (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
@@ -19,6 +19,7 @@ pub mod key_package;
 pub mod limit;
 mod listen;
 pub mod login;
+pub mod proposal;
 mod service;
 pub mod session;
 pub mod store;

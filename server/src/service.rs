@@ -7,6 +7,7 @@ use tokio::{
     task::JoinError,
 };
 use valise_proto::{
+    api::proposal::OPEN_MS,
     card::ServerUrl,
     id::{DeviceId, Name, SessionId},
 };
@@ -22,6 +23,7 @@ use crate::{
     key_package::KeyPackages,
     limit::{Rate, Turns},
     login::{Ceremonies, Login},
+    proposal::Proposals,
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store, StoreError},
     wake::{Streams, Wake},
@@ -50,6 +52,7 @@ pub(crate) struct Service {
     pub(crate) sessionless_rate: Rate<IpAddr>,
     pub(crate) enrolments: Enrolments,
     pub(crate) entry_rate: Rate<Name>,
+    pub(crate) proposals: Proposals,
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
     /// Pages on their way.
@@ -109,6 +112,11 @@ impl Service {
                 each_max: config.enrolments_pending_per_block_max,
             },
             entry_rate: Rate::new(config.entries_per_account_minute, MINUTE_MS),
+            proposals: Proposals {
+                store: store.clone(),
+                log: Arc::clone(&log),
+                clock: Arc::clone(&clock),
+            },
             key_packages: KeyPackages {
                 store: store.clone(),
                 log: Arc::clone(&log),
@@ -168,6 +176,9 @@ impl Service {
                 now_ms.saturating_sub(enrolment::CHALLENGE_MS),
                 now_ms.saturating_sub(enrolment::MEMORY_MS),
             )
+            .await?;
+        write
+            .delete_old_proposals(now_ms.saturating_sub(OPEN_MS))
             .await?;
         write.commit().await
     }

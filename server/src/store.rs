@@ -8,6 +8,7 @@ mod directory;
 mod enrolment;
 mod key_package;
 mod login;
+mod proposal;
 mod session;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use sqlx::{
 
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
+pub use proposal::ProposalRow;
 pub use session::SessionRow;
 
 /// The database failed, or holds what the server never wrote.

@@ -7,6 +7,7 @@ mod key_package;
 mod life;
 mod listen;
 mod login;
+mod proposal;
 mod push;
 mod request;
 mod routes;

@@ -150,7 +150,7 @@ async fn people_who_may_not() {
         .to_owned();
     office
         .cli("alice")
-        .json(&["admin", "revoke-device", "bob", &device, "--yes"]);
+        .json(&["admin", "device", "revoke", "bob", &device, "--yes"]);
     refused(
         &bob.run(&["sync"]),
         6,

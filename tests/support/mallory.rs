@@ -167,6 +167,11 @@ impl Mallory {
         self.proxy.seen(method, path)
     }
 
+    /// Everything that passed so far.
+    pub fn all(&self) -> Vec<Exchange> {
+        self.proxy.hooks.lock().unwrap().seen.clone()
+    }
+
     /// Every commit that passed so far, once: a client asks what became of one by sending it again.
     pub fn commits(&self) -> Vec<delivery::Commit> {
         let mut commits = Vec::new();
@@ -216,14 +221,31 @@ impl Mallory {
         SignedHead { head, signature }
     }
 
+    /// Signs the head of any log as [`Mallory::checkpoint`] does, wherever it is called.
+    pub fn signer(&self, card: &Card) -> impl Fn(&Tree) -> String + Send + 'static {
+        let (org, public, pair) = (card.org, self.log_key(), self.pair());
+        move |tree| {
+            checkpoint::format_signed(org, tree.head(), public, |text| {
+                pair.sign(text).as_ref().try_into().expect("64 bytes")
+            })
+        }
+    }
+
     fn log_key(&self) -> Ed25519Key {
         LogKey::load(&self.config).expect("the log key").public()
     }
 
     fn sign(&self, text: &[u8]) -> [u8; 64] {
+        self.pair()
+            .sign(text)
+            .as_ref()
+            .try_into()
+            .expect("64 bytes")
+    }
+
+    fn pair(&self) -> ring::signature::Ed25519KeyPair {
         let pair = std::fs::read(self.config.log_key_path()).expect("the log key");
-        let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key");
-        pair.sign(text).as_ref().try_into().expect("64 bytes")
+        ring::signature::Ed25519KeyPair::from_pkcs8(&pair).expect("the log key")
     }
 
     /// The server's database.

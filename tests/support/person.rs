@@ -161,7 +161,7 @@ impl Person {
             let request = requests.iter().find(|request| request.name == *name);
             session.enrol(request.expect("a request"), keyring).await
         });
-        enrolling.await.expect("enrolling");
+        drop(enrolling.await.expect("enrolling"));
     }
 
     /// Runs something that needs the server, with the key at hand.
@@ -224,7 +224,7 @@ impl Person {
     pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
         let revoking =
             self.online(async |session, keyring| session.revoke(name, device, keyring).await);
-        revoking.await.expect("revoking");
+        drop(revoking.await.expect("revoking"));
     }
 
     /// Who can read letter `number`: names and devices.

@@ -46,7 +46,13 @@ async fn what_cannot_be_undone_wants_the_name_typed() {
     let (office, mut alice) = Office::open_now().await;
     drop(office.hire(&mut alice, "bob").await);
     alice.close();
-    let suspend = || Terminal::start(office.cli("alice").command(&["admin", "suspend", "bob"]));
+    let suspend = || {
+        Terminal::start(
+            office
+                .cli("alice")
+                .command(&["admin", "user", "suspend", "bob"]),
+        )
+    };
 
     let mut terminal = suspend();
     terminal.sees("type bob to go on:");

@@ -8,6 +8,7 @@ use valise_proto::{
     log::entry::{AccountAdd, AccountSuspend, AdminAdd, DeviceRevoke, Fact},
 };
 
+use super::Declared;
 use crate::session::{Error, Keyring, Session};
 
 /// Somebody who asks to be enrolled.
@@ -49,12 +50,20 @@ impl Session {
         account.is_some_and(|account| account.admin_since.is_some())
     }
 
+    pub(super) fn must_be_admin(&self) -> Result<(), Error> {
+        if self.is_admin() {
+            Ok(())
+        } else {
+            Err(Error::NotAdmin(self.me.account.clone()))
+        }
+    }
+
     /// Signs that this key is this person's. The words must have been compared before.
     pub async fn enrol(
         &mut self,
         request: &Request,
         keyring: &mut Keyring<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Declared, Error> {
         if self.directory()?.account(&request.name).is_some() {
             return Err(Error::NameTaken(request.name.clone()));
         }
@@ -62,29 +71,33 @@ impl Session {
             account: request.name.clone(),
             key: request.key.clone(),
         };
-        let purpose = format!("enrol {}", request.name);
-        self.administer(Fact::AccountAdd(add), &purpose, keyring)
-            .await
+        self.declare(keyring, Fact::AccountAdd(add)).await
     }
 
     /// Ends an account's access.
-    pub async fn suspend(&mut self, name: &Name, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+    pub async fn suspend(
+        &mut self,
+        name: &Name,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<Declared, Error> {
         self.known(name)?;
         let fact = Fact::AccountSuspend(AccountSuspend {
             account: name.clone(),
         });
-        self.administer(fact, &format!("suspend {name}"), keyring)
-            .await
+        self.declare(keyring, fact).await
     }
 
-    /// Makes somebody an admin, while one signature is enough.
-    pub async fn appoint(&mut self, name: &Name, keyring: &mut Keyring<'_>) -> Result<(), Error> {
+    /// Makes somebody an admin, or proposes it to the other admins.
+    pub async fn appoint(
+        &mut self,
+        name: &Name,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<Declared, Error> {
         self.known(name)?;
         let fact = Fact::AdminAdd(AdminAdd {
             account: name.clone(),
         });
-        self.administer(fact, &format!("make {name} an admin"), keyring)
-            .await
+        self.declare(keyring, fact).await
     }
 
     /// Revokes a device: one's own, or as an admin anybody's.
@@ -93,31 +106,17 @@ impl Session {
         name: &Name,
         device: DeviceId,
         keyring: &mut Keyring<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Declared, Error> {
         self.known(name)?;
         let fact = Fact::DeviceRevoke(DeviceRevoke {
             account: name.clone(),
             device,
         });
-        self.read_log().await?;
-        self.declare(keyring, fact, &format!("revoke a device of {name}"))
-            .await
+        self.declare(keyring, fact).await
     }
 
-    async fn administer(
-        &mut self,
-        fact: Fact,
-        purpose: &str,
-        keyring: &mut Keyring<'_>,
-    ) -> Result<(), Error> {
-        self.read_log().await?;
-        if !self.is_admin() {
-            return Err(Error::NotAdmin(self.me.account.clone()));
-        }
-        self.declare(keyring, fact, purpose).await
-    }
-
-    fn known(&self, name: &Name) -> Result<(), Error> {
+    /// Somebody has this name.
+    pub(crate) fn known(&self, name: &Name) -> Result<(), Error> {
         let known = self.directory()?.account(name).is_some();
         let name = name.to_string();
         if known {

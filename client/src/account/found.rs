@@ -94,6 +94,7 @@ pub fn found(
     };
     let purpose = "found the organisation";
     let genesis = sign(keyring, tag, OrgId([0; 32]), &founders, genesis, purpose)?;
+    let genesis = encode(&genesis);
     let org = OrgId(sha256(&[&genesis]));
     let mut directory = Directory::found(&genesis).map_err(Alarm::ForgedEntry)?;
     let add = AccountAdd {
@@ -102,6 +103,7 @@ pub fn found(
     };
     let add = statement(&directory, time, Fact::AccountAdd(add));
     let add = sign(keyring, tag, org, &founders, add, "put your name to it")?;
+    let add = encode(&add);
     directory.apply(&add).map_err(Alarm::ForgedEntry)?;
     let entries = [genesis, add].map(TryInto::try_into);
     let [Ok(genesis), Ok(add)] = entries else {

@@ -352,9 +352,9 @@ impl Session {
                     .try_into()
                     .map_err(|_| Error::Wrong("the device key is damaged"))?,
             };
-            let purpose = "certify this computer";
-            self.declare(keyring, Fact::DeviceAdd(certificate), purpose)
-                .await?;
+            // One's own key is enough for one's own device.
+            let (super::Declared::Done | super::Declared::Waiting(_)) =
+                self.declare(keyring, Fact::DeviceAdd(certificate)).await?;
             reached("after-certify");
         }
         self.replenish(0).await?;

@@ -14,10 +14,13 @@ use valise_proto::{
     statement::{StatementSignature, relying_party},
 };
 
+use super::{act::act, proposal::Declared};
 use crate::{
     failpoint::reached,
     key::{AssertionRequest, KeyError},
     session::{Error, Keyring, Session},
+    trust::Alarm,
+    weaken::checked,
 };
 
 /// One touch: the entry that says `statement`, signed by the S of whichever of `records` is at hand.
@@ -29,7 +32,7 @@ pub(super) fn sign(
     records: &[KeyRecord],
     statement: Statement,
     purpose: &str,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Entry, Error> {
     let ids = records
         .iter()
         .map(|key| key.statement.id.as_slice().to_vec());
@@ -57,10 +60,10 @@ pub(super) fn sign(
             .try_into()
             .map_err(|_| unexpected("a signature of another kind"))?,
     };
-    Ok(encode(&Entry {
+    Ok(Entry {
         statement,
         signatures: vec![signature],
-    }))
+    })
 }
 
 /// The statement of `fact` by somebody who has seen all of `directory`.
@@ -82,25 +85,78 @@ pub(super) const NOTHING: Head = Head {
 };
 
 impl Session {
-    /// Signs `fact` with this person's key and has the server take it. Returns when the server
-    /// has proven that it is in the log, and the log was read that far.
+    /// Makes `fact` true by this person's signature, or proposes it when that needs more admins.
+    ///
+    /// Done means: the server has proven that the entry is in the log, and the log that this device
+    /// has read holds it (E14).
     pub(crate) async fn declare(
         &mut self,
         keyring: &mut Keyring<'_>,
         fact: Fact,
-        purpose: &str,
-    ) -> Result<(), Error> {
-        let (directory, time) = (self.directory()?, self.clock.now_ms());
+    ) -> Result<Declared, Error> {
+        self.read_log().await?;
+        if self.signers_of(&fact)? > 1 {
+            // Rare and large: it takes no room in every other act.
+            return Box::pin(self.ask_admins(keyring, fact)).await;
+        }
+        let statement = statement(self.directory()?, self.clock.now_ms(), fact);
+        let entry = self.sign(keyring, statement)?;
+        self.append(&entry).await?;
+        Ok(Declared::Done)
+    }
+
+    /// How many people must sign `fact`, of whom this person is one.
+    pub(crate) fn signers_of(&self, fact: &Fact) -> Result<usize, Error> {
+        let directory = self.directory()?;
+        if directory.may_alone(&self.me.account, fact) {
+            return Ok(1);
+        }
+        self.must_be_admin()?;
+        Ok(directory.needed(fact))
+    }
+
+    /// `fact` can come true as things are: found out before anybody is asked, or touches a key.
+    pub(crate) fn can_be(&self, fact: &Fact) -> Result<(), Error> {
+        let directory = self.directory()?;
+        let statement = statement(directory, self.clock.now_ms(), fact.clone());
+        directory.fits(statement).map_err(Error::AgainstRules)
+    }
+
+    /// One touch: this person's signature.
+    pub(super) fn sign(
+        &self,
+        keyring: &mut Keyring<'_>,
+        statement: Statement,
+    ) -> Result<Entry, Error> {
+        let directory = self.directory()?;
         let (tag, org) = (directory.genesis().tag, directory.org());
-        let statement = statement(directory, time, fact);
-        let entry = sign(keyring, tag, org, &self.own_keys(), statement, purpose)?;
+        let purpose = act(&statement.fact);
+        sign(keyring, tag, org, &self.own_keys(), statement, &purpose)
+    }
+
+    /// Has the server take `entry`, and sees that it did.
+    pub(super) async fn append(&mut self, entry: &Entry) -> Result<(), Error> {
+        let entry = encode(entry);
         let answer: Appended = self.request(Method::POST, LOG, entry.clone()).await?;
         reached("after-append");
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
-        if let Err(alarm) = ledger.check_appended(&entry, &answer) {
+        let proven = ledger.check_appended(&entry, &answer);
+        self.read_log().await?;
+        let tree = self.directory()?.tree();
+        let held = proven.and_then(|head| {
+            // A proof in a log that nobody else is shown proves nothing.
+            if tree.root_at(head.size) == Some(head.root) {
+                Ok(())
+            } else {
+                Err(Alarm::UnprovenEntry)
+            }
+        });
+        if let Err(alarm) = held
+            && checked("E14")
+        {
             self.record_alarm(&alarm)?;
             return Err(alarm.into());
         }
-        self.read_log().await
+        Ok(())
     }
 }

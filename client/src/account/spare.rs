@@ -64,8 +64,8 @@ impl Session {
             account: self.me.account.clone(),
             key: key.clone(),
         };
-        let purpose = "sign that the new key is yours";
-        self.declare(keyring, Fact::KeyAdd(add), purpose).await
+        let _own: Declared = self.declare(keyring, Fact::KeyAdd(add)).await?;
+        Ok(())
     }
 
     /// Signs with a key of this person that `key` signs nothing and logs in nowhere from now on. The
@@ -83,9 +83,8 @@ impl Session {
             account: self.me.account.clone(),
             key,
         };
-        let purpose = "remove a key of yours";
-        self.declare(keyring, Fact::KeyRevoke(revoke), purpose)
-            .await
+        let _own: Declared = self.declare(keyring, Fact::KeyRevoke(revoke)).await?;
+        Ok(())
     }
 
     /// Keeps the store sealed to exactly those keys in the log that this person knows as their own.

@@ -1,18 +1,108 @@
 //! `valise admin`: decisions of the organisation, each signed by this admin's own key.
 
-use valise_proto::id::Name;
+use valise_proto::{
+    codec::decode,
+    id::Name,
+    log::{
+        entry::{Entry, Fact},
+        replay::Directory,
+    },
+};
 
 use super::{
-    desk::Desk,
+    desk::{Desk, directory},
     error::{Code, CommandError, Exit},
     key::model,
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
 };
-use crate::{account::enrolment_requests, safe::Safe, session::Error, words::Words};
+use crate::{
+    account::{Request, changes, effect, enrolment_requests},
+    safe::Safe,
+    session::{Error, Session},
+    store::StoreError,
+    words::Words,
+};
+use tree::Admin;
+
+mod approve;
+mod council;
+mod key;
+mod list;
+mod log;
+mod policy;
+mod recovery;
+mod report;
+pub mod tree;
+mod user;
 
 impl Desk<'_> {
-    pub(super) fn admin_requests(&mut self) -> Result<Exit, CommandError> {
+    pub(super) fn admin(&mut self, verb: &Admin) -> Result<Exit, CommandError> {
+        use tree::{Approve, Device};
+        match verb {
+            Admin::Requests => self.admin_requests(),
+            Admin::Enrol(enrol) => self.admin_enrol(&enrol.name),
+            Admin::User(verb) => self.admin_user(verb),
+            Admin::Key(verb) => self.admin_key(verb),
+            Admin::Device(Device::List(whose)) => self.admin_device_list(whose.name.as_ref()),
+            Admin::Device(Device::Revoke(one)) => self.revoke(Some(&one.name), &one.id),
+            Admin::Role(verb) => self.admin_role(verb),
+            Admin::Threshold(verb) => self.admin_threshold(verb),
+            Admin::Policy(verb) => self.admin_policy(verb),
+            Admin::Recovery(verb) => self.admin_recovery(verb),
+            Admin::List(verb) => self.admin_list(verb),
+            Admin::Log(verb) => self.admin_log(verb),
+            Admin::Report(verb) => self.admin_report(*verb),
+            Admin::Approve(Approve::List) => self.approve_list(),
+            Admin::Approve(Approve::Show(act)) => self.approve_show(&act.id),
+            Admin::Approve(Approve::Sign(act)) => self.approve_sign(&act.id),
+            Admin::Approve(Approve::Reject(act)) => self.approve_reject(&act.id),
+        }
+    }
+
+    /// Says what will be so, asks, and makes it so: or proposes it. `done` is the answer once it is.
+    pub(super) fn decide(
+        &mut self,
+        session: &mut Session,
+        fact: &Fact,
+        done: &Record,
+    ) -> Result<Exit, CommandError> {
+        let needed = session.signers_of(fact).map_err(|error| refusal(&error))?;
+        session.can_be(fact).map_err(|error| refusal(&error))?;
+        if needed > 1 {
+            self.ui.note(Safe::line(&format!(
+                "this needs {needed} admins: until they have signed, nothing changes"
+            )));
+        }
+        self.agree_to(session, fact)?;
+        let declared = self.online(session, async |session, keyring| {
+            session.declare(keyring, fact.clone()).await
+        })?;
+        self.declared(session, &declared, done)
+    }
+
+    /// Says what `fact` changes, and asks for a yes: where it is grave, for the name.
+    fn agree_to(&mut self, session: &Session, fact: &Fact) -> Result<(), CommandError> {
+        for (name, text) in details(directory(session)?, fact) {
+            self.ui.note(Safe::line(&format!("{name}:  {text}")));
+        }
+        let effect = effect(fact);
+        self.ui.note(Safe::line(&effect));
+        match fact {
+            Fact::AccountSuspend(_)
+            | Fact::AdminAdd(_)
+            | Fact::AdminRemove(_)
+            | Fact::KeyRevoke(_)
+            | Fact::RecoveryBegin(_)
+            | Fact::RecoveryFinish(_) => match fact.subject() {
+                Some(name) => self.ui.type_name("this is grave", name),
+                None => Ok(()),
+            },
+            _ => self.ui.confirm("sign it?"),
+        }
+    }
+
+    fn admin_requests(&mut self) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         let requests = self.online(&mut session, async |session, _| {
             session.read_log().await?;
@@ -36,19 +126,10 @@ impl Desk<'_> {
         Ok(Exit::Done)
     }
 
-    pub(super) fn admin_enrol(&mut self, name: &Name) -> Result<Exit, CommandError> {
+    fn admin_enrol(&mut self, name: &Name) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
-        let mut requests = self.online(&mut session, async |session, _| {
-            session.read_log().await?;
-            if !session.is_admin() {
-                return Err(Error::NotAdmin(session.account().clone()));
-            }
-            enrolment_requests(session).await
-        })?;
-        requests.retain(|request| request.name == *name);
-        let Some(request) = requests.pop() else {
-            let ledger = session.ledger();
-            if ledger.is_some_and(|ledger| ledger.directory().account(name).is_some()) {
+        let Some(request) = self.request(&mut session, name)? else {
+            if directory(&session)?.account(name).is_some() {
                 // Said twice, or said once and interrupted: it is so.
                 self.ui
                     .record(&Record::new().with("state", "enrolled").with("name", name))?;
@@ -56,6 +137,33 @@ impl Desk<'_> {
             }
             return Err(refusal(&Error::NoSuchRequest(name.clone())));
         };
+        self.compare(&request)?;
+        let declared = self.online(&mut session, async |session, keyring| {
+            session.enrol(&request, keyring).await
+        })?;
+        let record = Record::new()
+            .with("state", "enrolled")
+            .with("name", request.name.clone())
+            .with("words", Words::of(&request.fingerprint))
+            .with("key", request.key.id());
+        self.declared(&session, &declared, &record)
+    }
+
+    /// The one who asks for `name`, seen by an admin.
+    fn request(
+        &mut self,
+        session: &mut Session,
+        name: &Name,
+    ) -> Result<Option<Request>, CommandError> {
+        let mut requests = self.online(session, async |session, _| {
+            session.read_log().await?;
+            if !session.is_admin() {
+                return Err(Error::NotAdmin(session.account().clone()));
+            }
+            enrolment_requests(session).await
+        })?;
+        requests.retain(|request| request.name == *name);
+        let request = requests.pop();
         if !requests.is_empty() {
             let count = requests.len() + 1;
             let text = format!("{count} different keys ask for the name {name}");
@@ -64,7 +172,12 @@ impl Desk<'_> {
                 .fact("why", "one of them is not who you think")
                 .hint("valise admin requests"));
         }
-        let words = Words::of(&request.fingerprint);
+        Ok(request)
+    }
+
+    /// The six words, which only the person can know.
+    fn compare(&mut self, request: &Request) -> Result<(), CommandError> {
+        let (name, words) = (&request.name, Words::of(&request.fingerprint));
         self.ui.note(Safe::line(&format!(
             "{name} must read you these words:  {words}"
         )));
@@ -73,46 +186,48 @@ impl Desk<'_> {
             model(&request.key.model)
         )));
         self.ui
-            .confirm("are they the same, face to face or by voice?")?;
-        self.online(&mut session, async |session, keyring| {
-            session.enrol(&request, keyring).await
-        })?;
-        let record = Record::new()
-            .with("state", "enrolled")
-            .with("name", request.name.clone())
-            .with("words", words)
-            .with("key", request.key.id());
-        self.ui.record(&record)?;
-        Ok(Exit::Done)
+            .confirm("are they the same, face to face or by voice?")
     }
+}
 
-    pub(super) fn admin_suspend(&mut self, name: &Name) -> Result<Exit, CommandError> {
-        let mut session = self.session()?;
-        let question = format!("{name} will neither send nor receive");
-        self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| {
-            session.suspend(name, keyring).await
-        })?;
-        self.ui.record(
-            &Record::new()
-                .with("state", "suspended")
-                .with("name", name.clone()),
-        )?;
-        Ok(Exit::Done)
+/// What words alone do not say of an act: the rules that change, the words that belong to a key.
+fn details(directory: &Directory, fact: &Fact) -> Vec<(&'static str, String)> {
+    match fact {
+        Fact::PolicySet(fact) => {
+            let changes = changes(directory.policy(), &fact.policy);
+            changes.into_iter().map(|line| ("rule", line)).collect()
+        }
+        Fact::RecoveryBegin(fact) => {
+            let fingerprint = fact.key.fingerprint(directory.org(), &fact.account);
+            vec![("words", Words::of(&fingerprint).to_string())]
+        }
+        Fact::ListSet(fact) => {
+            let members: Vec<_> = fact.members.iter().map(ToString::to_string).collect();
+            vec![("members", members.join(", "))]
+        }
+        _ => Vec::new(),
     }
+}
 
-    pub(super) fn admin_grant(&mut self, name: &Name) -> Result<Exit, CommandError> {
-        let mut session = self.session()?;
-        let question = format!("{name} will be able to enrol and suspend people");
-        self.ui.type_name(Safe::line(&question), name)?;
-        self.online(&mut session, async |session, keyring| {
-            session.appoint(name, keyring).await
-        })?;
-        self.ui.record(
-            &Record::new()
-                .with("state", "admin")
-                .with("name", name.clone()),
-        )?;
-        Ok(Exit::Done)
-    }
+/// Every entry of the log, as this device has verified it.
+fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
+    let log = session.store().read().log();
+    let log = log.map_err(|error| refusal(&error.into()))?;
+    let entries = log.map(|log| log.entries).unwrap_or_default();
+    let decoded: Result<_, _> = entries.iter().map(|entry| decode::<Entry>(entry)).collect();
+    decoded.map_err(|_| refusal(&StoreError::Damaged("an entry of the log").into()))
+}
+
+/// When entry `index` was signed.
+fn signed_at(entries: &[Entry], index: u64) -> Cell {
+    let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
+    entry.map_or(Cell::Empty, |entry| Cell::Time(entry.statement.time))
+}
+
+fn number(count: usize) -> Cell {
+    Cell::Number(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+fn known(session: &Session, name: &Name) -> Result<(), CommandError> {
+    session.known(name).map_err(|error| refusal(&error))
 }

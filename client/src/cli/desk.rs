@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
+use valise_proto::{
+    id::Name,
+    log::replay::{Account, Directory},
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -77,6 +81,13 @@ impl<'u> Desk<'u> {
         Ok((session, home, key))
     }
 
+    /// The unlocked account, after a look at the log.
+    pub(super) fn informed(&mut self) -> Result<Session, CommandError> {
+        let mut session = self.session()?;
+        self.online(&mut session, async |session, _| session.read_log().await)?;
+        Ok(session)
+    }
+
     /// The store key: from the agent, else by a touch.
     fn unlocked(&mut self) -> Result<(Home, StoreKey), CommandError> {
         let home = self.home()?;
@@ -147,6 +158,20 @@ pub(super) fn source(named: &KeySource) -> Result<Source, CommandError> {
             CommandError::new(Code::Settings, Safe::line(&error.to_string()))
                 .hint("plug your security key in, and leave --key and VALISE_KEY out")
         })
+}
+
+/// Who is who, as this device has verified it.
+pub(super) fn directory(session: &Session) -> Result<&Directory, CommandError> {
+    session.directory().map_err(|error| refusal(&error))
+}
+
+/// Everybody, or only `name`.
+pub(super) fn people<'a>(
+    directory: &'a Directory,
+    name: Option<&'a Name>,
+) -> impl Iterator<Item = (&'a Name, &'a Account)> {
+    let accounts = directory.accounts();
+    accounts.filter(move |(account, _)| name.is_none_or(|name| name == *account))
 }
 
 /// The letter that was typed.

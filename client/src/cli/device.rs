@@ -1,10 +1,13 @@
-//! `valise device` and `valise admin revoke-device`.
+//! `valise device` and `valise admin device`.
 
-use valise_proto::id::{DeviceId, Name};
+use valise_proto::{
+    id::{DeviceId, Name},
+    log::entry::{DeviceRevoke, Fact},
+};
 
 use super::{
     DeviceRename,
-    desk::Desk,
+    desk::{Desk, directory, people},
     error::{CommandError, Exit},
     refusal::refusal,
     ui::{Cell, Column, Record, Row, Table},
@@ -18,31 +21,21 @@ use crate::{
 impl Desk<'_> {
     pub(super) fn device_list(&mut self) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let ledger = session
-            .ledger()
-            .ok_or_else(|| refusal(&Error::NotEnrolled))?;
-        let directory = ledger.directory();
-        let devices = directory
-            .account(session.account())
-            .map(|account| account.devices.clone());
+        let directory = directory(&session)?;
+        let account = directory.account(session.account());
         let columns = ["id", "label", "this", "state"].map(Column::new);
         let mut table = Table::new(columns);
-        for id in devices.unwrap_or_default() {
-            let Some(device) = directory.device(id) else {
+        for id in account.map(|it| it.devices.as_slice()).unwrap_or_default() {
+            let Some(device) = directory.device(*id) else {
                 continue;
             };
             let label = session.store().read().label(id.as_ref());
             let label = label.map_err(|error| refusal(&error.into()))?;
-            let state = if device.revoked.is_some() {
-                "revoked"
-            } else {
-                "certified"
-            };
             table.push(Row::new([
-                Cell::Id(id.into()),
+                Cell::Id((*id).into()),
                 Cell::Text(Safe::line(&label.unwrap_or(device.label.clone()))),
-                Cell::Flag(id == session.device()),
-                state.into(),
+                Cell::Flag(*id == session.device()),
+                state(device.revoked).into(),
             ]));
         }
         self.ui.table(&table)?;
@@ -71,8 +64,35 @@ impl Desk<'_> {
 
     pub(super) fn device_rename(&mut self, args: &DeviceRename) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        let id = find(&session, session.account(), &args.device)?;
+        let id = find(
+            &session,
+            session.account(),
+            &args.device,
+            "valise device list",
+        )?;
         self.label(session, id.as_ref(), id, &args.label)
+    }
+
+    /// The devices of `name`, or everybody's.
+    pub(super) fn admin_device_list(&mut self, name: Option<&Name>) -> Result<Exit, CommandError> {
+        let session = self.informed()?;
+        let directory = directory(&session)?;
+        let mut table = Table::new(["name", "id", "label", "state"].map(Column::new));
+        for (name, account) in people(directory, name) {
+            for id in &account.devices {
+                let Some(device) = directory.device(*id) else {
+                    continue;
+                };
+                table.push(Row::new([
+                    Cell::Text(name.into()),
+                    Cell::Id((*id).into()),
+                    Cell::Text(Safe::line(&device.label)),
+                    state(device.revoked).into(),
+                ]));
+            }
+        }
+        self.ui.table_or(&table, "there is no device")?;
+        Ok(Exit::Done)
     }
 
     /// Revokes a device: one's own, or as an admin that of `account`.
@@ -81,30 +101,39 @@ impl Desk<'_> {
         account: Option<&Name>,
         typed: &str,
     ) -> Result<Exit, CommandError> {
-        let mut session = self.session()?;
-        self.online(&mut session, async |session, _| session.read_log().await)?;
+        let mut session = self.informed()?;
+        let hint = match account {
+            Some(_) => "valise admin device list",
+            None => "valise device list",
+        };
         let account = account.unwrap_or(session.account()).clone();
-        let device = find(&session, &account, typed)?;
-        let question = format!("device {device} of {account} will be shut out for ever");
-        self.ui
-            .confirm(Safe::line(&format!("{question}: revoke it?")))?;
-        self.online(&mut session, async |session, keyring| {
-            session.revoke(&account, device, keyring).await
-        })?;
-        let record = Record::new().with("state", "revoked").with("name", account);
-        self.ui.record(&record.with("device", device))?;
-        Ok(Exit::Done)
+        let device = find(&session, &account, typed, hint)?;
+        let done = Record::new()
+            .with("state", "revoked")
+            .with("name", account.clone())
+            .with("device", device);
+        let fact = Fact::DeviceRevoke(DeviceRevoke { account, device });
+        self.decide(&mut session, &fact, &done)
     }
 }
 
-fn find(session: &Session, account: &Name, typed: &str) -> Result<DeviceId, CommandError> {
-    let ledger = session
-        .ledger()
-        .ok_or_else(|| refusal(&Error::NotEnrolled))?;
-    let devices = ledger
-        .directory()
-        .account(account)
-        .map(|account| account.devices.as_slice());
+/// The device of `account` that was typed; `list` is the command that shows them.
+fn find(
+    session: &Session,
+    account: &Name,
+    typed: &str,
+    list: &'static str,
+) -> Result<DeviceId, CommandError> {
+    let account = directory(session)?.account(account);
+    let devices = account.map(|account| account.devices.as_slice());
     let devices = devices.unwrap_or_default().iter().copied();
-    beginning(devices, typed, "device", "valise device list")
+    beginning(devices, typed, "device", list)
+}
+
+fn state(revoked: Option<u64>) -> &'static str {
+    if revoked.is_some() {
+        "revoked"
+    } else {
+        "certified"
+    }
 }

@@ -29,7 +29,7 @@ impl Desk<'_> {
         let clock = std::sync::Arc::clone(&self.clock);
         let name = args.name.as_ref();
         let joined = self.with_key_online(async |keyring| {
-            join(&home, &card, name, &label, keyring, &clock).await
+            Box::pin(join(&home, &card, name, &label, keyring, &clock)).await
         })?;
         let (session, fingerprint) = match joined {
             Joined::Done(session) => return self.joined(&session),

@@ -12,6 +12,9 @@ use crate::{
 pub(super) fn refusal(error: &Error) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
+        Error::AgainstRules(_) => {
+            CommandError::new(Code::AgainstRules, text).outcome("nothing was signed")
+        }
         Error::Alarm(alarm) => self::alarm(alarm),
         Error::Api(error) => api(error),
         Error::Home(error) => home(error),
@@ -39,7 +42,11 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
         Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
             .outcome("nothing was signed")
-            .hint("if it is not the person you know: do not enrol that key"),
+            .fact(
+                "why",
+                "either somebody else asks, or that person lost every key",
+            )
+            .hint("call that person: valise admin recovery begin NAME"),
         Error::NameNeeded => CommandError::new(Code::Usage, text)
             .outcome("nothing was asked for")
             .hint("valise join CARD --as NAME"),
@@ -56,6 +63,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NotJoined => CommandError::new(Code::NotJoined, text).hint("valise join CARD"),
         Error::NotEnrolled => CommandError::new(Code::NotEnrolled, text)
             .hint("read the six words to an admin, then run valise join again"),
+        Error::Overtaken(_) => CommandError::new(Code::Refused, text)
+            .outcome("nothing has changed")
+            .hint("valise admin approve list"),
         Error::Revoked => CommandError::new(Code::DeviceRevoked, text)
             .outcome("nothing was sent")
             .hint("call an admin"),
@@ -81,10 +91,11 @@ pub(super) fn refusal(error: &Error) -> CommandError {
 
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
+        Alarm::ForgedSignature { .. } => Code::ForgedSignature,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
-        Alarm::HiddenLog { .. } | Alarm::LogFork(_) => Code::Fork,
+        Alarm::HiddenLog { .. } | Alarm::LogFork(_) | Alarm::OtherLog { .. } => Code::Fork,
         Alarm::BorrowedId { .. }
         | Alarm::MisboundDevice { .. }
         | Alarm::StalePackage { .. }

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Admin, Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, Key, Log, Outbox, OutboxAct,
-    Role,
+    Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, Key, Log, Outbox, OutboxAct,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -76,10 +75,7 @@ fn agent_process(home: Option<std::ffi::OsString>) -> ExitCode {
 
 fn says_yes(command: &Command) -> bool {
     match command {
-        Command::Admin(Admin::Enrol(enrol)) => enrol.yes,
-        Command::Admin(Admin::RevokeDevice(revoke)) => revoke.yes,
-        Command::Admin(Admin::Suspend(suspend)) => suspend.yes,
-        Command::Admin(Admin::Role(Role::Grant(grant))) => grant.yes,
+        Command::Admin(admin) => admin.says_yes(),
         Command::Contact(Contact::Verify(verify)) => verify.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
         Command::Key(Key::Remove(remove)) => remove.yes,
@@ -105,13 +101,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
     match command {
         Command::Found(found) => desk.found(&found),
         Command::Join(join) => desk.join(&join),
-        Command::Admin(Admin::Requests) => desk.admin_requests(),
-        Command::Admin(Admin::Enrol(enrol)) => desk.admin_enrol(&enrol.name),
-        Command::Admin(Admin::RevokeDevice(revoke)) => {
-            desk.revoke(Some(&revoke.account), &revoke.device)
-        }
-        Command::Admin(Admin::Suspend(suspend)) => desk.admin_suspend(&suspend.name),
-        Command::Admin(Admin::Role(Role::Grant(grant))) => desk.admin_grant(&grant.name),
+        Command::Admin(admin) => desk.admin(&admin),
         Command::Unlock(unlock) => desk.unlock(&unlock),
         Command::Lock => desk.lock(),
         Command::Sync(sync) => desk.sync(&sync),

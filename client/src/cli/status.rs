@@ -65,6 +65,7 @@ impl Desk<'_> {
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
         self.warn_of_age(&session);
+        self.remind(&session)?;
         Ok(Exit::Done)
     }
 

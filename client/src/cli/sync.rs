@@ -26,10 +26,16 @@ impl Desk<'_> {
             {
                 watch(session, wait, &mut report).await?;
             }
+            if session.is_admin() {
+                let open = session.proposals().await?;
+                let alarms = open.into_iter().filter_map(|open| open.alarm);
+                report.alarms.extend(alarms);
+            }
             Ok(report)
         })?;
         self.warn_of_age(&session);
         self.say_held(&session)?;
+        self.remind(&session)?;
         self.report(&report)
     }
 

@@ -24,7 +24,7 @@ pub enum Which {
 const PREFIX_MIN: usize = 4;
 
 /// The one of `ids` that begins as typed. `what` they are, and which command lists them.
-pub(super) fn beginning<T: Copy + ToString>(
+pub(super) fn beginning<T: ToString>(
     ids: impl IntoIterator<Item = T>,
     typed: &str,
     what: &'static str,

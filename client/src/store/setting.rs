@@ -13,6 +13,8 @@ pub enum Setting {
     Admitted,
     /// A head that a colleague has seen and this device has not: `SignedHead`.
     Ahead,
+    /// How many acts waited for this admin's signature at the last look: u64.
+    Approvals,
     /// The request to be enrolled, until the server has it: `api::enrolment::Ask`.
     Ask,
     /// The organisation card, its text.
@@ -43,6 +45,7 @@ impl Setting {
             Self::Account => "account",
             Self::Admitted => "admitted",
             Self::Ahead => "ahead",
+            Self::Approvals => "approvals",
             Self::Ask => "ask",
             Self::Card => "card",
             Self::DeviceSeed => "device_seed",

@@ -15,6 +15,12 @@ pub enum Alarm {
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
+    /// Under an act that waits for admins stands a signature that its signer did not make.
+    #[error("an act that waits for admins carries a signature of {signer} that does not verify")]
+    ForgedSignature {
+        /// Whose it claims to be: a name, or a key that nobody has.
+        signer: String,
+    },
     /// The server writes a time under its log that has not come yet.
     #[error("the server dates its directory log {minutes} minutes into the future")]
     FutureLog {
@@ -55,6 +61,12 @@ pub enum Alarm {
         account: Name,
         /// Whose it is.
         owner: Name,
+    },
+    /// An act that waits for admins was signed in sight of another log than this device's.
+    #[error("an act that waits for admins was signed in sight of another log, at {size} entries")]
+    OtherLog {
+        /// Entries that its signer had seen.
+        size: u64,
     },
     /// Nobody has said for a day that this is the newest log: who was shut out since would not show.
     #[error("the server has not said for 24 hours that this is its newest directory log")]
@@ -131,12 +143,14 @@ impl Alarm {
         match self {
             Self::BadCheckpoint(_) => "bad-checkpoint",
             Self::ForgedEntry(_) => "forged-entry",
+            Self::ForgedSignature { .. } => "forged-signature",
             Self::FutureLog { .. } => "future-log",
             Self::GhostDevice { .. } => "ghost-device",
             Self::HiddenLog { .. } => "hidden-log",
             Self::LogFork(_) => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
             Self::MisboundDevice { .. } => "misbound-device",
+            Self::OtherLog { .. } => "other-log",
             Self::StaleLog => "stale-log",
             Self::BorrowedId { .. } => "borrowed-id",
             Self::StalePackage { .. } => "stale-package",

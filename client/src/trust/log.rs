@@ -231,11 +231,13 @@ impl Ledger {
         })
     }
 
-    /// Checks the server's answer to an append: the entry is in a log that its checkpoint signs.
-    pub fn check_appended(&self, entry: &[u8], answer: &Appended) -> Result<(), Alarm> {
+    /// Checks the server's answer to an append: the entry is in a log that its checkpoint signs, of
+    /// which this is the head.
+    pub fn check_appended(&self, entry: &[u8], answer: &Appended) -> Result<Head, Alarm> {
         let head = checkpoint::open(answer.checkpoint.as_str(), self.card.org, self.card.log)?;
         verify_inclusion(leaf_hash(entry), answer.index, head, &answer.inclusion)
-            .map_err(|_| Alarm::UnprovenEntry)
+            .map_err(|_| Alarm::UnprovenEntry)?;
+        Ok(head)
     }
 }
 

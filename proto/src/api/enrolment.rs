@@ -53,7 +53,7 @@ impl Limited for Ask {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 #[repr(u8)]
 pub enum Status {
-    /// No admin has decided.
+    /// No admin has decided; or admins began a recovery with this key, and it waits for objections.
     Waiting = 0,
     /// The key is in the log.
     Enrolled = 1,

@@ -5,7 +5,7 @@
 )]
 
 use crate::{
-    api::{self, delivery, directory, enrolment, key_package, login},
+    api::{self, delivery, directory, enrolment, key_package, login, proposal},
     card::Card,
     codec::{Bytes, Text, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
@@ -439,7 +439,24 @@ fn log_and_delivery_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("accepted", encode(&delivery::Accepted { sequence: 7 })),
         ("delivery_page", delivery_page()),
         ("ack", ack()),
+        ("propose", encode(&propose())),
+        ("open_proposals", encode(&open_proposals())),
     ]
+}
+
+fn propose() -> proposal::Propose {
+    let mut entry = entry(facts().swap_remove(6));
+    entry.signatures.truncate(1);
+    proposal::Propose { entry }
+}
+
+fn open_proposals() -> proposal::Open {
+    proposal::Open {
+        proposals: vec![proposal::Proposal {
+            proposed_at_ms: TIME_MS,
+            entry: propose().entry,
+        }],
+    }
 }
 
 fn problem() -> api::Problem {

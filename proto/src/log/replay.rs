@@ -162,14 +162,54 @@ impl Directory {
         self.tree.append(leaf);
     }
 
+    /// How many more admins must sign an entry that is right in every other way; 0 for one that may
+    /// come next.
+    pub fn missing(&self, entry: &Entry) -> Result<usize, Refusal> {
+        let missing = self.check_signers(entry)?;
+        self.check_truth(entry)?;
+        Ok(missing)
+    }
+
+    /// Whether `statement` may come next, were it signed: so that nobody is asked to sign what is
+    /// refused. What a rule says of the signers, it does not know.
+    pub fn fits(&self, statement: Statement) -> Result<(), Refusal> {
+        let entry = Entry {
+            statement,
+            signatures: Vec::new(),
+        };
+        check_version(&entry.statement)?;
+        authority::check_size(&entry)?;
+        self.check_place(&entry.statement)?;
+        self.check_fact(&entry)
+    }
+
     /// Every rule, the cheap ones first.
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+        let missing = self.check_signers(entry)?;
+        if missing > 0 {
+            let fact = &entry.statement.fact;
+            let needed = self.needed(fact);
+            return Err(Refusal::Threshold {
+                kind: fact.kind(),
+                needed,
+                found: needed.saturating_sub(missing),
+            });
+        }
+        self.check_truth(entry)
+    }
+
+    /// Each signer may say this, here and now. Returns how many more admins must.
+    fn check_signers(&self, entry: &Entry) -> Result<usize, Refusal> {
         let statement = &entry.statement;
         check_version(statement)?;
         authority::check_size(entry)?;
         self.check_place(statement)?;
         authority::check_order(entry)?;
-        self.check_authority(entry)?;
+        self.check_authority(entry)
+    }
+
+    /// It can be so, and the signatures are their signers'.
+    fn check_truth(&self, entry: &Entry) -> Result<(), Refusal> {
         self.check_fact(entry)?;
         self.check_signatures(entry, self.org)
     }

@@ -274,11 +274,16 @@ impl Enrolments {
         let mut enrolled = Vec::new();
         for row in rows {
             match (self.standing(&row, &snapshot.directory)?, &row.ask) {
-                (Status::Waiting, Some(ask)) => {
+                (Status::Waiting, Some(asked)) => {
+                    let ask: Ask = decode(&asked.ask).map_err(|_| StoreError::Corrupt("ask"))?;
+                    // The admins have decided, and all wait for objections.
+                    if recovers(&snapshot.directory, &ask) {
+                        continue;
+                    }
                     let ask = PendingAsk {
                         id: row.id,
-                        asked_at_ms: ask.asked_at_ms,
-                        ask: decode(&ask.ask).map_err(|_| StoreError::Corrupt("ask"))?,
+                        asked_at_ms: asked.asked_at_ms,
+                        ask,
                     };
                     waiting.push((row.network, ask));
                 }
@@ -310,12 +315,22 @@ impl Enrolments {
             .is_some_and(|account| account.added >= asked.log_size);
         Ok(if directory.key(ask.key.id()).is_some() {
             Status::Enrolled
+        } else if recovers(directory, &ask) {
+            // However long that takes.
+            Status::Waiting
         } else if row.status == EnrolmentStatus::Refused || age_ms >= ASK_MS || name_gone {
             Status::Refused
         } else {
             Status::Waiting
         })
     }
+}
+
+/// The ask is for the key that its name's recovery waits to give (E07).
+fn recovers(directory: &Directory, ask: &Ask) -> bool {
+    let account = directory.account(&ask.name);
+    let recovery = account.and_then(|account| account.recovery.as_ref());
+    recovery.is_some_and(|recovery| recovery.key == ask.key)
 }
 
 #[cfg(test)]

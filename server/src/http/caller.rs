@@ -72,7 +72,7 @@ pub(super) struct SessionCaller(pub(super) SessionRow);
 pub(super) struct CertifiedCaller(pub(super) SessionRow);
 
 /// A certified session of an account that is an admin now.
-pub(super) struct AdminCaller;
+pub(super) struct AdminCaller(pub(super) SessionRow);
 
 impl Caller for DeviceCaller {
     fn pace(service: &Service, address: IpAddr) -> Result<(), Error> {
@@ -131,7 +131,7 @@ impl Caller for AdminCaller {
             .account(&session.account)
             .is_some_and(|account| account.admin_since.is_some());
         if admin {
-            Ok(Self)
+            Ok(Self(session))
         } else {
             Err(Error::new(ErrorCode::Forbidden, "for admins only"))
         }

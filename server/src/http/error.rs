@@ -19,6 +19,7 @@ use crate::{
     directory::AppendError,
     key_package::KeyPackageError,
     login::{LoginError, random},
+    proposal::ProposalError,
     session::SessionRefusal,
     store::StoreError,
 };
@@ -151,6 +152,19 @@ impl From<AppendError> for Error {
                 Self::internal(&error)
             }
         }
+    }
+}
+
+impl From<ProposalError> for Error {
+    fn from(error: ProposalError) -> Self {
+        let code = match &error {
+            ProposalError::AnotherStatement => ErrorCode::Conflict,
+            ProposalError::AnotherSigner => ErrorCode::Forbidden,
+            ProposalError::Complete | ProposalError::Refused(_) => ErrorCode::Refused,
+            ProposalError::TooMany => ErrorCode::TooMany,
+            ProposalError::Store(_) => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
     }
 }
 

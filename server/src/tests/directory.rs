@@ -12,7 +12,9 @@ use valise_proto::{
     },
     log::{
         Head, checkpoint,
-        entry::{AccountSuspend, AttestationAuthority, Fact, Policy},
+        entry::{
+            AccountSuspend, AttestationAuthority, Fact, Policy, RecoveryBegin, RecoveryFinish,
+        },
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
     },
     statement::sha256,
@@ -27,6 +29,9 @@ use crate::{
     http::router,
     store::Store,
 };
+
+/// Two honest clocks: ten minutes.
+const SKEW_MS: u64 = 600_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_is_appended_once_with_proof() {
@@ -224,7 +229,7 @@ async fn d08_d12_a_changed_row_stops_the_server_from_starting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e07_an_entry_is_dated_by_a_clock_like_the_servers() {
+async fn e07_an_entry_is_not_dated_ahead_but_may_have_waited_for_admins() {
     let (mut server, alice) = TestServer::start().await;
     let bob = server.hire(&alice, "bob").await;
     let now_ms = server.clock.now_ms();
@@ -233,22 +238,59 @@ async fn e07_an_entry_is_dated_by_a_clock_like_the_servers() {
         let fact = Fact::AccountSuspend(AccountSuspend { account });
         testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
     };
-    let ten_minutes = 600_000;
-    for time_ms in [
-        0,
-        now_ms - ten_minutes - 1,
-        now_ms + ten_minutes + 1,
-        u64::MAX,
-    ] {
+    for time_ms in [now_ms + SKEW_MS + 1, u64::MAX] {
         let request = server.signed(&alice, "POST", api::LOG, dated(time_ms));
         server.send(&request).await.refused(ErrorCode::Clock);
     }
-    let entry = dated(now_ms - ten_minutes);
+    let week_ms = 7 * 86_400_000;
+    let entry = dated(now_ms - week_ms);
     let request = server.signed(&alice, "POST", api::LOG, entry.clone());
     assert_eq!(server.send(&request).await.status, 200);
-    // What is in the log already is answered as the first time, however old.
-    server.clock.advance(ten_minutes);
+    // What is in the log already is answered as the first time.
+    server.clock.advance(SKEW_MS);
     let request = server.signed(&alice, "POST", api::LOG, entry);
+    assert_eq!(server.send(&request).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e07_a_recovery_is_dated_by_a_clock_like_the_servers() {
+    let (mut server, mut alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    let found = Person::new("bob");
+    let begin = |server: &TestServer, time_ms| {
+        let fact = Fact::RecoveryBegin(RecoveryBegin {
+            account: bob.name.clone(),
+            key: found.key.record.clone(),
+        });
+        testing::next_at(&server.directory, fact, time_ms, &[&alice.key])
+    };
+    let hour_ms = 3_600_000;
+    let now_ms = server.clock.now_ms();
+    for time_ms in [0, now_ms - hour_ms - 1, now_ms + SKEW_MS + 1] {
+        let request = server.signed(&alice, "POST", api::LOG, begin(&server, time_ms));
+        server.send(&request).await.refused(ErrorCode::Clock);
+    }
+    let begun = server.directory.head().size;
+    server
+        .append(&alice, begin(&server, now_ms - hour_ms))
+        .await;
+    let wait_ms = server.directory.policy().recovery_ms;
+    let due_ms = now_ms - hour_ms + wait_ms;
+    let finish = |server: &TestServer, alice: &Person, time_ms| {
+        let account = bob.name.clone();
+        let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun });
+        let entry = testing::next_at(&server.directory, fact, time_ms, &[&alice.key]);
+        server.signed(alice, "POST", api::LOG, entry)
+    };
+    // The log takes the date; the server takes no date that is far from its own.
+    let request = finish(&server, &alice, due_ms);
+    server.send(&request).await.refused(ErrorCode::Clock);
+    server.clock.advance(wait_ms);
+    server.log_in(&mut alice).await;
+    let late_ms = server.clock.now_ms() - SKEW_MS - 1;
+    let request = finish(&server, &alice, late_ms);
+    server.send(&request).await.refused(ErrorCode::Clock);
+    let request = finish(&server, &alice, late_ms + 1);
     assert_eq!(server.send(&request).await.status, 200);
 }
 

@@ -9,7 +9,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 19] = [
+const ROUTES: [(&str, &str, Kind); 22] = [
     ("GET", "/healthz", Kind::Anybody),
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
@@ -22,6 +22,9 @@ const ROUTES: [(&str, &str, Kind); 19] = [
     ("DELETE", api::SESSION, Kind::Session),
     ("GET", "/v1/log?from=0&old=0", Kind::Session),
     ("POST", api::LOG, Kind::Session),
+    ("GET", api::PROPOSALS, Kind::Admin),
+    ("PUT", PROPOSAL, Kind::Admin),
+    ("DELETE", PROPOSAL, Kind::Admin),
     ("POST", api::KEY_PACKAGES, Kind::Certified),
     ("POST", api::KEY_PACKAGE_CLAIMS, Kind::Certified),
     ("POST", api::COMMITS, Kind::Certified),
@@ -31,6 +34,7 @@ const ROUTES: [(&str, &str, Kind); 19] = [
     ("GET", api::ACKS, Kind::Certified),
 ];
 const ENROLMENT: &str = "/v1/enrolments/aaaaaaaaaaaaaaaaaaaaaaaaaa";
+const PROPOSAL: &str = "/v1/proposals/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {

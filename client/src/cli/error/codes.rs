@@ -151,6 +151,9 @@ codes! {
     PinMismatch "V0411" Alarm
         "The server's TLS key is not the one on your organisation's card. Someone may be between you and the server."
         "Do not try other networks until it works. Call an admin: a changed key needs a new card, given to you by a person."
+    ForgedSignature "V0412" Alarm
+        "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
+        "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
 
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
@@ -185,6 +188,9 @@ codes! {
     NotWaiting "V0511" NotFound
         "The letter does not wait in the outbox."
         "`valise outbox` lists those that do."
+    AgainstRules "V0512" Policy
+        "The rules of the directory log do not allow this act, as things are."
+        "The error says which rule. `valise admin user show NAME` and `valise admin threshold show` say how things are."
 
     Locked "V0601" Locked
         "The store on this machine is locked."

@@ -207,6 +207,7 @@ fn codes_are_frozen() {
     V0409 6 BadEntry
     V0410 6 WrongCard
     V0411 6 PinMismatch
+    V0412 6 ForgedSignature
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
     V0503 2 TooLarge
@@ -218,6 +219,7 @@ fn codes_are_frozen() {
     V0509 2 EmptyLetter
     V0510 1 OnItsWay
     V0511 5 NotWaiting
+    V0512 9 AgainstRules
     V0601 4 Locked
     V0602 4 NotJoined
     V0603 2 AlreadyJoined

@@ -21,6 +21,17 @@ struct Rule {
 }
 
 impl Directory {
+    /// How many different admins must sign `fact`, when nobody signs it for himself; 1 for what no
+    /// admin may say at all.
+    pub fn needed(&self, fact: &Fact) -> usize {
+        self.rule(fact).admins.unwrap_or(1)
+    }
+
+    /// Whether a key of `name` is enough for `fact`: it is about that account, and its own affair.
+    pub fn may_alone(&self, name: &Name, fact: &Fact) -> bool {
+        self.rule(fact).own && fact.subject() == Some(name)
+    }
+
     /// The table of [`super`], in code.
     fn rule(&self, fact: &Fact) -> Rule {
         let threshold = self.threshold();
@@ -50,8 +61,9 @@ impl Directory {
         Rule { own, admins }
     }
 
-    /// Every signer may say this fact, had seen its own appointment, and there are enough of them.
-    pub(super) fn check_authority(&self, entry: &Entry) -> Result<(), Refusal> {
+    /// Every signer may say this fact and had seen its own appointment. Returns how many more
+    /// admins must sign it.
+    pub(super) fn check_authority(&self, entry: &Entry) -> Result<usize, Refusal> {
         let Statement { seen, fact, .. } = &entry.statement;
         let (kind, rule) = (fact.kind(), self.rule(fact));
         let (mut own, mut admins) = (false, BTreeSet::new());
@@ -88,14 +100,10 @@ impl Directory {
             });
         }
         // An admin with two keys is still one admin.
-        match rule.admins {
-            Some(needed) if !own && admins.len() < needed => Err(Refusal::Threshold {
-                kind,
-                needed,
-                found: admins.len(),
-            }),
-            _ => Ok(()),
-        }
+        Ok(match rule.admins {
+            Some(needed) if !own => needed.saturating_sub(admins.len()),
+            _ => 0,
+        })
     }
 
     /// The account whose key it is; `None` for a founding key without a name.

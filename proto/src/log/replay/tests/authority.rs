@@ -194,6 +194,40 @@ fn e06_two_keys_of_one_admin_are_one_signature() {
 }
 
 #[test]
+fn e06_what_is_missing_is_admins_and_nothing_else_may_be_wrong() {
+    let mut office = Office::new();
+    let carol = office.second_admin();
+    let (spare, bob) = (key(), name("bob"));
+    office.add(|o| testing::key_add(&o.directory, &name("alice"), &spare, &[&o.alice]));
+    let Office {
+        directory, alice, ..
+    } = &office;
+    let add = |signers: &[&SoftStatementKey]| {
+        let entry = testing::admin_add(directory, &bob, signers);
+        decode::<Entry>(&entry).unwrap()
+    };
+    assert_eq!(directory.needed(&add(&[alice]).statement.fact), 2);
+    for (signers, missing) in [
+        (&[alice][..], 1),
+        (&[alice, &spare], 1),
+        (&[alice, &carol], 0),
+    ] {
+        assert_eq!(directory.missing(&add(signers)), Ok(missing));
+    }
+    // One who may not sign lends nothing, and a signature for another statement is none.
+    let refused = directory.missing(&add(&[alice, &office.bob]));
+    assert_eq!(refused, Err(no_authority("admin.add", "bob")));
+    let mut forged = add(&[alice]);
+    forged.statement.time += 1;
+    let refused = directory.missing(&forged);
+    assert!(matches!(refused, Err(Refusal::Signature { .. })));
+    let suspend = testing::account_suspend(directory, &bob, &[alice]);
+    let suspend: Entry = decode(&suspend).unwrap();
+    assert_eq!(directory.needed(&suspend.statement.fact), 1);
+    assert_eq!(directory.missing(&suspend), Ok(0));
+}
+
+#[test]
 fn e06_an_admin_adds_no_key_to_another_account() {
     let mut office = Office::new();
     let carol = office.second_admin();

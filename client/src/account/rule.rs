@@ -1,0 +1,205 @@
+//! The organisation's rules as people read and type them: `recovery 24h`.
+
+use valise_proto::log::entry::Policy;
+
+const SECOND_MS: u64 = 1_000;
+/// Units of time, the largest first.
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400 * SECOND_MS),
+    ("h", 3_600 * SECOND_MS),
+    ("m", 60 * SECOND_MS),
+    ("s", SECOND_MS),
+    ("ms", 1),
+];
+
+/// One rule that can be set.
+struct Rule {
+    name: &'static str,
+    kind: Kind,
+    read: fn(&Policy) -> u64,
+    /// `None`: the number is out of every range.
+    write: fn(&mut Policy, u64) -> Option<()>,
+}
+
+/// What its number counts.
+enum Kind {
+    Time,
+    Number,
+}
+
+const RULES: [Rule; 7] = [
+    Rule {
+        name: "letter_bytes_max",
+        kind: Kind::Number,
+        read: |policy| policy.letter_bytes_max.into(),
+        write: |policy, value| {
+            policy.letter_bytes_max = value.try_into().ok()?;
+            Some(())
+        },
+    },
+    time(
+        "session",
+        |it| it.session_ms,
+        |it, ms| {
+            it.session_ms = ms;
+            Some(())
+        },
+    ),
+    time(
+        "session_idle",
+        |it| it.session_idle_ms,
+        |it, ms| {
+            it.session_idle_ms = ms;
+            Some(())
+        },
+    ),
+    time(
+        "retention",
+        |it| it.retention_ms,
+        |it, ms| {
+            it.retention_ms = ms;
+            Some(())
+        },
+    ),
+    time(
+        "client_retention",
+        |it| it.client_retention_ms,
+        |it, ms| {
+            it.client_retention_ms = ms;
+            Some(())
+        },
+    ),
+    time(
+        "recovery",
+        |it| it.recovery_ms,
+        |it, ms| {
+            it.recovery_ms = ms;
+            Some(())
+        },
+    ),
+    Rule {
+        name: "witness_quorum",
+        kind: Kind::Number,
+        read: |policy| policy.witness_quorum.into(),
+        write: |policy, value| {
+            policy.witness_quorum = value.try_into().ok()?;
+            Some(())
+        },
+    },
+];
+
+const fn time(
+    name: &'static str,
+    read: fn(&Policy) -> u64,
+    write: fn(&mut Policy, u64) -> Option<()>,
+) -> Rule {
+    Rule {
+        name,
+        kind: Kind::Time,
+        read,
+        write,
+    }
+}
+
+/// Every rule and its value.
+pub fn rules(policy: &Policy) -> Vec<(&'static str, String)> {
+    let mut rules = vec![("suite", format!("{:#06x}", policy.suite))];
+    rules.extend(RULES.iter().map(|rule| (rule.name, rule.show(policy))));
+    let witnesses: Vec<_> = policy.witnesses.iter().map(|it| it.name.as_str()).collect();
+    let authorities = policy.attestation.len();
+    rules.push(("witnesses", some(&witnesses.join(", "))));
+    rules.push(("attestation", format!("{authorities} authorities")));
+    rules
+}
+
+/// What another policy changes: "recovery: 24h becomes 48h".
+pub fn changes(before: &Policy, after: &Policy) -> Vec<String> {
+    let pairs = rules(before).into_iter().zip(rules(after));
+    let mut changes: Vec<_> = pairs
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((name, old), (_, new))| format!("{name}: {old} becomes {new}"))
+        .collect();
+    // What two lines say alike may still differ in a key or a certificate.
+    if before.witnesses != after.witnesses {
+        changes.push("witnesses: other names or keys".to_owned());
+    }
+    if before.attestation != after.attestation {
+        changes.push("attestation: other authorities or models".to_owned());
+    }
+    changes
+}
+
+/// `policy` with one rule changed; `None` when there is no such rule, or it takes no such value.
+pub fn with_rule(policy: &Policy, name: &str, value: &str) -> Option<Policy> {
+    let rule = RULES.iter().find(|rule| rule.name == name)?;
+    let mut policy = policy.clone();
+    (rule.write)(&mut policy, rule.parse(value)?)?;
+    Some(policy)
+}
+
+impl Rule {
+    fn show(&self, policy: &Policy) -> String {
+        let value = (self.read)(policy);
+        match self.kind {
+            Kind::Number => value.to_string(),
+            Kind::Time if value == 0 => "never".to_owned(),
+            Kind::Time => {
+                let unit = UNITS.iter().find(|(_, ms)| value.is_multiple_of(*ms));
+                unit.map_or_else(String::new, |(unit, ms)| format!("{}{unit}", value / ms))
+            }
+        }
+    }
+
+    fn parse(&self, text: &str) -> Option<u64> {
+        match self.kind {
+            Kind::Number => text.parse().ok(),
+            Kind::Time if text == "never" => Some(0),
+            Kind::Time => {
+                let digits = text.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+                let (_, ms) = UNITS
+                    .iter()
+                    .find(|(unit, _)| text.strip_prefix(digits) == Some(unit))?;
+                digits.parse::<u64>().ok()?.checked_mul(*ms)
+            }
+        }
+    }
+}
+
+fn some(text: &str) -> String {
+    if text.is_empty() { "none" } else { text }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_reads_back_and_only_it_changes() {
+        let before = Policy::default();
+        for rule in &RULES {
+            let value = rule.show(&before);
+            assert_eq!(
+                with_rule(&before, rule.name, &value).as_ref(),
+                Some(&before)
+            );
+        }
+        let after = with_rule(&before, "recovery", "36h").unwrap();
+        assert_eq!(changes(&before, &after), ["recovery: 1d becomes 36h"]);
+        let after = with_rule(&before, "client_retention", "90d").unwrap();
+        assert_eq!(
+            changes(&before, &after),
+            ["client_retention: never becomes 90d"]
+        );
+        for (name, value) in [
+            ("suite", "1"),
+            ("recovery", "24"),
+            ("recovery", "-1h"),
+            ("recovery", "h"),
+            ("recovery", "1x"),
+            ("recovery", "18446744073709551615d"),
+            ("witness_quorum", "256"),
+        ] {
+            assert_eq!(with_rule(&before, name, value), None, "{name} {value}");
+        }
+    }
+}

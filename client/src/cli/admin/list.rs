@@ -1,0 +1,78 @@
+//! `valise admin list`.
+
+use valise_proto::{
+    id::Name,
+    log::entry::{Fact, ListSet},
+};
+
+use super::{entries, number, signed_at, tree::List};
+use crate::cli::{
+    desk::{Desk, directory},
+    error::{Code, CommandError, Exit},
+    ui::{Cell, Column, Record, Row, Table},
+};
+
+impl Desk<'_> {
+    pub(super) fn admin_list(&mut self, verb: &List) -> Result<Exit, CommandError> {
+        match verb {
+            List::Set { list, members, .. } => self.list_set(list, members.clone(), "set"),
+            List::Show(whose) => self.list_show(whose.name.as_ref()),
+            List::Close(upon) => self.list_close(&upon.name),
+        }
+    }
+
+    fn list_set(
+        &mut self,
+        list: &Name,
+        mut members: Vec<Name>,
+        state: &'static str,
+    ) -> Result<Exit, CommandError> {
+        let mut session = self.informed()?;
+        members.sort();
+        members.dedup();
+        let done = Record::new()
+            .with("state", state)
+            .with("list", list)
+            .with("members", names(&members));
+        let list = list.clone();
+        self.decide(
+            &mut session,
+            &Fact::ListSet(ListSet { list, members }),
+            &done,
+        )
+    }
+
+    fn list_close(&mut self, list: &Name) -> Result<Exit, CommandError> {
+        let session = self.informed()?;
+        if directory(&session)?.list(list).is_none() {
+            return Err(CommandError::new(Code::NotFound, "there is no such list")
+                .outcome("nothing was signed")
+                .hint("valise admin list show"));
+        }
+        drop(session);
+        self.list_set(list, Vec::new(), "closed")
+    }
+
+    fn list_show(&mut self, name: Option<&Name>) -> Result<Exit, CommandError> {
+        let session = self.informed()?;
+        let (directory, entries) = (directory(&session)?, entries(&session)?);
+        let columns = ["list", "people", "set"].map(Column::new);
+        let mut table = Table::new(columns.into_iter().chain([Column::flexible("members")]));
+        for (list, state) in directory.lists() {
+            if name.is_none_or(|name| name == list) {
+                table.push(Row::new([
+                    Cell::Text(list.into()),
+                    number(state.members.len()),
+                    signed_at(&entries, state.set),
+                    names(&state.members),
+                ]));
+            }
+        }
+        self.ui.table_or(&table, "there is no such list")?;
+        Ok(Exit::Done)
+    }
+}
+
+fn names(names: &[Name]) -> Cell {
+    Cell::List(names.iter().map(Into::into).collect())
+}

@@ -1,0 +1,74 @@
+//! `valise admin policy`.
+
+use valise_proto::log::entry::{Fact, PolicySet};
+
+use super::{entries, log::signers, tree::Policy};
+use crate::{
+    account::{changes, rules, with_rule},
+    cli::{
+        desk::{Desk, directory},
+        error::{Code, CommandError, Exit},
+        ui::{Cell, Column, Record, Row, Table},
+    },
+    safe::Safe,
+};
+
+impl Desk<'_> {
+    pub(super) fn admin_policy(&mut self, verb: &Policy) -> Result<Exit, CommandError> {
+        match verb {
+            Policy::Show => self.policy_show(),
+            Policy::Set { field, value, .. } => self.policy_set(field, value),
+            Policy::History => self.policy_history(),
+        }
+    }
+
+    fn policy_show(&mut self) -> Result<Exit, CommandError> {
+        let session = self.informed()?;
+        let rules = rules(directory(&session)?.policy());
+        let record = rules.iter().fold(Record::new(), |record, (name, value)| {
+            record.with(name, Safe::line(value))
+        });
+        self.ui.record(&record)?;
+        Ok(Exit::Done)
+    }
+
+    fn policy_set(&mut self, field: &str, value: &str) -> Result<Exit, CommandError> {
+        let mut session = self.informed()?;
+        let Some(policy) = with_rule(directory(&session)?.policy(), field, value) else {
+            let text = format!("there is no rule {field} that takes {value}");
+            return Err(CommandError::new(Code::Usage, Safe::line(&text))
+                .outcome("nothing was signed")
+                .hint("valise admin policy show"));
+        };
+        let done = Record::new()
+            .with("state", "set")
+            .with("rule", Safe::line(field))
+            .with("value", Safe::line(value));
+        self.decide(&mut session, &Fact::PolicySet(PolicySet { policy }), &done)
+    }
+
+    fn policy_history(&mut self) -> Result<Exit, CommandError> {
+        let session = self.informed()?;
+        let directory = directory(&session)?;
+        let columns = ["entry", "signed", "signed_by"].map(Column::new);
+        let mut table = Table::new(columns.into_iter().chain([Column::flexible("change")]));
+        let mut rules = directory.genesis().policy.clone();
+        for (index, entry) in (0..).zip(entries(&session)?) {
+            let Fact::PolicySet(fact) = &entry.statement.fact else {
+                continue;
+            };
+            for change in changes(&rules, &fact.policy) {
+                table.push(Row::new([
+                    Cell::Number(index),
+                    Cell::Time(entry.statement.time),
+                    signers(directory, &entry),
+                    Cell::Text(Safe::line(&change)),
+                ]));
+            }
+            rules = fact.policy.clone();
+        }
+        self.ui
+            .table_or(&table, "the rules are those of the founding")?;
+        Ok(Exit::Done)
+    }
+}
