@@ -195,7 +195,7 @@ fn swallow(office: &Office, mallory: &Mallory) {
         if !exchange.is(&Method::POST, LOG) {
             return;
         }
-        let entries = [&entries[..], &[exchange.body.clone()]].concat();
+        let entries = [&entries[..], std::slice::from_ref(&exchange.body)].concat();
         let mut tree = Tree::default();
         for entry in &entries {
             tree.append(leaf_hash(entry));

@@ -27,9 +27,9 @@ async fn e08_a_recovered_account_has_no_old_letter_and_no_old_device() {
     let requests = alice.online(async |session, _| enrolment_requests(session).await);
     let key = requests.await.unwrap().remove(0).key;
     let account = bob.name.clone();
-    let begin = Fact::RecoveryBegin(RecoveryBegin { account, key });
+    let proposed = Fact::RecoveryBegin(RecoveryBegin { account, key });
     assert!(matches!(
-        declare(&mut alice, begin).await,
+        declare(&mut alice, proposed).await,
         Ok(Declared::Done)
     ));
     let directory = alice.session().ledger().unwrap().directory();
