@@ -10,6 +10,7 @@ mod letter;
 mod newcomer;
 mod offline;
 mod race;
+mod recovery;
 mod refusals;
 mod reply_all;
 mod second_key;

@@ -127,6 +127,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "directory",
                 "init",
                 "key_package",
+                "proposal",
                 "login",
                 "session",
             ],

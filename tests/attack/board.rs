@@ -16,8 +16,9 @@ use valise_proto::{
         proposal::{Open, Propose},
     },
     codec::{Text, encode},
+    id::Name,
     log::{
-        entry::Fact,
+        entry::{AccountSuspend, AdminAdd, Fact},
         merkle::{Tree, leaf_hash},
     },
 };
@@ -41,9 +42,14 @@ async fn board() -> (Office, Mallory, Person, Person) {
 }
 
 async fn appoint(admin: &mut Person, name: &str) -> Result<Declared, Error> {
-    let name = name.parse().expect("a name");
+    let name: Name = name.parse().expect("a name");
     admin
-        .online(async |session, keyring| session.appoint(&name, keyring).await)
+        .online(async |session, keyring| {
+            let account = name.clone();
+            session
+                .declare(keyring, Fact::AdminAdd(AdminAdd { account }))
+                .await
+        })
         .await
 }
 
@@ -189,7 +195,7 @@ fn swallow(office: &Office, mallory: &Mallory) {
         if !exchange.is(&Method::POST, LOG) {
             return;
         }
-        let entries = [&entries[..], &[exchange.body.clone()]].concat();
+        let entries = [&entries[..], std::slice::from_ref(&exchange.body)].concat();
         let mut tree = Tree::default();
         for entry in &entries {
             tree.append(leaf_hash(entry));
@@ -205,9 +211,14 @@ fn swallow(office: &Office, mallory: &Mallory) {
 }
 
 async fn suspend(admin: &mut Person, name: &str) -> Result<Declared, Error> {
-    let name = name.parse().expect("a name");
+    let name: Name = name.parse().expect("a name");
     admin
-        .online(async |session, keyring| session.suspend(&name, keyring).await)
+        .online(async |session, keyring| {
+            let account = name.clone();
+            session
+                .declare(keyring, Fact::AccountSuspend(AccountSuspend { account }))
+                .await
+        })
         .await
 }
 

@@ -202,8 +202,8 @@ fn e12_rules_lists_and_the_whole_log_are_there_to_be_read() {
     assert_eq!(history[0]["signed_by"].as_array().unwrap().len(), 2);
     let short = ["admin", "policy", "set", "recovery", "1m"];
     against_rules(&alice, &short, "the policy's recovery_ms is 60000");
-    let none = alice.run(&["admin", "policy", "set", "suite", "1", "--yes"]);
-    assert_eq!(none.code, 2, "{none:?}");
+    let unknown = alice.run(&["admin", "policy", "set", "suite", "1", "--yes"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
 
     alice.must(&[
         "admin", "list", "set", "press", "carol", "bob", "carol", "--yes",
@@ -228,8 +228,8 @@ fn e12_rules_lists_and_the_whole_log_are_there_to_be_read() {
     let file = site.path("directory.log");
     carol.must(&["admin", "log", "export", &file]);
     let text = std::fs::read_to_string(&file).unwrap();
-    let (note, lines) = text.rsplit_once("\n\n").unwrap();
-    assert!(note.contains(&format!("\n{entries}\n")), "{note}");
+    let (signed, lines) = text.rsplit_once("\n\n").unwrap();
+    assert!(signed.contains(&format!("\n{entries}\n")), "{signed}");
     assert_eq!(lines.lines().count(), usize::try_from(entries).unwrap());
     assert_ne!(carol.run(&["admin", "log", "export", &file]).code, 0);
 

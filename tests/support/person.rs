@@ -25,6 +25,7 @@ use valise_proto::{
     card::Card,
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name},
+    log::entry::{DeviceRevoke, Fact},
 };
 use zeroize::Zeroizing;
 
@@ -222,8 +223,15 @@ impl Person {
 
     /// Revokes a device of `name`.
     pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
-        let revoking =
-            self.online(async |session, keyring| session.revoke(name, device, keyring).await);
+        let revoking = self.online(async |session, keyring| {
+            let account = name.clone();
+            session
+                .declare(
+                    keyring,
+                    Fact::DeviceRevoke(DeviceRevoke { account, device }),
+                )
+                .await
+        });
         drop(revoking.await.expect("revoking"));
     }
 

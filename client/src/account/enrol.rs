@@ -1,11 +1,11 @@
-//! What admins do: see who asks, enrol, suspend, revoke, appoint.
+//! What admins do first: see who asks, and enrol.
 
 use reqwest::Method;
 use valise_proto::{
     api::{ENROLMENTS, enrolment},
-    id::{DeviceId, EnrolmentId, Name},
+    id::{EnrolmentId, Name},
     key::KeyRecord,
-    log::entry::{AccountAdd, AccountSuspend, AdminAdd, DeviceRevoke, Fact},
+    log::entry::{AccountAdd, Fact},
 };
 
 use super::Declared;
@@ -72,47 +72,6 @@ impl Session {
             key: request.key.clone(),
         };
         self.declare(keyring, Fact::AccountAdd(add)).await
-    }
-
-    /// Ends an account's access.
-    pub async fn suspend(
-        &mut self,
-        name: &Name,
-        keyring: &mut Keyring<'_>,
-    ) -> Result<Declared, Error> {
-        self.known(name)?;
-        let fact = Fact::AccountSuspend(AccountSuspend {
-            account: name.clone(),
-        });
-        self.declare(keyring, fact).await
-    }
-
-    /// Makes somebody an admin, or proposes it to the other admins.
-    pub async fn appoint(
-        &mut self,
-        name: &Name,
-        keyring: &mut Keyring<'_>,
-    ) -> Result<Declared, Error> {
-        self.known(name)?;
-        let fact = Fact::AdminAdd(AdminAdd {
-            account: name.clone(),
-        });
-        self.declare(keyring, fact).await
-    }
-
-    /// Revokes a device: one's own, or as an admin anybody's.
-    pub async fn revoke(
-        &mut self,
-        name: &Name,
-        device: DeviceId,
-        keyring: &mut Keyring<'_>,
-    ) -> Result<Declared, Error> {
-        self.known(name)?;
-        let fact = Fact::DeviceRevoke(DeviceRevoke {
-            account: name.clone(),
-            device,
-        });
-        self.declare(keyring, fact).await
     }
 
     /// Somebody has this name.

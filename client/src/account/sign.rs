@@ -89,7 +89,7 @@ impl Session {
     ///
     /// Done means: the server has proven that the entry is in the log, and the log that this device
     /// has read holds it (E14).
-    pub(crate) async fn declare(
+    pub async fn declare(
         &mut self,
         keyring: &mut Keyring<'_>,
         fact: Fact,

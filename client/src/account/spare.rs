@@ -9,7 +9,7 @@ use valise_proto::{
     log::entry::{Fact, KeyAdd, KeyRevoke},
 };
 
-use super::credentials::make_key;
+use super::{Declared, credentials::make_key};
 use crate::{
     api::Caller,
     failpoint::reached,
@@ -64,7 +64,8 @@ impl Session {
             account: self.me.account.clone(),
             key: key.clone(),
         };
-        let _own: Declared = self.declare(keyring, Fact::KeyAdd(add)).await?;
+        let (Declared::Done | Declared::Waiting(_)) =
+            self.declare(keyring, Fact::KeyAdd(add)).await?;
         Ok(())
     }
 
@@ -83,7 +84,8 @@ impl Session {
             account: self.me.account.clone(),
             key,
         };
-        let _own: Declared = self.declare(keyring, Fact::KeyRevoke(revoke)).await?;
+        let (Declared::Done | Declared::Waiting(_)) =
+            self.declare(keyring, Fact::KeyRevoke(revoke)).await?;
         Ok(())
     }
 

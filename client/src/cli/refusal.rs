@@ -12,9 +12,9 @@ use crate::{
 pub(super) fn refusal(error: &Error) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
-        Error::AgainstRules(_) => {
-            CommandError::new(Code::AgainstRules, text).outcome("nothing was signed")
-        }
+        Error::AgainstRules(_) => CommandError::new(Code::AgainstRules, text)
+            .outcome("nothing was signed")
+            .hint("valise admin log show"),
         Error::Alarm(alarm) => self::alarm(alarm),
         Error::Api(error) => api(error),
         Error::Home(error) => home(error),

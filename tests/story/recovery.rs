@@ -1,0 +1,57 @@
+//! Every key is lost: what a recovered person has again, and what is gone.
+
+use valise_client::{
+    account::{Declared, enrolment_requests},
+    session::Error,
+};
+use valise_proto::log::entry::{Fact, RecoveryBegin, RecoveryFinish};
+
+use crate::support::{Office, Person};
+
+async fn declare(admin: &mut Person, fact: Fact) -> Result<Declared, Error> {
+    let declaring =
+        admin.online(async |session, keyring| session.declare(keyring, fact.clone()).await);
+    declaring.await
+}
+
+#[tokio::test]
+async fn e08_a_recovered_account_has_no_old_letter_and_no_old_device() {
+    let (office, mut alice) = Office::open().await;
+    let mut bob = office.hire(&mut alice, "bob").await;
+    alice.send(&["bob"], "Before", "Old.").await;
+    bob.sync().await;
+    let mut found = bob.other_computer();
+    found.key = office.folder.path().join("found.key");
+    found.ask(&office).await;
+
+    let requests = alice.online(async |session, _| enrolment_requests(session).await);
+    let key = requests.await.unwrap().remove(0).key;
+    let account = bob.name.clone();
+    let proposed = Fact::RecoveryBegin(RecoveryBegin { account, key });
+    assert!(matches!(
+        declare(&mut alice, proposed).await,
+        Ok(Declared::Done)
+    ));
+    let directory = alice.session().ledger().unwrap().directory();
+    let recovery = directory.account(&bob.name).unwrap().recovery.as_ref();
+    let begun = recovery.unwrap().begun;
+    let account = bob.name.clone();
+    let finish = Fact::RecoveryFinish(RecoveryFinish { account, begun });
+    let early = declare(&mut alice, finish.clone()).await;
+    assert!(early.is_err(), "{early:?}");
+
+    // The ask outlives its own day: it waits as long as the recovery does.
+    office.time.pass_days(2);
+    found.ask(&office).await;
+    let done = declare(&mut alice, finish).await;
+    assert!(matches!(done, Ok(Declared::Done)), "{done:?}");
+    found.join(&office).await;
+    found.sync().await;
+    assert!(found.bodies().is_empty());
+    office.time.pass_minutes(1);
+    alice.send(&["bob"], "After", "New.").await;
+    found.sync().await;
+    assert_eq!(found.bodies(), ["New."]);
+    assert!(bob.try_sync().await.is_err());
+    assert_eq!(bob.bodies(), ["Old."]);
+}
