@@ -71,30 +71,28 @@ pub fn found(
         )
     })?;
     let record = key.record;
-    let policy = Policy {
-        attestation: attestation(&record.model),
-        ..Policy::default()
-    };
     let founders = [record.clone()];
     let genesis = Genesis {
         tag,
         organisation,
         url,
         founders: founders.to_vec(),
-        policy,
+        policy: Policy {
+            attestation: attestation(&record.model),
+            ..Policy::default()
+        },
     };
     let time = clock.now_ms();
-    let fact = Fact::Genesis(genesis);
     let genesis = Statement {
         version: 1,
         seen: NOTHING,
         sequence: 0,
         time,
-        fact,
+        fact: Fact::Genesis(genesis),
     };
     let purpose = "found the organisation";
-    let genesis = sign(keyring, tag, OrgId([0; 32]), &founders, genesis, purpose)?;
-    let genesis = encode(&genesis);
+    let nobody = OrgId([0; 32]);
+    let genesis = encode(&sign(keyring, tag, nobody, &founders, genesis, purpose)?);
     let org = OrgId(sha256(&[&genesis]));
     let mut directory = Directory::found(&genesis).map_err(Alarm::ForgedEntry)?;
     let add = AccountAdd {
@@ -102,8 +100,8 @@ pub fn found(
         key: record.clone(),
     };
     let add = statement(&directory, time, Fact::AccountAdd(add));
-    let add = sign(keyring, tag, org, &founders, add, "put your name to it")?;
-    let add = encode(&add);
+    let purpose = "put your name to it";
+    let add = encode(&sign(keyring, tag, org, &founders, add, purpose)?);
     directory.apply(&add).map_err(Alarm::ForgedEntry)?;
     let entries = [genesis, add].map(TryInto::try_into);
     let [Ok(genesis), Ok(add)] = entries else {

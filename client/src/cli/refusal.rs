@@ -1,6 +1,6 @@
 //! Every failure of an account as the person reads it: what happened, what did not, what to do.
 
-use valise_proto::api::ErrorCode;
+use valise_proto::{api::ErrorCode, id::Name};
 
 use super::error::{Code, CommandError};
 use crate::{
@@ -26,15 +26,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
             .outcome("nothing was made")
             .hint("name another folder with --home"),
-        Error::KeysChanged(name) => CommandError::new(Code::KeysChanged, text)
-            .outcome("nothing was sent")
-            .fact(
-                "first",
-                Safe::line(&format!("call {name}, by another way than Valise")),
-            )
-            .hint(Safe::line(&format!(
-                "valise contact show {name}, then valise contact accept {name}"
-            ))),
+        Error::KeysChanged(name) => keys_changed(text, name),
         Error::LastKey => CommandError::new(Code::Failed, text)
             .outcome("nothing was signed")
             .hint("valise key add"),
@@ -78,14 +70,28 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::OnItsWay(_) => CommandError::new(Code::OnItsWay, text)
             .outcome("it was not dropped")
             .hint("valise outbox retry"),
-        Error::UnknownRecipient { near, .. } => {
-            let refusal =
-                CommandError::new(Code::UnknownRecipient, text).outcome("nothing was sent or kept");
-            match near {
-                Some(near) => refusal.hint(Safe::line(&format!("did you mean {near}?"))),
-                None => refusal.hint("valise sync"),
-            }
-        }
+        Error::UnknownRecipient { near, .. } => unknown_recipient(text, near.as_ref()),
+    }
+}
+
+fn keys_changed(text: Safe, name: &Name) -> CommandError {
+    CommandError::new(Code::KeysChanged, text)
+        .outcome("nothing was sent")
+        .fact(
+            "first",
+            Safe::line(&format!("call {name}, by another way than Valise")),
+        )
+        .hint(Safe::line(&format!(
+            "valise contact show {name}, then valise contact accept {name}"
+        )))
+}
+
+fn unknown_recipient(text: Safe, near: Option<&Name>) -> CommandError {
+    let refusal =
+        CommandError::new(Code::UnknownRecipient, text).outcome("nothing was sent or kept");
+    match near {
+        Some(near) => refusal.hint(Safe::line(&format!("did you mean {near}?"))),
+        None => refusal.hint("valise sync"),
     }
 }
 

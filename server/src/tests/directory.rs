@@ -270,7 +270,7 @@ async fn e07_a_recovery_is_dated_by_a_clock_like_the_servers() {
         let request = server.signed(&alice, "POST", api::LOG, begin(&server, time_ms));
         server.send(&request).await.refused(ErrorCode::Clock);
     }
-    let begun = server.directory.head().size;
+    let at = server.directory.head().size;
     server
         .append(&alice, begin(&server, now_ms - hour_ms))
         .await;
@@ -278,7 +278,7 @@ async fn e07_a_recovery_is_dated_by_a_clock_like_the_servers() {
     let due_ms = now_ms - hour_ms + wait_ms;
     let finish = |server: &TestServer, alice: &Person, time_ms| {
         let account = bob.name.clone();
-        let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun });
+        let fact = Fact::RecoveryFinish(RecoveryFinish { account, begun: at });
         let entry = testing::next_at(&server.directory, fact, time_ms, &[&alice.key]);
         server.signed(alice, "POST", api::LOG, entry)
     };
