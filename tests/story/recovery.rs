@@ -49,7 +49,12 @@ async fn e08_a_recovered_account_has_no_old_letter_and_no_old_device() {
     found.sync().await;
     assert!(found.bodies().is_empty());
     office.time.pass_minutes(1);
-    alice.send(&["bob"], "After", "New.").await;
+    // A key that is new to her stops the letter, until she agrees to it.
+    let held = alice.try_send(&["bob"], "After", "New.").await;
+    assert!(matches!(held, Err(Error::KeysChanged(_))), "{held:?}");
+    let size = alice.session().ledger().expect("a log").head().size;
+    alice.session().accept(&bob.name, size).expect("accepting");
+    alice.sync().await;
     found.sync().await;
     assert_eq!(found.bodies(), ["New."]);
     assert!(bob.try_sync().await.is_err());

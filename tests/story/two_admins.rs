@@ -98,7 +98,11 @@ fn an_act_is_rejected_or_overtaken() {
     assert!(list(&alice).is_empty());
     let late = bob.run(&["admin", "approve", "sign", &id, "--yes"]);
     assert_eq!(late.code, 5, "{}", late.err);
-    assert!(late.err.contains("no such act waits"), "{}", late.err);
+    assert!(
+        late.err.contains("there is no such waiting act"),
+        "{}",
+        late.err
+    );
 
     // Proposed anew; then carol's new computer moves the log past it.
     let id = proposed(&alice);
