@@ -106,9 +106,12 @@ pub fn rules(policy: &Policy) -> Vec<(&'static str, String)> {
     let mut rules = vec![("suite", format!("{:#06x}", policy.suite))];
     rules.extend(RULES.iter().map(|rule| (rule.name, rule.show(policy))));
     let witnesses: Vec<_> = policy.witnesses.iter().map(|it| it.name.as_str()).collect();
-    let authorities = policy.attestation.len();
+    let keys = match policy.attestation.len() {
+        0 => "any hardware key".to_owned(),
+        makers => format!("hardware keys of listed makers: {makers}"),
+    };
     rules.push(("witnesses", some(&witnesses.join(", "))));
-    rules.push(("attestation", format!("{authorities} authorities")));
+    rules.push(("attestation", keys));
     rules
 }
 

@@ -32,13 +32,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("valise key add"),
         Error::LoginNeeded => CommandError::new(Code::Locked, text).hint("valise unlock"),
         Error::Mls(_) | Error::Wrong(_) => CommandError::new(Code::Failed, text),
-        Error::NameTaken(_) => CommandError::new(Code::NameTaken, text)
-            .outcome("nothing was signed")
-            .fact(
-                "why",
-                "either somebody else asks, or that person lost every key",
-            )
-            .hint("call that person: valise admin recovery begin NAME"),
+        Error::NameTaken(name) => name_taken(text, name),
         Error::NameNeeded => CommandError::new(Code::Usage, text)
             .outcome("nothing was asked for")
             .hint("valise join CARD --as NAME"),
@@ -83,6 +77,23 @@ fn keys_changed(text: Safe, name: &Name) -> CommandError {
         )
         .hint(Safe::line(&format!(
             "valise contact show {name}, then valise contact accept {name}"
+        )))
+}
+
+/// The likelier case is an attack: what a recovery takes comes second, and only on the person's word.
+fn name_taken(text: Safe, name: &Name) -> CommandError {
+    CommandError::new(Code::NameTaken, text)
+        .outcome("nothing was signed")
+        .fact(
+            "why",
+            "somebody else asks for it, or its owner lost every key",
+        )
+        .fact(
+            "first",
+            Safe::line(&format!("call {name}, by another way than Valise")),
+        )
+        .hint(Safe::line(&format!(
+            "only if every key of {name} is lost: valise admin recovery begin {name}"
         )))
 }
 
