@@ -73,15 +73,4 @@ impl Session {
         };
         self.declare(keyring, Fact::AccountAdd(add)).await
     }
-
-    /// Somebody has this name.
-    pub(crate) fn known(&self, name: &Name) -> Result<(), Error> {
-        let known = self.directory()?.account(name).is_some();
-        let name = name.to_string();
-        if known {
-            Ok(())
-        } else {
-            Err(Error::UnknownRecipient { name, near: None })
-        }
-    }
 }

@@ -223,11 +223,3 @@ fn signed_at(entries: &[Entry], index: u64) -> Cell {
     let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
     entry.map_or(Cell::Empty, |entry| Cell::Time(entry.statement.time))
 }
-
-fn number(count: usize) -> Cell {
-    Cell::Number(u64::try_from(count).unwrap_or(u64::MAX))
-}
-
-fn known(session: &Session, name: &Name) -> Result<(), CommandError> {
-    session.known(name).map_err(|error| refusal(&error))
-}

@@ -1,12 +1,9 @@
 //! `valise contact`: who people are, and what has changed about them.
 
-use valise_proto::{
-    id::{DeviceId, KeyId, Name},
-    log::replay::Directory,
-};
+use valise_proto::id::{DeviceId, KeyId, Name};
 
 use super::{
-    desk::Desk,
+    desk::{Desk, directory, known},
     error::{CommandError, Exit},
     key::model,
     refusal::refusal,
@@ -28,12 +25,11 @@ impl Desk<'_> {
         for (name, account) in directory.accounts() {
             let standing = standing(&session, name)?;
             let devices = directory.active_devices(name).len();
-            let count = |length: usize| Cell::Number(u64::try_from(length).unwrap_or(u64::MAX));
             let row = Row::new([
                 Cell::Text(name.into()),
                 standing.into(),
-                count(account.keys.len()),
-                count(devices),
+                Cell::count(account.keys.len()),
+                Cell::count(devices),
             ]);
             table.push(row.bold(standing == "changed"));
         }
@@ -43,7 +39,7 @@ impl Desk<'_> {
 
     pub(super) fn contact_show(&mut self, name: &Name) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        known(&session, name)?;
+        let account = known(&session, name)?;
         let failed = |error| refusal(&error);
         let words = session.fingerprint(name).map_err(failed)?;
         let record = Record::new()
@@ -55,8 +51,7 @@ impl Desk<'_> {
         let directory = directory(&session)?;
         let columns = ["what", "id", "label", "added", "by", "state"].map(Column::new);
         let mut table = Table::new(columns);
-        let account = directory.account(name);
-        for id in account.into_iter().flat_map(|account| &account.keys) {
+        for id in &account.keys {
             let Some(key) = directory.key(*id) else {
                 continue;
             };
@@ -70,7 +65,7 @@ impl Desk<'_> {
                 if changes.keys.contains(id) { "new" } else { "" }.into(),
             ]));
         }
-        for id in account.into_iter().flat_map(|account| &account.devices) {
+        for id in &account.devices {
             let Some(device) = directory.device(*id) else {
                 continue;
             };
@@ -211,22 +206,6 @@ impl Desk<'_> {
 
 fn short(id: &impl ToString) -> String {
     id.to_string().chars().take(8).collect()
-}
-
-fn directory(session: &Session) -> Result<&Directory, CommandError> {
-    let ledger = session.ledger();
-    let ledger = ledger.ok_or_else(|| refusal(&Error::NotEnrolled))?;
-    Ok(ledger.directory())
-}
-
-fn known(session: &Session, name: &Name) -> Result<(), CommandError> {
-    if directory(session)?.account(name).is_some() {
-        return Ok(());
-    }
-    Err(refusal(&Error::UnknownRecipient {
-        name: name.to_string(),
-        near: None,
-    }))
 }
 
 /// How well this person knows `name`, in one word.

@@ -165,6 +165,11 @@ pub(super) fn directory(session: &Session) -> Result<&Directory, CommandError> {
     session.directory().map_err(|error| refusal(&error))
 }
 
+/// Who `name` is.
+pub(super) fn known<'s>(session: &'s Session, name: &Name) -> Result<&'s Account, CommandError> {
+    session.known(name).map_err(|error| refusal(&error))
+}
+
 /// Everybody, or only `name`.
 pub(super) fn people<'a>(
     directory: &'a Directory,

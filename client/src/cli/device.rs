@@ -45,9 +45,8 @@ impl Desk<'_> {
     pub(super) fn device_this(&mut self) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let id = session.device();
-        let device = session
-            .ledger()
-            .and_then(|ledger| ledger.directory().device(id))
+        let device = directory(&session)?
+            .device(id)
             .ok_or_else(|| refusal(&Error::NotEnrolled))?;
         let (statement, _) = session
             .said(device.added)

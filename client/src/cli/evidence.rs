@@ -100,7 +100,7 @@ impl Desk<'_> {
         )?;
         let dismissed = session.dismiss_evidence();
         let dismissed = dismissed.map_err(|error| refusal(&error))?;
-        let count = Cell::Number(u64::try_from(dismissed).unwrap_or(u64::MAX));
+        let count = Cell::count(dismissed);
         self.ui.record(&Record::new().with("dismissed", count))?;
         Ok(Exit::Done)
     }

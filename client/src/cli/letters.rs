@@ -61,7 +61,7 @@ impl Desk<'_> {
         };
         let session = self.session()?;
         session
-            .check_known(from)
+            .known(from)
             .map_err(|error| refusal(&error).outcome("nothing was listed"))?;
         self.show(session.store(), &filter)
     }

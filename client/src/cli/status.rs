@@ -53,14 +53,8 @@ impl Desk<'_> {
             .with("state", "unlocked")
             .with("name", session.account().clone())
             .with("unread", Cell::Number(read.unread().map_err(failed)?))
-            .with(
-                "outbox",
-                Cell::Number(u64::try_from(waiting).unwrap_or(u64::MAX)),
-            )
-            .with(
-                "alarms",
-                Cell::Number(u64::try_from(alarms).unwrap_or(u64::MAX)),
-            )
+            .with("outbox", Cell::count(waiting))
+            .with("alarms", Cell::count(alarms))
             .with("log", session.freshness().name())
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
@@ -101,10 +95,7 @@ impl Desk<'_> {
                     "certified",
                     Cell::Flag(directory.active_device(session.device()).is_some()),
                 )
-                .with(
-                    "keys",
-                    Cell::Number(u64::try_from(keys).unwrap_or(u64::MAX)),
-                );
+                .with("keys", Cell::count(keys));
         }
         self.ui.record(&record)?;
         Ok(Exit::Done)

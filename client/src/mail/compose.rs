@@ -3,6 +3,7 @@
 use valise_proto::{
     id::{Hash, Name, SubmissionId, ThreadId},
     letter::{Format, Letter},
+    log::replay::Account,
 };
 
 use crate::{
@@ -173,11 +174,11 @@ impl Session {
         Ok(report)
     }
 
-    /// Whether `name` is or was somebody, by the log as it is here.
-    pub fn check_known(&self, name: &Name) -> Result<(), Error> {
+    /// Who `name` is or was, by the log as it is here.
+    pub fn known(&self, name: &Name) -> Result<&Account, Error> {
         let directory = self.directory()?;
-        if directory.account(name).is_some() {
-            return Ok(());
+        if let Some(account) = directory.account(name) {
+            return Ok(account);
         }
         let near = nearest(name.as_str(), directory.accounts().map(|(name, _)| name));
         let name = name.to_string();

@@ -4,7 +4,6 @@ use std::fmt::{self, Display, Formatter};
 
 use valise_proto::id::Name;
 
-use super::number;
 use crate::cli::{
     desk::{Desk, directory},
     error::{CommandError, Exit},
@@ -41,7 +40,7 @@ impl Desk<'_> {
                 Cell::Text(Safe::line(&act(proposal.fact()))),
                 Cell::Time(proposal.proposed_at_ms),
                 names(&proposal.signers),
-                number(proposal.missing),
+                Cell::count(proposal.missing),
                 Cell::Flag(waits),
             ]);
             table.push(row.bold(waits));
@@ -110,7 +109,7 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "waiting")
             .with("act", Safe::line(&act(proposal.fact())))
-            .with("waits_for", number(proposal.missing))
+            .with("waits_for", Cell::count(proposal.missing))
             .with("id", Cell::Id(proposal.id.into()));
         self.ui.record(&record)?;
         let admins = match proposal.missing {
@@ -152,7 +151,7 @@ impl Desk<'_> {
             .with("changes", Safe::line(&effect(fact)))
             .with("kind", fact.kind())
             .with("signed_by", names(&proposal.signers))
-            .with("waits_for", number(proposal.missing))
+            .with("waits_for", Cell::count(proposal.missing))
             .with("can_sign", names(&able(session, proposal)?))
             .with("proposed", Cell::Time(proposal.proposed_at_ms))
             .with("dated", Cell::Time(statement.time))

@@ -5,12 +5,9 @@ use valise_proto::{
     log::entry::{AdminAdd, AdminRemove, Fact, ThresholdSet},
 };
 
-use super::{
-    known, number,
-    tree::{Role, Threshold},
-};
+use super::tree::{Role, Threshold};
 use crate::cli::{
-    desk::{Desk, directory, people},
+    desk::{Desk, directory, known, people},
     error::{CommandError, Exit},
     ui::{Cell, Record},
 };
@@ -51,8 +48,8 @@ impl Desk<'_> {
                     .filter(|(_, account)| account.admin_since.is_some())
                     .map(|(name, _)| name.into());
                 let record = Record::new()
-                    .with("threshold", number(directory.threshold()))
-                    .with("can_sign", number(directory.able_admins()))
+                    .with("threshold", Cell::count(directory.threshold()))
+                    .with("can_sign", Cell::count(directory.able_admins()))
                     .with("admins", Cell::List(admins.collect()));
                 self.ui.record(&record)?;
                 Ok(Exit::Done)

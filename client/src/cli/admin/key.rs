@@ -6,11 +6,11 @@ use valise_proto::{
 };
 
 use super::{
-    entries, known, model, signed_at,
+    entries, model, signed_at,
     tree::{Key, RevokeOne},
 };
 use crate::cli::{
-    desk::{Desk, directory, people},
+    desk::{Desk, directory, known, people},
     error::{CommandError, Exit},
     ui::{Cell, Column, Record, Row, Table},
     which::beginning,

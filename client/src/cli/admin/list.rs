@@ -5,7 +5,7 @@ use valise_proto::{
     log::entry::{Fact, ListSet},
 };
 
-use super::{entries, number, signed_at, tree::List};
+use super::{entries, signed_at, tree::List};
 use crate::cli::{
     desk::{Desk, directory},
     error::{Code, CommandError, Exit},
@@ -62,7 +62,7 @@ impl Desk<'_> {
             if name.is_none_or(|name| name == list) {
                 table.push(Row::new([
                     Cell::Text(list.into()),
-                    number(state.members.len()),
+                    Cell::count(state.members.len()),
                     signed_at(&entries, state.set),
                     names(&state.members),
                 ]));

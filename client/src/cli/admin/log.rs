@@ -5,7 +5,7 @@ use std::{fs::File, io::Write as _, path::Path};
 use data_encoding::BASE64;
 use valise_proto::log::{checkpoint, entry::Entry, replay::Directory};
 
-use super::{entries, number, tree::Log};
+use super::{entries, tree::Log};
 use crate::{
     account::act,
     cli::{
@@ -73,11 +73,11 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "holds")
             .with("entries", Cell::Number(signed.size))
-            .with("signatures", number(signatures))
+            .with("signatures", Cell::count(signatures))
             .with("root", signed.root)
             .with("organisation_id", replayed.org())
-            .with("people", number(replayed.accounts().count()))
-            .with("threshold", number(replayed.threshold()));
+            .with("people", Cell::count(replayed.accounts().count()))
+            .with("threshold", Cell::count(replayed.threshold()));
         self.ui.record(&record)?;
         Ok(Exit::Done)
     }
@@ -98,7 +98,7 @@ impl Desk<'_> {
         let record = Record::new()
             .with("state", "written")
             .with("file", Safe::line(&path.display().to_string()))
-            .with("entries", number(log.entries.len()))
+            .with("entries", Cell::count(log.entries.len()))
             .with("root", log.head.root);
         self.ui.record(&record)?;
         Ok(Exit::Done)

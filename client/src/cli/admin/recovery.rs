@@ -8,10 +8,10 @@ use valise_proto::{
     },
 };
 
-use super::{known, tree::Recovery};
+use super::tree::Recovery;
 use crate::{
     cli::{
-        desk::{Desk, directory, people},
+        desk::{Desk, directory, known, people},
         error::{Code, CommandError, Exit},
         refusal::refusal,
         ui::{Cell, Column, Record, Row, Table},
@@ -113,9 +113,7 @@ pub(super) fn due_ms(directory: &Directory, recovery: &replay::Recovery) -> u64 
 }
 
 fn under_way<'a>(session: &'a Session, name: &Name) -> Result<&'a replay::Recovery, CommandError> {
-    known(session, name)?;
-    let account = directory(session)?.account(name);
-    let recovery = account.and_then(|account| account.recovery.as_ref());
+    let recovery = known(session, name)?.recovery.as_ref();
     recovery.ok_or_else(|| {
         let text = format!("no recovery of {name} waits");
         CommandError::new(Code::NotFound, Safe::line(&text))

@@ -2,7 +2,7 @@
 
 use valise_proto::log::{entry::Entry, replay::Directory};
 
-use super::{entries, number, recovery::due_ms, signed_at, tree::Report, user::state};
+use super::{entries, recovery::due_ms, signed_at, tree::Report, user::state};
 use crate::{
     cli::{
         desk::{Desk, directory, people},
@@ -50,8 +50,8 @@ impl Desk<'_> {
                 signed_at(&entries, account.added),
                 since(account.admin_since),
                 since(account.suspended),
-                number(account.keys.len()),
-                number(directory.active_devices(name).len()),
+                Cell::count(account.keys.len()),
+                Cell::count(directory.active_devices(name).len()),
             ]));
         }
         self.ui.table(&table)?;

@@ -8,10 +8,10 @@ use valise_proto::{
     },
 };
 
-use super::{entries, known, number, signed_at, tree::User};
+use super::{entries, signed_at, tree::User};
 use crate::{
     cli::{
-        desk::{Desk, directory, people},
+        desk::{Desk, directory, known, people},
         error::{CommandError, Exit},
         ui::{Cell, Column, Record, Row, Table},
     },
@@ -39,8 +39,8 @@ impl Desk<'_> {
                 Cell::Text(name.into()),
                 state(account).into(),
                 Cell::Flag(account.admin_since.is_some()),
-                number(account.keys.len()),
-                number(directory.active_devices(name).len()),
+                Cell::count(account.keys.len()),
+                Cell::count(directory.active_devices(name).len()),
             ]));
         }
         self.ui.table(&table)?;
@@ -49,11 +49,8 @@ impl Desk<'_> {
 
     fn user_show(&mut self, name: &Name) -> Result<Exit, CommandError> {
         let session = self.informed()?;
-        known(&session, name)?;
+        let account = known(&session, name)?;
         let (directory, entries) = (directory(&session)?, entries(&session)?);
-        let Some(account) = directory.account(name) else {
-            return Ok(Exit::NothingNew);
-        };
         let lists = directory.lists();
         let lists = lists.filter(|(_, list)| list.members.contains(name));
         let record = Record::new()

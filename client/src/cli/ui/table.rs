@@ -44,6 +44,11 @@ impl<T: Into<Safe>> From<T> for Cell {
 }
 
 impl Cell {
+    /// How many.
+    pub fn count(count: usize) -> Self {
+        Self::Number(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
     fn show(&self, look: &Look) -> Safe {
         let human = look.format == Format::Human;
         match self {
