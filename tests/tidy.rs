@@ -542,6 +542,12 @@ fn nothing_tells_where_it_was_written() {
     none("the house stands anywhere", &wrong);
 }
 
+/// The file at `path`.
+fn named<'f>(files: &'f [File], path: &str) -> &'f File {
+    let mut files = files.iter();
+    files.find(|file| file.path == path).expect("the file")
+}
+
 /// The ids that names of tests begin with: `l05_l10_only_touch` has L05 and L10.
 fn tested_ids(files: &[File]) -> BTreeSet<String> {
     let code = files
@@ -587,10 +593,7 @@ const CATALOGUE: &[(char, u8)] = &[
 #[test]
 fn every_attack_we_know_is_tested_or_explained() {
     let files = house();
-    let security = files
-        .iter()
-        .find(|file| file.path == "SECURITY.md")
-        .expect("SECURITY.md");
+    let security = named(&files, "SECURITY.md");
     let tested = tested_ids(&files);
     let explained: BTreeSet<&str> = words(&security.text).filter(|word| is_id(word)).collect();
     let ids = CATALOGUE
@@ -606,10 +609,7 @@ fn every_attack_we_know_is_tested_or_explained() {
 #[test]
 fn every_promise_has_a_test() {
     let files = house();
-    let security = files
-        .iter()
-        .find(|file| file.path == "SECURITY.md")
-        .expect("SECURITY.md");
+    let security = named(&files, "SECURITY.md");
     let tested = tested_ids(&files);
     let mut wrong = Vec::new();
     let (mut promises, mut promising) = (0, false);
@@ -643,9 +643,9 @@ fn every_promise_has_a_test() {
 /// Version numbers in Cargo.lock of what is called `name`.
 fn locked(name: &str) -> Vec<Vec<u64>> {
     let files = house();
-    let lock = files.iter().find(|file| file.path == "Cargo.lock");
+    let lock = named(&files, "Cargo.lock");
     let package = format!("[[package]]\nname = \"{name}\"\nversion = \"");
-    let versions = lock.expect("Cargo.lock").text.split(&package).skip(1);
+    let versions = lock.text.split(&package).skip(1);
     let numbers = versions.map(|rest| {
         let version = rest.split('"').next().unwrap_or_default();
         let parts = version.split('.').map(|part| part.parse().unwrap_or(0));

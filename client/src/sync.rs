@@ -56,9 +56,14 @@ pub(crate) async fn log_page(
     caller: Caller<'_>,
     ledger: &Ledger,
 ) -> Result<directory::Page, ApiError> {
+    api.call(caller, Method::GET, &rest(ledger), Vec::new())
+        .await
+}
+
+/// Where the log goes on after what `ledger` has.
+fn rest(ledger: &Ledger) -> String {
     let size = ledger.head().size;
-    let path = format!("{LOG}?from={size}&old={size}");
-    api.call(caller, Method::GET, &path, Vec::new()).await
+    format!("{LOG}?from={size}&old={size}")
 }
 
 impl Session {
@@ -159,9 +164,8 @@ impl Session {
         }
         loop {
             let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
-            let size = ledger.head().size;
-            let path = format!("{LOG}?from={size}&old={size}");
-            let page: directory::Page = self.request(Method::GET, &path, Vec::new()).await?;
+            let page: directory::Page =
+                self.request(Method::GET, &rest(ledger), Vec::new()).await?;
             let now_ms = self.clock.now_ms();
             let ledger = self.ledger.as_mut().ok_or(Error::NotEnrolled)?;
             let progress = match ledger.advance(&page, now_ms) {
@@ -188,18 +192,13 @@ impl Session {
             if !progress.more {
                 return Ok(());
             }
-            if progress.entries.is_empty() {
-                return Err(ApiError::PeerMalformed.into());
-            }
         }
     }
 
     /// Publishes key packages when the server has few left, or old ones.
     pub(crate) async fn replenish(&mut self, left: usize) -> Result<(), Error> {
         let now_ms = self.clock.now_ms();
-        let published = self.store.read().setting(Setting::PackagesAt)?;
-        let published = published.and_then(|bytes| bytes.try_into().ok());
-        let published = published.map_or(0, u64::from_be_bytes);
+        let published = self.store.read().number(Setting::PackagesAt)?;
         let old = now_ms.saturating_sub(published) > REFRESH_MS;
         let count = if old {
             PACKAGES
@@ -218,7 +217,7 @@ impl Session {
         self.request_raw(Method::POST, KEY_PACKAGES, encode(&publish))
             .await?;
         let work = self.store.begin()?;
-        work.set(Setting::PackagesAt, &now_ms.to_be_bytes())?;
+        work.set_number(Setting::PackagesAt, now_ms)?;
         Ok(work.commit()?)
     }
 

@@ -3,28 +3,11 @@
 use reqwest::Method;
 use valise_client::{session::Error, trust::Alarm, weaken::dangerously_weaken};
 use valise_proto::{
-    api::{COMMITS, LETTERS, LOG, SYNC, delivery},
-    codec::{decode, encode},
+    api::{COMMITS, LETTERS, LOG},
     log::evidence::Evidence,
 };
 
 use crate::support::{Mallory, Office, Person};
-
-/// From now on everybody is shown the log as alice has read it last.
-fn hold_back(mallory: &Mallory, alice: &mut Person, page: Vec<u8>) {
-    let size = alice.session().ledger().unwrap().head().size;
-    mallory.on_response(move |exchange| {
-        if exchange.is(&Method::GET, LOG) {
-            exchange.answer.clone_from(&page);
-        }
-        if exchange.is(&Method::GET, SYNC) && exchange.status.is_success() {
-            let mut page: delivery::Page = decode(&exchange.answer).unwrap();
-            page.log_size = size;
-            exchange.answer = encode(&page);
-        }
-    });
-    mallory.forget();
-}
 
 /// The page by which alice reads the log to its end.
 async fn last_page(mallory: &Mallory, alice: &mut Person) -> Vec<u8> {
@@ -62,7 +45,7 @@ async fn two_worlds(office: &mut Office, mallory: &Mallory, alice: &mut Person) 
     bob.other_computer().join(office).await;
     office.time.pass(10_000);
     bob.send(&["alice"], "Source", "Who else reads this?").await;
-    hold_back(mallory, alice, page);
+    mallory.hold_back(alice, page);
     bob
 }
 
@@ -119,7 +102,7 @@ async fn d05_what_a_colleague_has_seen_cannot_be_hidden() {
     bob.other_computer().join(&office).await;
     office.time.pass(10_000);
     bob.send(&["alice"], "News", "A second computer.").await;
-    hold_back(&mallory, &mut alice, page);
+    mallory.hold_back(&mut alice, page);
     office.time.pass(10_000);
     let refused = alice.try_send(&["bob"], "Source", "Jean").await;
     let Err(Error::Alarm(Alarm::HiddenLog { shown, .. })) = refused else {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use valise_client::{attack::Rogue, session::Error, trust::Alarm, weaken::dangerously_weaken};
 use valise_proto::{
-    api::{COMMITS, KEY_PACKAGE_CLAIMS, LETTERS, SYNC, delivery, key_package::Claimed},
+    api::{COMMITS, KEY_PACKAGE_CLAIMS, LETTERS, delivery, key_package::Claimed},
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Hash},
 };
@@ -207,14 +207,7 @@ async fn ghost_in_the_tree(
     let packages: Vec<_> = packages.iter().map(Vec::as_slice).collect();
     let welcome = rogue.found(group, &record, &packages).unwrap();
     ghost.join(&welcome).unwrap();
-    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
-        page.welcomes.push(delivery::Welcome {
-            number: 1,
-            group,
-            sequence: 2,
-            message: welcome.clone().try_into().unwrap(),
-        });
-    });
+    mallory.invite(group, &welcome);
     dangerously_weaken(off);
     alice.sync().await;
     mallory.behave();

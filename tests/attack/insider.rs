@@ -139,14 +139,7 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
     let own = alice.identity();
     let package = package_of(mallory, &own);
     let welcome = rogue.found(group, &record, &[&package]).expect("a group");
-    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
-        page.welcomes.push(delivery::Welcome {
-            number: 1,
-            group,
-            sequence: 2,
-            message: welcome.clone().try_into().unwrap(),
-        });
-    });
+    mallory.invite(group, &welcome);
     dangerously_weaken(off);
     alice.sync().await;
     mallory.behave();

@@ -132,19 +132,7 @@ async fn d07_twin_the_stolen_laptop_reads_on() {
     dangerously_weaken(Some("D07"));
     alice.send(&["bob"], "Source", "Jean").await;
     let letter: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
-    let page = delivery::Page {
-        log_size: stolen.session().ledger().unwrap().head().size,
-        welcomes: Vec::new(),
-        messages: vec![delivery::Message {
-            group: letter.group,
-            sequence: 3,
-            id: letter.id,
-            message: letter.message,
-        }],
-        more: 0,
-        key_packages: 99,
-    };
-    stolen.receive(page).await;
+    stolen.is_handed(letter, 3).await;
     assert_eq!(stolen.bodies().last().unwrap(), "Jean");
 }
 

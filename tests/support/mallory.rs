@@ -19,9 +19,10 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ToServer, server::TlsStream as FromClient,
 };
 use valise_proto::{
-    api::{COMMITS, delivery},
+    api::{COMMITS, LOG, SYNC, delivery},
     card::Card,
     codec::{Limited, decode, encode},
+    id::GroupId,
     key::Ed25519Key,
     log::{
         Head,
@@ -30,6 +31,8 @@ use valise_proto::{
     },
 };
 use valise_server::{config::Config, directory::LogKey};
+
+use super::Person;
 
 /// One request and what it was answered with.
 #[derive(Clone, Debug)]
@@ -148,6 +151,35 @@ impl Mallory {
                 change(&mut answer);
                 exchange.answer = encode(&answer);
             }
+        });
+    }
+
+    /// Shows everybody the log as `reader` has read it last, by `page`, from now on.
+    pub fn hold_back(&self, reader: &mut Person, page: Vec<u8>) {
+        let size = reader.session().ledger().expect("a log").head().size;
+        self.on_response(move |exchange| {
+            if exchange.is(&Method::GET, LOG) {
+                exchange.answer.clone_from(&page);
+            }
+            if exchange.is(&Method::GET, SYNC) && exchange.status.is_success() {
+                let mut page: delivery::Page = decode(&exchange.answer).expect("a page");
+                page.log_size = size;
+                exchange.answer = encode(&page);
+            }
+        });
+        self.forget();
+    }
+
+    /// Puts the first Welcome into every page, to a group at its second message.
+    pub fn invite(&self, group: GroupId, welcome: &[u8]) {
+        let welcome = delivery::Welcome {
+            number: 1,
+            group,
+            sequence: 2,
+            message: welcome.to_vec().try_into().expect("a Welcome"),
+        };
+        self.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+            page.welcomes.push(welcome.clone());
         });
     }
 

@@ -334,6 +334,24 @@ impl Person {
         received.expect("receiving");
     }
 
+    /// Mallory hands this computer a letter as number `sequence` of its conversation, whoever it is for.
+    pub async fn is_handed(&mut self, letter: delivery::Letter, sequence: u64) {
+        let message = delivery::Message {
+            group: letter.group,
+            sequence,
+            id: letter.id,
+            message: letter.message,
+        };
+        let page = delivery::Page {
+            log_size: self.session().ledger().expect("a log").head().size,
+            welcomes: Vec::new(),
+            messages: vec![message],
+            more: 0,
+            key_packages: 99,
+        };
+        self.receive(page).await;
+    }
+
     /// Every letter here, oldest first.
     pub fn letters(&mut self) -> Vec<LetterRow> {
         self.session()

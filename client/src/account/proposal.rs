@@ -148,8 +148,10 @@ impl Session {
         }
         self.must_be_admin()?;
         let open: Open = self.request(Method::GET, PROPOSALS, Vec::new()).await?;
-        // After them, so that all that their signers had seen is here.
-        self.read_log().await?;
+        if !open.proposals.is_empty() {
+            // After them, so that all that their signers had seen is here.
+            self.read_log().await?;
+        }
         let directory = self.directory()?;
         let shown = open.proposals.into_iter();
         let proposals: Vec<_> = shown
@@ -160,17 +162,17 @@ impl Session {
         }
         let own = proposals.iter().filter(|open| self.waits_for_me(open));
         let count = u64::try_from(own.count()).unwrap_or(u64::MAX);
-        let work = self.store.begin()?;
-        work.set(Setting::Approvals, &count.to_be_bytes())?;
-        work.commit()?;
+        if count != self.approvals()? {
+            let work = self.store.begin()?;
+            work.set_number(Setting::Approvals, count)?;
+            work.commit()?;
+        }
         Ok(proposals)
     }
 
     /// How many acts waited for this admin's signature when the server was last asked.
     pub fn approvals(&self) -> Result<u64, Error> {
-        let count = self.store.read().setting(Setting::Approvals)?;
-        let count = count.and_then(|count| count.try_into().ok());
-        Ok(count.map_or(0, u64::from_be_bytes))
+        Ok(self.store.read().number(Setting::Approvals)?)
     }
 
     /// Whether this admin's signature is missing under an act that is sound.

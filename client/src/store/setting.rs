@@ -70,6 +70,13 @@ impl Reader<'_> {
             .query_row(sql, [setting.name()], |row| row.get(0))
             .optional()?)
     }
+
+    /// A value that is a number; 0 when it is not set.
+    pub fn number(&self, setting: Setting) -> Result<u64, StoreError> {
+        let bytes = self.setting(setting)?;
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        Ok(bytes.map_or(0, u64::from_be_bytes))
+    }
 }
 
 impl Work<'_> {
@@ -81,6 +88,11 @@ impl Work<'_> {
             .prepare_cached(sql)?
             .execute((setting.name(), value))?;
         Ok(())
+    }
+
+    /// Sets a value that is a number.
+    pub fn set_number(&self, setting: Setting, number: u64) -> Result<(), StoreError> {
+        self.set(setting, &number.to_be_bytes())
     }
 
     /// Forgets the value.

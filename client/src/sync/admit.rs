@@ -11,9 +11,7 @@ impl Session {
     /// Adds what is missing in every conversation, once for each device that the log brings.
     pub(super) async fn admit(&mut self, report: &mut Report) -> Result<(), Error> {
         let size = self.directory()?.head().size;
-        let from = self.store.read().setting(Setting::Admitted)?;
-        let from = from.and_then(|bytes| bytes.try_into().ok());
-        let from = from.map_or(0, u64::from_be_bytes);
+        let from = self.store.read().number(Setting::Admitted)?;
         if from >= size || self.me.member(self.ledger.as_ref()).is_err() {
             return Ok(());
         }
@@ -35,7 +33,7 @@ impl Session {
         }
         if settled {
             let work = self.store.begin()?;
-            work.set(Setting::Admitted, &size.to_be_bytes())?;
+            work.set_number(Setting::Admitted, size)?;
             work.commit()?;
         }
         Ok(())

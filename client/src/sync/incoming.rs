@@ -21,9 +21,7 @@ use crate::{
     failpoint::reached,
     mls::{self, MlsError, Received},
     session::{Error, Session, keep_alarm},
-    store::{
-        ConversationRow, ConversationState, NewLetter, Reader, Sender, Setting, StoreError, Work,
-    },
+    store::{ConversationRow, ConversationState, NewLetter, Sender, Setting, StoreError, Work},
     trust::{Alarm, Freshness},
     weaken::checked,
 };
@@ -80,7 +78,7 @@ impl Session {
     }
 
     async fn take_welcome(&mut self, welcome: &Welcome, report: &mut Report) -> Result<(), Error> {
-        if welcome.number <= mailbox(&self.store.read())? {
+        if welcome.number <= self.store.read().number(Setting::Mailbox)? {
             return Ok(());
         }
         let mut outcome = self.join(welcome);
@@ -93,7 +91,7 @@ impl Session {
             Ok(()) => return Ok(()),
             Err(MlsError::Store(error)) => return Err(error.into()),
             Err(error) => self.park(&error, None, report, |work| {
-                work.set(Setting::Mailbox, &welcome.number.to_be_bytes())
+                work.set_number(Setting::Mailbox, welcome.number)
             })?,
         }
         Ok(())
@@ -102,7 +100,7 @@ impl Session {
     fn join(&mut self, welcome: &Welcome) -> Result<(), MlsError> {
         let directory = self.ledger.as_ref().ok_or(MlsError::NoGroup)?.directory();
         let work = self.store.begin()?;
-        if welcome.number <= mailbox(&work.read())? {
+        if welcome.number <= work.read().number(Setting::Mailbox)? {
             // Another process of this account was faster.
             return Ok(());
         }
@@ -138,7 +136,7 @@ impl Session {
             people.join(", ")
         );
         work.add_event(self.clock.now_ms(), "conversation", false, &detail)?;
-        work.set(Setting::Mailbox, &welcome.number.to_be_bytes())?;
+        work.set_number(Setting::Mailbox, welcome.number)?;
         work.commit()?;
         reached("after-welcome");
         Ok(())
@@ -307,13 +305,6 @@ impl Session {
         work.add_event(now, kind, false, detail)?;
         Ok(work.commit()?)
     }
-}
-
-/// Number of the last Welcome that is done with.
-fn mailbox(read: &Reader<'_>) -> Result<u64, StoreError> {
-    let number = read.setting(Setting::Mailbox)?;
-    let bytes = number.and_then(|bytes| bytes.try_into().ok());
-    Ok(bytes.map_or(0, u64::from_be_bytes))
 }
 
 /// A letter that opened.
