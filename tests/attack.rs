@@ -17,6 +17,7 @@ mod login;
 mod order;
 mod outside;
 mod package;
+mod program;
 mod secrecy;
 mod text;
 mod trap;

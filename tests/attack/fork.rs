@@ -30,7 +30,11 @@ fn restore(office: &Office, database: &[u8]) {
 }
 
 /// In alice's world she has got a second computer; in bob's he has. Then bob writes to her.
-async fn two_worlds(office: &mut Office, mallory: &Mallory, alice: &mut Person) -> Person {
+pub(super) async fn two_worlds(
+    office: &mut Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     alice.send(&["bob"], "Hello", "hello").await;
     bob.sync().await;

@@ -14,7 +14,7 @@ use crate::support::{Mallory, Office, Person};
 const SECRET: &str = "The source is called Jean.";
 
 /// Every claimed key package becomes `package`.
-fn serve(mallory: &Mallory, package: Vec<u8>) {
+pub(super) fn serve(mallory: &Mallory, package: Vec<u8>) {
     mallory.alter(
         &Method::POST,
         KEY_PACKAGE_CLAIMS,
@@ -58,7 +58,7 @@ fn read(mallory: &Mallory, rogue: &Rogue) -> String {
 }
 
 /// Mallory's own device, which claims to be bob's and which no key of his ever certified.
-fn ghost() -> Rogue {
+pub(super) fn ghost() -> Rogue {
     let seed = [7; 32];
     let mut identity = LeafIdentity {
         account: "bob".parse().unwrap(),

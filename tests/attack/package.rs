@@ -40,7 +40,12 @@ fn handed_out(mallory: &Mallory) -> Vec<u8> {
 }
 
 /// Alice writes to bob, whose device offers a package that lasts this many days.
-async fn lasting(office: &Office, mallory: &Mallory, alice: &mut Person, days: u64) -> Person {
+pub(super) async fn lasting(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    days: u64,
+) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     let own = bob.identity();
     let rogue = bob.session().attack_rogue(&own).unwrap();

@@ -19,9 +19,9 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ToServer, server::TlsStream as FromClient,
 };
 use valise_proto::{
-    api::{COMMITS, LOG, SYNC, delivery},
+    api::{COMMITS, LOG, SYNC, delivery, directory},
     card::Card,
-    codec::{Limited, decode, encode},
+    codec::{Limited, Text, decode, encode},
     id::GroupId,
     key::Ed25519Key,
     log::{
@@ -245,6 +245,22 @@ impl Mallory {
         let sign = |text: &[u8]| self.sign(text);
         let line = checkpoint::format_cosignature(&note, &name, self.log_key(), time, sign);
         note + &line.expect("a note")
+    }
+
+    /// Dates every page of the log by another clock, which is told the time that the server wrote.
+    pub fn on_clock(&self, card: &Card, clock: impl Fn(u64) -> u64 + Send + 'static) {
+        let (name, public, pair) = (checkpoint::origin(card.org), self.log_key(), self.pair());
+        self.alter(&Method::GET, LOG, move |page: &mut directory::Page| {
+            let note = page.checkpoint.as_str();
+            let wrote = checkpoint::cosigned_at(note, &name, public).expect("a note");
+            let time = clock(wrote.expect("a date") * 1000) / 1000;
+            let (text, lines) = note.split_once("\n\n").expect("a note");
+            let own = lines.split_inclusive('\n').next().expect("a signature");
+            let note = format!("{text}\n\n{own}");
+            let sign = |text: &[u8]| pair.sign(text).as_ref().try_into().expect("64 bytes");
+            let line = checkpoint::format_cosignature(&note, &name, public, time, sign);
+            page.checkpoint = Text::truncated(&(note + &line.expect("a note")));
+        });
     }
 
     /// Any head, signed with the server's own key.

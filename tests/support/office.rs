@@ -48,7 +48,16 @@ impl Office {
 
     /// The same, with mallory where the server should be.
     pub async fn open_under_mallory() -> (Self, Person, Mallory) {
-        let (mut office, mut alice) = Self::found(Time::still()).await;
+        Self::open_under_mallory_at(Time::still()).await
+    }
+
+    /// The same, on the machine's own time.
+    pub async fn open_now_under_mallory() -> (Self, Person, Mallory) {
+        Self::open_under_mallory_at(Time::running()).await
+    }
+
+    async fn open_under_mallory_at(time: Time) -> (Self, Person, Mallory) {
+        let (mut office, mut alice) = Self::found(time).await;
         let public = std::mem::replace(&mut office.port, free_port());
         let mallory = Mallory::start(public, office.port, &office.data());
         office.start().await;
