@@ -21,3 +21,4 @@ mod secrecy;
 mod text;
 mod trap;
 mod wedge;
+mod witness;
