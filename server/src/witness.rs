@@ -7,11 +7,7 @@ mod ask;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use valise_proto::{
     api::directory::Page,
     codec::Text,
@@ -162,9 +158,8 @@ impl Witnesses {
             } else {
                 self.interval
             };
-            match timeout_at(Instant::now() + pause, grown.changed()).await {
-                Ok(Err(_)) => return,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_gone)) = timeout(pause, grown.changed()).await {
+                return;
             }
         }
     }
@@ -184,8 +179,11 @@ impl Witnesses {
                 };
             }
             let known = heard.words.entry(name.to_owned()).or_default();
-            // A failure takes nothing back.
-            *known = word.or(*known);
+            // Neither a failure nor an older word takes anything back.
+            let time = |word: &Option<(_, Cosignature)>| word.map(|(_, word)| word.time);
+            if time(known) <= time(&word) {
+                *known = word;
+            }
         });
     }
 }

@@ -207,7 +207,7 @@ async fn two_worlds(off: Option<&'static str>) -> (Mallory, Person, Result<u64, 
 
 #[tokio::test]
 async fn d06_an_honest_majority_of_witnesses_signs_one_of_two_worlds() {
-    let (mallory, mut bob, sent) = two_worlds(None).await;
+    let (mallory, mut bob, sent) = Box::pin(two_worlds(None)).await;
     assert!(
         matches!(sent, Err(Error::Alarm(Alarm::UnwitnessedLog { .. }))),
         "{sent:?}"
@@ -224,7 +224,7 @@ async fn d06_an_honest_majority_of_witnesses_signs_one_of_two_worlds() {
 
 #[tokio::test]
 async fn d06_twin_witnesses_that_forget_sign_both_worlds() {
-    let (mallory, _bob, sent) = two_worlds(Some("D06")).await;
+    let (mallory, _bob, sent) = Box::pin(two_worlds(Some("D06"))).await;
     sent.expect("sending");
     assert_eq!(mallory.seen(&Method::POST, LETTERS).len(), 1);
 }

@@ -25,11 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where witnesses are, by name, as an operator writes it down.
 pub fn configuration<'w>(witnesses: impl IntoIterator<Item = (&'w str, SocketAddr)>) -> String {
-    let mut text = "witness_interval_ms = 100\n[witnesses]\n".to_owned();
-    for (name, address) in witnesses {
-        text.push_str(&format!("\"{name}\" = \"http://{address}\"\n"));
-    }
-    text
+    let places = witnesses.into_iter();
+    let places = places.map(|(name, address)| format!("\"{name}\" = \"http://{address}\"\n"));
+    let places: Vec<_> = places.collect();
+    format!(
+        "witness_interval_ms = 100\n[witnesses]\n{}",
+        places.concat()
+    )
 }
 
 /// Writes `more` into the configuration of the server in `data`, in the place of what was written so

@@ -130,9 +130,10 @@ async fn post(address: &Address, body: String) -> Result<(StatusCode, String), A
     let stream = TcpStream::connect((host.as_str(), *port)).await;
     let stream = TokioIo::new(stream.map_err(AskError::Unreachable)?);
     let (mut send, connection) = http1::handshake(stream).await?;
-    let authority = match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
+    let authority = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     };
     let request = Request::builder()
         .method(Method::POST)

@@ -39,18 +39,14 @@ impl Desk<'_> {
     fn policy_set(&mut self, set: &tree::PolicySet) -> Result<Exit, CommandError> {
         let mut session = self.informed()?;
         let before = directory(&session)?.policy();
-        let (policy, rule, value) = match (&set.field, &set.value) {
-            (Some(field), Some(value)) => (with_one(before, field, value)?, &**field, &**value),
-            _ => {
-                let policy = with_witnesses(before, set.witnesses.clone(), set.quorum);
-                (
-                    policy,
-                    "witnesses",
-                    if set.no_witnesses { "none" } else { "these" },
-                )
-            }
+        let (policy, rule, value) = if let (Some(field), Some(value)) = (&set.field, &set.value) {
+            (with_one(before, field, value)?, &**field, &**value)
+        } else {
+            let policy = with_witnesses(before, set.witnesses.clone(), set.quorum);
+            let value = if set.no_witnesses { "none" } else { "these" };
+            (policy, "witnesses", value)
         };
-        if rule == "witnesses" && !set.no_witnesses {
+        if !set.witnesses.is_empty() {
             self.ui.note(
                 "until enough of them have signed the log, nobody sends letters: have them run, and their \
                  addresses in the server's valised.toml, before you sign",
