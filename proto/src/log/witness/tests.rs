@@ -145,9 +145,10 @@ fn d06_a_witness_never_signs_a_second_history() {
             let (ours, theirs) = (log(1, known).head(), log(2, new));
             for old in 0..=new {
                 let refused = ask(&request(&theirs, old.into()), ours).unwrap_err();
-                let expected = match old == known {
-                    true if new > known => Refusal::Proof,
-                    _ => Refusal::Conflict { size: ours.size },
+                let expected = if old == known && new > known {
+                    Refusal::Proof
+                } else {
+                    Refusal::Conflict { size: ours.size }
                 };
                 assert_eq!(refused, expected, "{known} {old} {new}");
             }
