@@ -22,3 +22,4 @@ mod secrecy;
 mod text;
 mod trap;
 mod wedge;
+mod witness;

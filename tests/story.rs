@@ -17,4 +17,5 @@ mod second_key;
 mod two_admins;
 mod two_devices;
 mod version;
+mod witness;
 mod words;

@@ -99,7 +99,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "client/src/",
         &[
             &["cli"],
-            &["account", "agent", "attack", "mail", "sync"],
+            &["account", "agent", "attack", "mail", "sync", "witness"],
             &["session"],
             &["mls", "trust"],
             &["api", "key", "store", "vault"],
@@ -130,6 +130,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "proposal",
                 "login",
                 "session",
+                "witness",
             ],
             &["limit", "store", "tls", "wake"],
             &["clock", "config"],

@@ -17,4 +17,4 @@ pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
 pub use proposal::{Declared, Proposal};
-pub use rule::{changes, rules, with_rule};
+pub use rule::{changes, rules, with_rule, with_witnesses};

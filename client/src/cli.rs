@@ -1,6 +1,6 @@
 //! The command line: every verb, flag and help text. What a verb does is in `cli/<verb>.rs`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand,
@@ -36,6 +36,7 @@ mod sync;
 pub mod ui;
 mod unlock;
 mod which;
+mod witness;
 
 /// Longest that `unlock --for` takes: a working day.
 const UNLOCK_MAX: Duration = Duration::from_hours(12);
@@ -161,6 +162,9 @@ pub enum Command {
     /// Show what happened to people, devices and keys
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
+    /// Watch the log for the organisation, beside its server
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Find letters that hold all these words
     Search(Search),
     /// Explain a command, the exit codes or an error's code
@@ -542,6 +546,47 @@ pub struct DeviceRevoke {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// `valise witness`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum WitnessCommand {
+    /// Make a witness of one organisation's log
+    Init(WitnessInit),
+    /// Run the witness
+    Serve(WitnessServe),
+    /// Show its name, its key and what it has signed
+    #[command(after_help = "Example:\n  valise witness show")]
+    Show,
+}
+
+/// `valise witness init`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "A witness signs in what order heads of the log came, and when; it signs no fact and reads no \
+        letter. So it needs no security key, and may run on an admin's laptop or at a partner's. It never \
+        signs two histories. Keep its folder: a copy that is put back forgets what was promised.\n\n\
+        Example:\n  valise witness init card.valise --name campagne.example/witness"
+)]
+pub struct WitnessInit {
+    /// The organisation card: a file
+    pub card: PathBuf,
+    /// What it is called; without it, the server's host and letters of its key
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// `valise witness serve`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(
+    after_help = "It speaks plain HTTP: what passes is public, and signed on both sides. The server's operator writes \
+        the address beside the name in valised.toml, under [witnesses].\n\n\
+        Example:\n  valise witness serve --listen 10.0.0.2:7345"
+)]
+pub struct WitnessServe {
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7345")]
+    pub listen: SocketAddr,
 }
 
 /// `valise search`.

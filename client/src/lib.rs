@@ -21,6 +21,7 @@ pub mod store;
 pub mod sync;
 pub mod trust;
 pub mod vault;
+pub mod witness;
 pub mod words;
 
 pub use valise_proto::weaken;

@@ -24,7 +24,7 @@ use crate::{
     provider::DeviceSigner,
     random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
-    trust::{Alarm, Freshness, Ledger, own_credential},
+    trust::{Alarm, Freshness, Ledger, Sighting, own_credential},
     vault::{Vault, VaultError},
 };
 
@@ -308,11 +308,19 @@ impl Session {
         self.ledger.as_ref()
     }
 
-    /// How long ago the server said that this is its newest log.
+    /// How long ago it was said that this is the newest log: by the witnesses, or by the server where
+    /// there are none.
     pub fn freshness(&self) -> Freshness {
         let now_ms = self.clock.now_ms();
         let ledger = self.ledger.as_ref();
         ledger.map_or(Freshness::Stale, |ledger| ledger.freshness(now_ms))
+    }
+
+    /// The organisation's witnesses, and when each last signed the log as it is here.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        let now_ms = self.clock.now_ms();
+        let ledger = self.ledger.as_ref();
+        ledger.map_or_else(Vec::new, |ledger| ledger.sightings(now_ms))
     }
 
     /// The store.

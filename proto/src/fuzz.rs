@@ -18,7 +18,13 @@ use crate::{
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
     key::{Ed25519Key, KeyRecord},
     letter::Letter,
-    log::{checkpoint, entry::Entry, evidence::Evidence, replay::Directory},
+    log::{
+        checkpoint,
+        entry::{Entry, Witness},
+        evidence::Evidence,
+        replay::Directory,
+        witness::{self, AddCheckpoint},
+    },
     request::{self, Parameters},
     testing::SoftDevice,
 };
@@ -26,6 +32,7 @@ use crate::{
 /// Every target and its name.
 #[expect(clippy::type_complexity, reason = "a plain table of two columns")]
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("add_checkpoint", add_checkpoint),
     ("api", api),
     ("authenticated_data", authenticated_data),
     ("card", card),
@@ -38,6 +45,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("letter", letter),
     ("request", request),
     ("server_url", server_url),
+    ("witness_key", witness_key),
 ];
 
 /// What is read is written again, to the byte (D16).
@@ -77,6 +85,19 @@ pub fn api(bytes: &[u8]) {
         && let Some(target) = BODIES.get(usize::from(*which))
     {
         target(body);
+    }
+}
+
+/// [`AddCheckpoint::parse`], and what a witness answers: a size.
+pub fn add_checkpoint(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(request) = AddCheckpoint::parse(text) {
+        assert!(request.to_text() == text, "another form");
+    }
+    if let Ok(size) = witness::parse_size(text) {
+        assert!(witness::format_size(size) == text, "another form");
     }
 }
 
@@ -181,6 +202,15 @@ pub fn server_url(bytes: &[u8]) {
     }
 }
 
+/// [`Witness`], as a verifier key.
+pub fn witness_key(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(witness) = text.parse::<Witness>()
+    {
+        assert!(witness.to_string() == text, "another form");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -255,6 +285,9 @@ mod tests {
             let bytes = &seed.bytes;
             let text = str::from_utf8(bytes).unwrap_or_default();
             let read = match seed.target {
+                "add_checkpoint" => {
+                    AddCheckpoint::parse(text).is_ok() || witness::parse_size(text).is_ok()
+                }
                 "authenticated_data" => decode::<AuthenticatedData>(bytes).is_ok(),
                 "card" => text.parse::<Card>().is_ok(),
                 "conversation" => decode::<Conversation>(bytes).is_ok(),
@@ -263,6 +296,7 @@ mod tests {
                 "leaf_identity" => decode::<LeafIdentity>(bytes).is_ok(),
                 "letter" => Letter::from_padded(bytes).is_ok(),
                 "server_url" => text.parse::<ServerUrl>().is_ok(),
+                "witness_key" => text.parse::<Witness>().is_ok(),
                 _ => true,
             };
             assert!(read, "{} {}", seed.target, seed.name);

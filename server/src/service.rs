@@ -27,6 +27,7 @@ use crate::{
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store, StoreError},
     wake::{Streams, Wake},
+    witness::Witnesses,
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -41,6 +42,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
+    pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) url: ServerUrl,
     /// What signed requests call this server.
     pub(crate) authority: String,
@@ -89,6 +91,7 @@ impl Service {
             Arc::clone(&wake),
             Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
         );
+        let witnesses = Arc::new(Witnesses::new(&config, Arc::clone(&log))?);
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
             bodies: Bodies::new(&config),
@@ -128,6 +131,7 @@ impl Service {
             clock,
             store,
             log,
+            witnesses,
             url,
             sessions,
             delivery,

@@ -12,3 +12,4 @@ mod push;
 mod request;
 mod routes;
 pub(crate) mod support;
+mod witness;

@@ -17,18 +17,6 @@ async fn last_page(mallory: &Mallory, alice: &mut Person) -> Vec<u8> {
     mallory.seen(&Method::GET, LOG).pop().unwrap().answer
 }
 
-/// The server's database as it is, the server standing still.
-fn copy(office: &Office) -> Vec<u8> {
-    std::fs::read(office.data().join("valise.db")).unwrap()
-}
-
-fn restore(office: &Office, database: &[u8]) {
-    for more in ["valise.db-wal", "valise.db-shm"] {
-        drop(std::fs::remove_file(office.data().join(more)));
-    }
-    std::fs::write(office.data().join("valise.db"), database).unwrap();
-}
-
 /// In alice's world she has got a second computer; in bob's he has. Then bob writes to her.
 pub(super) async fn two_worlds(
     office: &mut Office,
@@ -39,12 +27,12 @@ pub(super) async fn two_worlds(
     alice.send(&["bob"], "Hello", "hello").await;
     bob.sync().await;
     office.stop();
-    let before = copy(office);
+    let before = office.copy_database();
     office.start().await;
     alice.other_computer().join(office).await;
     let page = last_page(mallory, alice).await;
     office.stop();
-    restore(office, &before);
+    office.restore_database(&before);
     office.start().await;
     bob.other_computer().join(office).await;
     office.time.pass(10_000);

@@ -111,6 +111,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::ForgedSignature { .. } => Code::ForgedSignature,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
+        Alarm::UnwitnessedLog { .. } => Code::Unwitnessed,
         Alarm::LogRollback { .. } => Code::Rollback,
         Alarm::HiddenLog { .. } | Alarm::LogFork(_) | Alarm::OtherLog { .. } => Code::Fork,
         Alarm::BorrowedId { .. }
@@ -148,6 +149,9 @@ fn alarm(alarm: &Alarm) -> CommandError {
                 Safe::line(&format!("root {}", evidence.older.head.root)),
             )
             .fact("proof", "valise log evidence export"),
+        Alarm::UnwitnessedLog { .. } => refusal
+            .fact("who", "valise log head says who has signed, and when")
+            .hint("valise sync; if it stays so, call an admin, by another way than Valise"),
         _ => refusal,
     }
 }
@@ -184,7 +188,7 @@ fn api(error: &ApiError) -> CommandError {
     }
 }
 
-fn home(error: &HomeError) -> CommandError {
+pub(super) fn home(error: &HomeError) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
         HomeError::Open(path) => CommandError::new(Code::HomeOpen, text)

@@ -134,6 +134,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Device(Device::This) => desk.device_this(),
         Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
         Command::Events => desk.events(),
+        Command::Witness(command) => desk.witness(&command),
         Command::Search(search) => desk.search(&search.query),
         Command::Help(_) => Ok(Exit::Done),
     }

@@ -104,6 +104,17 @@ pub enum Alarm {
     /// The server took an entry, or gave one, and does not prove that it is in its log.
     #[error("the server does not prove that an entry is in the log that it signed")]
     UnprovenEntry,
+    /// No majority of the witnesses has signed this very log within a day: another one may be shown to
+    /// colleagues, or a newer one.
+    #[error(
+        "not enough witnesses have signed this directory log within 24 hours: {quorum} of {witnesses} must"
+    )]
+    UnwitnessedLog {
+        /// How many must have.
+        quorum: u8,
+        /// Of how many.
+        witnesses: usize,
+    },
     /// A key to which nobody can encrypt: it would end every conversation that it is in.
     #[error("{account}'s key is of a kind to which nobody can encrypt")]
     WeakKey {
@@ -158,6 +169,7 @@ impl Alarm {
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",
+            Self::UnwitnessedLog { .. } => "unwitnessed-log",
             Self::WeakKey { .. } => "weak-key",
             Self::WrongConversation => "wrong-conversation",
             Self::WrongCard { .. } => "wrong-card",

@@ -26,6 +26,7 @@ use crate::{
         },
         evidence::Evidence,
         merkle::{Tree, leaf_hash},
+        witness::{AddCheckpoint, format_size},
     },
     request::{self, Parameters},
     statement::{AUTHENTICATOR_DATA_LEN, StatementSignature},
@@ -69,6 +70,9 @@ pub fn all() -> Vec<Seed> {
     for (which, name, body) in bodies() {
         add("api", name, [vec![which], body].concat());
     }
+    add("add_checkpoint", "grown", add_checkpoint(3).into_bytes());
+    add("add_checkpoint", "first", add_checkpoint(0).into_bytes());
+    add("add_checkpoint", "size", format_size(42).into_bytes());
     add("authenticated_data", "gossip", encode(&gossip()));
     add("card", "card", card().to_string().into_bytes());
     add("checkpoint", "signed", note().into_bytes());
@@ -107,7 +111,27 @@ pub fn all() -> Vec<Seed> {
         "default",
         b"https://mail.campagne.example".to_vec(),
     );
+    for (number, witness) in policy().witnesses.iter().enumerate() {
+        let name = format!("witness{number}");
+        add("witness_key", &name, witness.to_string().into_bytes());
+    }
     seeds
+}
+
+/// A log of five entries that asks a witness to sign, from `old` entries on.
+fn add_checkpoint(old: u64) -> String {
+    let mut tree = Tree::default();
+    for index in 0..5 {
+        tree.append(leaf_hash(&[index]));
+    }
+    let server = SoftDevice::from_seed(SERVER_SEED);
+    let key = Ed25519Key::try_from(server.id().0).unwrap();
+    let request = AddCheckpoint {
+        old,
+        proof: tree.consistency(old, tree.size()).unwrap(),
+        checkpoint: checkpoint::format_signed(ORG, tree.head(), key, |text| server.sign(text)),
+    };
+    request.to_text()
 }
 
 fn name(text: &str) -> Name {

@@ -154,6 +154,9 @@ codes! {
     ForgedSignature "V0412" Alarm
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
+    Unwitnessed "V0413" Alarm
+        "Not enough of the organisation's witnesses have signed this directory log within a day. The server may be showing you a log of your own, or an old one; or the witnesses are switched off."
+        "Run `valise sync`. `valise log head` says who has signed, and when. If it stays so, call an admin: reading and admins' acts still work, and `valise admin policy set --witness` replaces a witness that is gone."
 
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
