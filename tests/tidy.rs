@@ -99,7 +99,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "client/src/",
         &[
             &["cli"],
-            &["account", "agent", "attack", "mail", "sync"],
+            &["account", "agent", "attack", "history", "mail", "sync"],
             &["session"],
             &["mls", "trust"],
             &["api", "key", "store", "vault"],

@@ -18,3 +18,4 @@ pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
 pub use proposal::{Declared, Proposal};
 pub use rule::{changes, rules, with_rule};
+pub(crate) use sign::sign_hash;

@@ -24,6 +24,7 @@ pub mod error;
 mod evidence;
 mod found;
 pub mod help;
+mod history;
 mod join;
 mod key;
 mod letters;
@@ -163,6 +164,9 @@ pub enum Command {
     Events,
     /// Find letters that hold all these words
     Search(Search),
+    /// Take your letters to another computer of yours
+    #[command(subcommand)]
+    History(History),
     /// Explain a command, the exit codes or an error's code
     Help(Help),
 }
@@ -551,6 +555,33 @@ pub struct Search {
     /// Words, or phrases in quotes
     #[arg(required = true)]
     pub query: Vec<String>,
+}
+
+/// `valise history`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum History {
+    /// Write all letters to a file that only your keys open
+    #[command(
+        after_help = "Asks for your key's touch, and so does valise history import on the other computer, which \
+            must have joined as you. Whoever has the file, or your PIN, or both, and not your key, has nothing. \
+            Delete the file when it is imported.\n\n\
+            Example:\n  valise history export letters.valise"
+    )]
+    Export(HistoryFile),
+    /// Keep the letters of your other computer here too
+    #[command(
+        after_help = "Asks for your key's touch. Letters that are here already stay as they are, and the others \
+            say that they are imported. A file that another person made is refused.\n\n\
+            Example:\n  valise history import letters.valise"
+    )]
+    Import(HistoryFile),
+}
+
+/// `valise history export` and `import`.
+#[derive(Args, Clone, Debug)]
+pub struct HistoryFile {
+    /// The file
+    pub file: PathBuf,
 }
 
 /// `valise help`.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, Key, Log, Outbox, OutboxAct,
+    Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, History, Key, Log, Outbox,
+    OutboxAct,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -135,6 +136,8 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
         Command::Events => desk.events(),
         Command::Search(search) => desk.search(&search.query),
+        Command::History(History::Export(export)) => desk.history_export(&export.file),
+        Command::History(History::Import(import)) => desk.history_import(&import.file),
         Command::Help(_) => Ok(Exit::Done),
     }
 }

@@ -154,6 +154,9 @@ codes! {
     ForgedSignature "V0412" Alarm
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
+    ForeignHistory "V0421" Alarm
+        "A history is not its importer's own word: somebody else made it, or a computer or a key that was revoked. Its letters might be invented."
+        "Import nothing from it. If it came from your own computer, export it there again; if somebody gave it to you, call an admin."
 
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
@@ -219,6 +222,9 @@ codes! {
     DiskFull "V0609" Failed
         "There is no room left on this machine's disk."
         "Make room and run the command again. Nothing is lost."
+    BadHistory "V0610" Failed
+        "The file is no history of letters, or it was cut or changed on the way."
+        "Copy it from the other computer again, or export it there again."
 }
 
 /// Not the number of any code.
