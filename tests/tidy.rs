@@ -99,7 +99,9 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "client/src/",
         &[
             &["cli"],
-            &["account", "agent", "attack", "history", "mail", "sync"],
+            &[
+                "account", "agent", "attack", "drill", "history", "mail", "sync",
+            ],
             &["session"],
             &["mls", "trust"],
             &["api", "key", "store", "vault"],

@@ -20,6 +20,7 @@ mod contact;
 mod desk;
 mod device;
 mod doctor;
+mod drill;
 pub mod error;
 mod evidence;
 mod found;
@@ -147,6 +148,8 @@ pub enum Command {
     /// Check this machine, its key, clock and server
     #[command(after_help = "Example:\n  valise doctor")]
     Doctor,
+    /// Try the known takeovers and a lying server on yourself
+    Drill(Drill),
     /// Show settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -407,6 +410,20 @@ pub struct CheckEvidence {
     /// The organisation card: a file
     #[arg(long, value_name = "FILE")]
     pub card: PathBuf,
+}
+
+/// `valise drill`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(
+    after_help = "Real requests to your own server, and lies to a copy of your log. It asks for one touch: a \
+        login, which the attacker then catches. Nothing changes, and no letter is touched. Exit code 6: \
+        something was not stopped.\n\n\
+        Example:\n  valise drill"
+)]
+pub struct Drill {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `valise config`.

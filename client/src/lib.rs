@@ -8,6 +8,7 @@ pub mod attack;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod drill;
 pub mod failpoint;
 pub mod history;
 pub mod home;

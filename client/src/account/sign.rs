@@ -79,7 +79,7 @@ pub(crate) fn sign_hash(
 }
 
 /// The statement of `fact` by somebody who has seen all of `directory`.
-pub(super) fn statement(directory: &Directory, time: u64, fact: Fact) -> Statement {
+pub(crate) fn statement(directory: &Directory, time: u64, fact: Fact) -> Statement {
     let sequence = directory.sequence_of(&fact);
     Statement {
         version: 1,

@@ -79,6 +79,7 @@ fn says_yes(command: &Command) -> bool {
         Command::Admin(admin) => admin.says_yes(),
         Command::Contact(Contact::Verify(verify)) => verify.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
+        Command::Drill(drill) => drill.yes,
         Command::Key(Key::Remove(remove)) => remove.yes,
         Command::Outbox(Outbox {
             act: Some(OutboxAct::Rm(rm)),
@@ -119,6 +120,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Log(Log::Head) => desk.log_head(),
         Command::Log(Log::Evidence(act)) => desk.evidence(&act),
         Command::Doctor => desk.doctor(),
+        Command::Drill(_) => desk.drill(),
         Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
         Command::Config(ConfigCommand::Path) => desk.config_path(),
         Command::Contact(Contact::List) => desk.contact_list(),

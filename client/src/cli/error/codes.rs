@@ -154,6 +154,9 @@ codes! {
     ForgedSignature "V0412" Alarm
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
+    NotStopped "V0420" Alarm
+        "The drill tried an attack on your own installation, and nothing stopped it."
+        "Write nothing more. Call whoever runs your server, not by Valise, and show the drill's answer: its software is old, broken or not what it says."
     ForeignHistory "V0421" Alarm
         "A history is not its importer's own word: somebody else made it, or a computer or a key that was revoked. Its letters might be invented."
         "Import nothing from it. If it came from your own computer, export it there again; if somebody gave it to you, call an admin."

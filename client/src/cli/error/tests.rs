@@ -208,6 +208,7 @@ fn codes_are_frozen() {
     V0410 6 WrongCard
     V0411 6 PinMismatch
     V0412 6 ForgedSignature
+    V0420 6 NotStopped
     V0421 6 ForeignHistory
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
