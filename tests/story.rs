@@ -3,8 +3,10 @@
 mod agent;
 mod canary;
 mod crash;
+mod drill;
 mod first_day;
 mod governance;
+mod history;
 mod idle;
 mod letter;
 mod newcomer;

@@ -37,8 +37,8 @@ pub(super) fn self_signed() -> Option<(Vec<u8>, Vec<u8>)> {
     let statement = der(
         SEQUENCE,
         &[
-            // Version 1, by leaving it out; serial number 1.
-            &[0x02, 0x01, 0x01],
+            // Version 3, serial number 1.
+            &[0xa0, 0x03, 0x02, 0x01, 0x02, 0x02, 0x01, 0x01],
             &signed_by,
             &nobody,
             &der(SEQUENCE, &[&from, &until]),
