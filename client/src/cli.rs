@@ -12,6 +12,8 @@ use valise_proto::id::Name;
 use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
+pub use drill::Drill;
+pub use history::{History, HistoryFile};
 pub use run::main;
 pub use which::{NoLetter, Which};
 
@@ -49,8 +51,8 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
-    after_help = "Start with valise join CARD. See also valise help exit-codes."
+    help_template = "{about}\n{usage-heading} {usage}\n{all-args}\n\
+        Start with valise join CARD. See also valise help exit-codes."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -412,20 +414,6 @@ pub struct CheckEvidence {
     pub card: PathBuf,
 }
 
-/// `valise drill`.
-#[derive(Args, Clone, Copy, Debug)]
-#[command(
-    after_help = "Real requests to your own server, and lies to a copy of your log. It asks for one touch: a \
-        login, which the attacker then catches. Nothing changes, and no letter is touched. Exit code 6: \
-        something was not stopped.\n\n\
-        Example:\n  valise drill"
-)]
-pub struct Drill {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
 /// `valise config`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum ConfigCommand {
@@ -572,33 +560,6 @@ pub struct Search {
     /// Words, or phrases in quotes
     #[arg(required = true)]
     pub query: Vec<String>,
-}
-
-/// `valise history`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum History {
-    /// Write all letters to a file that only your keys open
-    #[command(
-        after_help = "Asks for your key's touch, and so does valise history import on the other computer, which \
-            must have joined as you. Whoever has the file, or your PIN, or both, and not your key, has nothing. \
-            Delete the file when it is imported.\n\n\
-            Example:\n  valise history export letters.valise"
-    )]
-    Export(HistoryFile),
-    /// Keep the letters of your other computer here too
-    #[command(
-        after_help = "Asks for your key's touch. Letters that are here already stay as they are, and the others \
-            say that they are imported. A file that another person made is refused.\n\n\
-            Example:\n  valise history import letters.valise"
-    )]
-    Import(HistoryFile),
-}
-
-/// `valise history export` and `import`.
-#[derive(Args, Clone, Debug)]
-pub struct HistoryFile {
-    /// The file
-    pub file: PathBuf,
 }
 
 /// `valise help`.

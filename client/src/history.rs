@@ -14,8 +14,9 @@ use std::{
 use valise_proto::{
     codec::encode,
     history::{KeptLetter, MAGIC, Manifest, SealedKey, SignedManifest, Standing, VERSION},
-    id::{DeviceId, Hash},
+    id::{DeviceId, Hash, Name},
     letter::Letter,
+    log::replay::Directory,
 };
 
 use crate::{
@@ -68,20 +69,7 @@ impl Session {
             return Err(failed(io::ErrorKind::AlreadyExists.into()));
         }
         let key: StoreKey = random::secret()?;
-        let info = file::seal_info(directory);
-        let keys = directory.active_keys(self.account());
-        let seals = keys.map(|(id, key_of)| {
-            let SealedSecret {
-                encapsulated,
-                sealed,
-            } = seal_to(&key_of.record, &info, &key)?;
-            Ok(SealedKey {
-                key: id,
-                encapsulated,
-                sealed,
-            })
-        });
-        let seals = seals.collect::<Result<_, Error>>()?;
+        let seals = seals(directory, self.account(), &key)?;
         let mut file = NewFile::create(path, 0o600).map_err(failed)?;
         file.write_all(MAGIC).map_err(failed)?;
         let mut sealer = Sealer::new(key, file);
@@ -205,6 +193,23 @@ impl Session {
             progress(imported.new + imported.known);
         }
     }
+}
+
+/// The chunks' key, sealed to every V of `account`.
+fn seals(directory: &Directory, account: &Name, key: &StoreKey) -> Result<Vec<SealedKey>, Error> {
+    let info = file::seal_info(directory);
+    let seals = directory.active_keys(account).map(|(id, known)| {
+        let SealedSecret {
+            encapsulated,
+            sealed,
+        } = seal_to(&known.record, &info, key)?;
+        Ok(SealedKey {
+            key: id,
+            encapsulated,
+            sealed,
+        })
+    });
+    seals.collect()
 }
 
 fn as_new(kept: &KeptLetter, device: DeviceId) -> NewLetter<'_> {

@@ -105,7 +105,7 @@ impl SignedManifest {
             return Err(PeerForeignHistory::Account(manifest.account.clone()));
         }
         let device = directory.active_device(manifest.device);
-        if !device.is_some_and(|device| device.account == *account) {
+        if device.is_none_or(|device| device.account != *account) {
             return Err(PeerForeignHistory::Device(account.clone()));
         }
         let mut keys = directory.active_keys(account);
@@ -227,7 +227,7 @@ mod tests {
             content: Hash([6; 32]),
             seals: Vec::new(),
         };
-        insta::assert_snapshot!(HEXLOWER.encode(&manifest.client_data_hash()), @"");
+        insta::assert_snapshot!(HEXLOWER.encode(&manifest.client_data_hash()), @"24ce448143886a1ab76b2ce91b0c2ec9e9c32a9b9d522d53dc17f0c62a378fa9");
     }
 
     #[test]

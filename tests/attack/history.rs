@@ -125,7 +125,7 @@ fn plant(mallory: &mut Person, bob: &mut Person, as_bob: bool, path: &Path) {
     sealer.write_all(&planted).unwrap();
     let (chunks, content) = sealer.finish().unwrap();
     let info = [label::HISTORY_SEAL, &tag(bob).0].concat();
-    let sealed = seal_to(&bob.session().own_keys()[0], &info, &[3; 32]).unwrap();
+    let opens = seal_to(&bob.session().own_keys()[0], &info, &[3; 32]).unwrap();
     let manifest = Manifest {
         version: VERSION,
         org: bob.session().ledger().unwrap().directory().org(),
@@ -136,8 +136,8 @@ fn plant(mallory: &mut Person, bob: &mut Person, as_bob: bool, path: &Path) {
         content,
         seals: vec![SealedKey {
             key: own_key(bob),
-            encapsulated: sealed.encapsulated,
-            sealed: sealed.sealed,
+            encapsulated: opens.encapsulated,
+            sealed: opens.sealed,
         }],
     };
     let number = if as_bob {

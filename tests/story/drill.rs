@@ -1,8 +1,13 @@
 //! Somebody attacks his own account, and sees what stops it.
 
-use valise_client::drill::Attempt;
+use valise_client::{
+    drill::{Attempt, Verdict},
+    key::Source,
+    session::Keyring,
+    weaken::dangerously_weaken,
+};
 
-use crate::support::{Cli, Office, Said, Site};
+use crate::support::{Cli, Office, Said, Site, person::Willing};
 
 /// The verdict of each attempt.
 fn verdicts(said: &Said) -> Vec<(String, String)> {
@@ -111,4 +116,22 @@ async fn twin_a_server_that_takes_a_login_twice_is_found_out() {
     assert_eq!(drill.code, 6, "{drill:?}");
     let expected = stopped_but(&[LEFT_OUT, ("repeat-login", "not-stopped")]);
     assert_eq!(verdicts(&drill), expected);
+}
+
+#[tokio::test]
+async fn twin_a_computer_that_takes_any_servers_key_is_found_out() {
+    let (_office, mut alice) = Office::open().await;
+    let mut keyring = Keyring {
+        source: Source::Soft(alice.key.clone()),
+        prompt: &mut Willing::default(),
+    };
+    for (off, stopped) in [(None, true), (Some("L01"), false)] {
+        dangerously_weaken(off);
+        let trials = Box::pin(alice.session().drill(&mut keyring)).await.unwrap();
+        for trial in trials {
+            let expected = stopped || trial.attempt != Attempt::StandInForServer;
+            let found = !matches!(trial.verdict, Verdict::NotStopped(_));
+            assert_eq!(found, expected, "{trial:?}");
+        }
+    }
 }

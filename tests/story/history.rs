@@ -84,10 +84,12 @@ fn everything_beside(file: &Path) -> Vec<PathBuf> {
     all.map(|entry| entry.unwrap().path()).collect()
 }
 
-#[test]
-fn a_new_computer_has_the_letters_of_the_old_one() {
+/// Alice and bob have written to each other; then bob has joined with a laptop, and one more letter has
+/// come to both his computers.
+fn correspondence() -> (Site, Cli, Cli, Cli) {
     let (site, alice, [bob]) = Site::with(["bob"]);
-    alice.must(&["send", "bob", "-s", "Kanariensubject", "-m", "Kanarienbody"]);
+    let first = ["send", "bob", "-s", "Kanariensubject", "-m", "Kanarienbody"];
+    alice.must(&first);
     alice.must(&["send", "bob", "-s", "Unread", "-m", "For later"]);
     bob.must(&["sync"]);
     bob.must(&["read", "1"]);
@@ -97,7 +99,12 @@ fn a_new_computer_has_the_letters_of_the_old_one() {
     bob.must(&["sync"]);
     laptop.must(&["sync"]);
     assert_eq!(shown(&laptop).len(), 1);
+    (site, alice, bob, laptop)
+}
 
+#[test]
+fn a_new_computer_has_the_letters_of_the_old_one() {
+    let (site, alice, bob, laptop) = correspondence();
     let folder = site.folder.path().join("stick");
     fs::create_dir(&folder).unwrap();
     let file = folder.join("letters.valise");
@@ -117,7 +124,7 @@ fn a_new_computer_has_the_letters_of_the_old_one() {
         (&exported["letters"], &exported["keys"]),
         (&4.into(), &1.into())
     );
-    assert_eq!(everything_beside(&file), [file.clone()]);
+    assert_eq!(everything_beside(&file), std::slice::from_ref(&file));
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let bytes = fs::read(&file).unwrap();

@@ -1,5 +1,7 @@
 //! `valise drill`: what an attacker would try, tried, and what stopped it.
 
+use clap::Args;
+
 use super::{
     desk::{Desk, directory},
     error::{Code, CommandError, Exit},
@@ -10,6 +12,20 @@ use crate::{
     drill::{Scheme, Trial, Verdict},
     safe::Safe,
 };
+
+/// `valise drill`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(
+    after_help = "Real requests to your own server, and lies to a copy of your log. It asks for one touch: a \
+        login, which the attacker then catches. Nothing changes, and no letter is touched. Exit code 6: \
+        something was not stopped.\n\n\
+        Example:\n  valise drill"
+)]
+pub struct Drill {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
 
 /// What the person agrees to.
 const PLAN: &str = "\
@@ -57,8 +73,8 @@ impl Desk<'_> {
                 Verdict::LeftOut(why) => format!("left out: {why}"),
             };
             let lines = [
-                format!("{number:>3}  he tried to {}", attempt.tried()),
-                format!("     he had {}", attempt.had()),
+                format!("{number:>3}  he had {}", attempt.had()),
+                format!("     he tried to {}", attempt.tried()),
                 format!("     {}", Safe::line(&came)),
             ];
             self.ui.print(Safe::block(&lines.join("\n")))?;

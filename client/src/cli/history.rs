@@ -1,6 +1,8 @@
 //! `valise history`: one's own letters from one computer to another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
 
 use super::{
     desk::Desk,
@@ -9,6 +11,33 @@ use super::{
     ui::{Cell, Record, Ui},
 };
 use crate::{clock::Clock, safe::Safe};
+
+/// `valise history`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum History {
+    /// Write all letters to a file that only your keys open
+    #[command(
+        after_help = "Asks for your key's touch, and so does valise history import on the other computer, which \
+            must have joined as you. Whoever has the file, or your PIN, or both, and not your key, has nothing. \
+            Delete the file when it is imported.\n\n\
+            Example:\n  valise history export letters.valise"
+    )]
+    Export(HistoryFile),
+    /// Keep the letters of your other computer here too
+    #[command(
+        after_help = "Asks for your key's touch. Letters that are here already stay as they are, and the others \
+            say that they are imported. A file that another person made is refused.\n\n\
+            Example:\n  valise history import letters.valise"
+    )]
+    Import(HistoryFile),
+}
+
+/// `valise history export` and `import`.
+#[derive(Args, Clone, Debug)]
+pub struct HistoryFile {
+    /// The file
+    pub file: PathBuf,
+}
 
 /// What takes longer than this says how far it is: milliseconds.
 const SLOW_MS: u64 = 400;
@@ -44,7 +73,8 @@ impl Desk<'_> {
         let imported =
             session.import_history(&mut history, &touched, |letters| progress.say(letters));
         drop(progress);
-        let imported = imported.map_err(|error| refusal(&error))?;
+        let imported =
+            imported.map_err(|error| refusal(&error).outcome("not all of it was imported"))?;
         let record = Record::new()
             .with("state", "imported")
             .with("from", history.signed.manifest.device)

@@ -96,13 +96,12 @@ impl Forger {
     /// An answer to the server's challenge. `credential`: another's, under whose number it goes.
     pub(super) fn answer(
         &self,
-        challenge: login::Challenge,
+        nonce: [u8; 32],
         url: &ServerUrl,
         account: &Name,
         device: DeviceId,
         credential: Option<&[u8]>,
     ) -> Result<login::Finish, Unmade> {
-        let nonce = challenge.nonce;
         let hash = login::challenge(nonce, device, account);
         let client_data = client_data("webauthn.get", &hash, url);
         let (said, signature) = self.assert(url.host(), &sha256(&[&client_data]))?;

@@ -23,7 +23,7 @@ impl Session {
         let own = own.first().map(|key| key.login.id.as_slice());
         let attacker = &stage.attacker;
         let mut finish = attacker.key.answer(
-            challenge(self.api()?).await?,
+            challenge(self.api()?).await?.nonce,
             &self.api()?.card().url,
             self.account(),
             attacker.device,

@@ -24,13 +24,15 @@ pub(super) fn judge<T>(answer: Result<T, ApiError>, done: &str) -> Result<Verdic
     match answer {
         Ok(_) => Ok(Verdict::NotStopped(done.to_owned())),
         Err(ApiError::Refused(problem)) => match problem.code {
-            ErrorCode::TooMany | ErrorCode::Internal | ErrorCode::Unavailable => {
-                Err(ApiError::Refused(problem).into())
-            }
-            _ => Ok(Verdict::Stopped {
+            ErrorCode::Unauthenticated
+            | ErrorCode::Forbidden
+            | ErrorCode::Revoked
+            | ErrorCode::Refused => Ok(Verdict::Stopped {
                 by: SERVER,
                 said: problem.detail.into_string(),
             }),
+            // Too often, too busy, or not understood: that proves nothing.
+            _ => Err(ApiError::Refused(problem).into()),
         },
         Err(error) => Err(error.into()),
     }
@@ -53,7 +55,7 @@ impl Session {
         let own = own.first().map(|key| key.login.id.as_slice());
         let attacker = &stage.attacker;
         let finish = attacker.key.answer(
-            challenge(self.api()?).await?,
+            challenge(self.api()?).await?.nonce,
             url,
             self.account(),
             attacker.device,

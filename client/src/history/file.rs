@@ -23,6 +23,9 @@ use crate::{
 
 /// What every version of the file starts with.
 const ANY_VERSION: &[u8] = b"valise/history/v";
+/// Where the sealed chunks begin.
+const BEHIND_MAGIC: u64 = 18;
+const _: () = assert!(MAGIC.len() == 18);
 /// Read from the file at once: bytes.
 const BUFFER: usize = 64 * 1024;
 
@@ -70,9 +73,8 @@ impl HistoryFile {
         file.read_exact(&mut length).map_err(cut)?;
         let length = u32::from_be_bytes(length);
         let length_of = |length| usize::try_from(length).unwrap_or(usize::MAX);
-        let begin = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
         let manifest = end.checked_sub(length.into());
-        let sealed = manifest.and_then(|manifest| manifest.checked_sub(begin));
+        let sealed = manifest.and_then(|manifest| manifest.checked_sub(BEHIND_MAGIC));
         let (Some(manifest), Some(sealed)) = (manifest, sealed) else {
             return Err(bad(CUT));
         };
@@ -141,8 +143,7 @@ impl HistoryFile {
     }
 
     fn chunks(&mut self) -> Result<io::Take<&mut File>, Error> {
-        let begin = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
-        let sought = self.file.seek(SeekFrom::Start(begin));
+        let sought = self.file.seek(SeekFrom::Start(BEHIND_MAGIC));
         sought.map_err(|error| Error::File(self.path.clone(), error))?;
         let file = &mut self.file;
         Ok(file.take(self.sealed))
@@ -170,15 +171,16 @@ impl Letters<'_> {
         let mut batch = Vec::new();
         let mut size = 0;
         while self.left > 0 && batch.len() < letters && size < bytes {
-            let letter = self.next()?;
+            let (letter, length) = self.next()?;
             self.left -= 1;
-            size += letter.letter.body.as_str().len();
+            size += length;
             batch.push(letter);
         }
         Ok(batch)
     }
 
-    fn next(&mut self) -> Result<KeptLetter, Error> {
+    /// The next letter, and how many bytes it has.
+    fn next(&mut self) -> Result<(KeptLetter, usize), Error> {
         let bad = |what| Error::BadHistory {
             path: self.path.clone(),
             what,
@@ -192,6 +194,7 @@ impl Letters<'_> {
         }
         let mut bytes = vec![0; length];
         self.chunks.read_exact(&mut bytes).map_err(|_| bad(CUT))?;
-        decode(&bytes).map_err(|_| bad("a letter in it is none"))
+        let letter = decode(&bytes).map_err(|_| bad("a letter in it is none"))?;
+        Ok((letter, length))
     }
 }

@@ -134,8 +134,11 @@ impl<R: Read> Read for Opener<R> {
 }
 
 fn nonce(chunk: u64, last: bool) -> [u8; 12] {
-    let [a, b, c, d, e, f, g, h] = chunk.to_be_bytes();
-    [0, 0, 0, a, b, c, d, e, f, g, h, u8::from(last)]
+    let mut nonce = [0; 12];
+    let counter = nonce.iter_mut().skip(3).zip(chunk.to_be_bytes());
+    counter.for_each(|(to, from)| *to = from);
+    nonce[11] = u8::from(last);
+    nonce
 }
 
 #[cfg(test)]
