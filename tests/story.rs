@@ -12,7 +12,7 @@ mod letter;
 mod newcomer;
 mod offline;
 mod race;
-mod recovery;
+pub mod recovery;
 mod refusals;
 mod reply_all;
 mod second_key;

@@ -51,8 +51,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n{all-args}\n\
-        Start with valise join CARD. See also valise help exit-codes."
+    help_template = "{about}. Start: valise join CARD\n{usage-heading} {usage}\n{all-args}"
 )]
 pub struct Cli {
     /// What every command takes.

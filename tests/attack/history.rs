@@ -8,7 +8,6 @@ use std::{
 };
 
 use valise_client::{
-    account::{Declared, enrolment_requests},
     history::HistoryFile,
     key::{self, AssertionRequest, Source},
     session::{Error, Keyring},
@@ -24,12 +23,12 @@ use valise_proto::{
     },
     id::{DeviceId, KeyId, OrgTag},
     label,
-    log::entry::{Fact, RecoveryBegin, RecoveryFinish},
     statement::{StatementSignature, relying_party},
 };
 use zeroize::Zeroizing;
 
 use super::insider::letter;
+use crate::story::recovery::recovered;
 use crate::support::{Office, Person, person::Willing};
 
 /// Bob's own history, in a file.
@@ -310,12 +309,6 @@ async fn a_history_from_a_revoked_computer_is_refused() {
     laptop.try_sync().await.expect_err("revoked");
 }
 
-async fn declare(admin: &mut Person, fact: Fact) {
-    let declaring =
-        admin.online(async |session, keyring| session.declare(keyring, fact.clone()).await);
-    assert!(matches!(declaring.await, Ok(Declared::Done)));
-}
-
 #[tokio::test]
 async fn e08_a_recovered_account_imports_nothing_that_was_made_for_the_old_keys() {
     let (office, mut alice) = Office::open().await;
@@ -324,30 +317,7 @@ async fn e08_a_recovered_account_imports_nothing_that_was_made_for_the_old_keys(
     bob.sync().await;
     let file = office.folder.path().join("letters.valise");
     export(&mut bob, &file);
-    let mut found = bob.other_computer();
-    found.key = office.folder.path().join("found.key");
-    found.ask(&office).await;
-    let requests = alice.online(async |session, _| enrolment_requests(session).await);
-    let key = requests.await.unwrap().remove(0).key;
-    let account = bob.name.clone();
-    declare(
-        &mut alice,
-        Fact::RecoveryBegin(RecoveryBegin { account, key }),
-    )
-    .await;
-    let directory = alice.session().ledger().unwrap().directory();
-    let recovery = directory.account(&bob.name).unwrap().recovery.as_ref();
-    let begun = recovery.unwrap().begun;
-    office.time.pass_days(2);
-    found.ask(&office).await;
-    let account = bob.name.clone();
-    declare(
-        &mut alice,
-        Fact::RecoveryFinish(RecoveryFinish { account, begun }),
-    )
-    .await;
-    found.join(&office).await;
-
+    let mut found = recovered(&office, &mut alice, &bob).await;
     let why = refused(&mut found, &file, 0);
     assert_eq!(why, PeerForeignHistory::Device(bob.name.clone()));
     // Not even when the new key says that it is its owner's word: no V of it opens the letters.

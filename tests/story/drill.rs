@@ -7,7 +7,7 @@ use valise_client::{
     weaken::dangerously_weaken,
 };
 
-use crate::support::{Cli, Office, Said, Site, person::Willing};
+use crate::support::{Cli, Office, Said, Site, Terminal, person::Willing};
 
 /// The verdict of each attempt.
 fn verdicts(said: &Said) -> Vec<(String, String)> {
@@ -41,6 +41,14 @@ fn everything_is_stopped() {
     let refused = bob.run(&["drill"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.err.contains("type Campagne"), "{refused:?}");
+
+    let answers = |typed| {
+        let mut terminal = Terminal::start(bob.command(&["drill"]));
+        terminal.sees("type Campagne to go on:");
+        terminal.types(typed);
+        terminal.ends()
+    };
+    assert_eq!((answers("y"), answers("Campagne")), (3, 0));
 
     let drill = bob.json(&["drill", "--yes"]);
     assert_eq!(verdicts(&drill), stopped_but(&[LEFT_OUT]), "{}", drill.out);
