@@ -11,6 +11,7 @@ mod flight;
 mod fork;
 mod frozen;
 mod ghost;
+mod history;
 pub mod insider;
 mod log;
 mod login;

@@ -3,14 +3,16 @@
 mod agent;
 mod canary;
 mod crash;
+mod drill;
 mod first_day;
 mod governance;
+mod history;
 mod idle;
 mod letter;
 mod newcomer;
 mod offline;
 mod race;
-mod recovery;
+pub mod recovery;
 mod refusals;
 mod reply_all;
 mod second_key;

@@ -99,7 +99,9 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "client/src/",
         &[
             &["cli"],
-            &["account", "agent", "attack", "mail", "sync", "witness"],
+            &[
+                "account", "agent", "attack", "drill", "history", "mail", "sync", "witness",
+            ],
             &["session"],
             &["mls", "trust"],
             &["api", "key", "store", "vault"],

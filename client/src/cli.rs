@@ -12,6 +12,8 @@ use valise_proto::id::Name;
 use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
+pub use drill::Drill;
+pub use history::{History, HistoryFile};
 pub use run::main;
 pub use which::{NoLetter, Which};
 
@@ -20,10 +22,12 @@ mod contact;
 mod desk;
 mod device;
 mod doctor;
+mod drill;
 pub mod error;
 mod evidence;
 mod found;
 pub mod help;
+mod history;
 mod join;
 mod key;
 mod letters;
@@ -48,8 +52,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
-    after_help = "Start with valise join CARD. See also valise help exit-codes."
+    help_template = "{about}. Start: valise join CARD\n{usage-heading} {usage}\n{all-args}"
 )]
 pub struct Cli {
     /// What every command takes.
@@ -147,6 +150,8 @@ pub enum Command {
     /// Check this machine, its key, clock and server
     #[command(after_help = "Example:\n  valise doctor")]
     Doctor,
+    /// Try the known takeovers and a lying server on yourself
+    Drill(Drill),
     /// Show settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -167,6 +172,9 @@ pub enum Command {
     Witness(WitnessCommand),
     /// Find letters that hold all these words
     Search(Search),
+    /// Take your letters to another computer of yours
+    #[command(subcommand)]
+    History(History),
     /// Explain a command, the exit codes or an error's code
     Help(Help),
 }

@@ -2,7 +2,7 @@
 
 mod contact;
 
-use std::sync::Arc;
+use std::{io, path::PathBuf, sync::Arc};
 
 use reqwest::Method;
 use valise_proto::{
@@ -25,7 +25,7 @@ use crate::{
     random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
     trust::{Alarm, Freshness, Ledger, Sighting, own_credential},
-    vault::{Vault, VaultError},
+    vault::{Touched, Vault, VaultError},
 };
 
 /// Everything that can go wrong with an account, by who has to act.
@@ -44,6 +44,14 @@ pub enum Error {
     /// The request to be enrolled was refused, or is too old.
     #[error("the request to be enrolled was refused, or is older than 24 hours")]
     EnrolmentRefused,
+    /// A history file that is cut, changed or none at all.
+    #[error("{}: {what}", .path.display())]
+    BadHistory {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The folder is not fit.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -92,6 +100,12 @@ pub enum Error {
     /// There is no account here yet.
     #[error("there is no account in this folder yet")]
     NotJoined,
+    /// A file cannot be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, io::Error),
+    /// A file was sealed to this person's keys, and the one that was touched came later.
+    #[error("this security key was not yet yours when the file was made")]
+    NotSealedToKey,
     /// The account waits for an admin.
     #[error("this account is not enrolled yet")]
     NotEnrolled,
@@ -230,9 +244,18 @@ pub struct Session {
 impl Session {
     /// The store key, by a touch.
     pub fn unlock(home: &Home, keyring: &mut Keyring<'_>) -> Result<StoreKey, Error> {
+        let (store_key, _) = Self::unlock_by_touch(home, keyring)?;
+        Ok(store_key)
+    }
+
+    /// The same, and what that touch can open besides.
+    pub fn unlock_by_touch(
+        home: &Home,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<(StoreKey, Touched), Error> {
         let vault = std::fs::read(home.vault()).map_err(|_| Error::NotJoined)?;
         let vault = Vault::from_bytes(&vault)?;
-        keyring.with(|key, prompt| Ok(vault.open(key, prompt)?))
+        keyring.with(|key, prompt| Ok(vault.open_by_touch(key, prompt)?))
     }
 
     /// Opens the account in `home`.

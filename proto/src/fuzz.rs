@@ -16,6 +16,7 @@ use crate::{
     card::{Card, ServerUrl},
     codec::{Limited, decode, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    history::{KeptLetter, SignedManifest},
     key::{Ed25519Key, KeyRecord},
     letter::Letter,
     log::{
@@ -40,6 +41,8 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("conversation", conversation),
     ("entry", entry),
     ("evidence", evidence),
+    ("history", history),
+    ("kept_letter", kept_letter),
     ("key_record", key_record),
     ("leaf_identity", leaf_identity),
     ("letter", letter),
@@ -157,6 +160,16 @@ pub fn evidence(bytes: &[u8]) {
     {
         assert!(evidence.to_text(seed::ORG, key) == text, "another form");
     }
+}
+
+/// [`SignedManifest`]
+pub fn history(bytes: &[u8]) {
+    round_trip::<SignedManifest>(bytes);
+}
+
+/// [`KeptLetter`]
+pub fn kept_letter(bytes: &[u8]) {
+    round_trip::<KeptLetter>(bytes);
 }
 
 /// [`KeyRecord`]
@@ -292,6 +305,8 @@ mod tests {
                 "card" => text.parse::<Card>().is_ok(),
                 "conversation" => decode::<Conversation>(bytes).is_ok(),
                 "entry" => decode::<Entry>(bytes).is_ok(),
+                "history" => decode::<SignedManifest>(bytes).is_ok(),
+                "kept_letter" => decode::<KeptLetter>(bytes).is_ok(),
                 "key_record" => decode::<KeyRecord>(bytes).is_ok(),
                 "leaf_identity" => decode::<LeafIdentity>(bytes).is_ok(),
                 "letter" => Letter::from_padded(bytes).is_ok(),

@@ -7,6 +7,7 @@ pub mod api;
 pub mod card;
 pub mod codec;
 pub mod conversation;
+pub mod history;
 pub mod id;
 pub mod key;
 pub mod label;

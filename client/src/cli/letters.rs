@@ -38,6 +38,7 @@ struct Whole<'a> {
     outgoing: bool,
     waiting: bool,
     remark: Option<&'a str>,
+    imported: Option<String>,
 }
 
 /// One attached file, by what the letter says of it.
@@ -195,6 +196,13 @@ impl Desk<'_> {
         if !letter.remark.is_empty() {
             lines.push(format!("Note:    {}", letter.remark));
         }
+        if let Some(device) = letter.imported {
+            let device = device.to_string();
+            let device = device.get(..9).unwrap_or_default();
+            lines.push(format!(
+                "Import:  from your device {device}, on your own word alone"
+            ));
+        }
         self.ui.print(Safe::block(&lines.join("\n")))?;
         self.ui.print("")?;
         // Headers begin a line and a body never does: no text looks like the next letter.
@@ -247,6 +255,7 @@ fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
         outgoing: letter.outgoing,
         waiting: letter.waiting,
         remark: (!letter.remark.is_empty()).then_some(&letter.remark),
+        imported: letter.imported.map(|device| device.to_string()),
     })
 }
 

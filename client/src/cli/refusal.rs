@@ -21,6 +21,13 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
         Error::Store(error) => store(error),
+        Error::BadHistory { .. } => CommandError::new(Code::BadHistory, text)
+            .outcome("nothing was imported")
+            .hint("valise history export FILE, on the other computer"),
+        Error::File(_, error) => file(text, error),
+        Error::NotSealedToKey => CommandError::new(Code::OtherKey, text)
+            .outcome("nothing was imported")
+            .hint("plug in a key that was yours then, or export again"),
         Error::EnrolmentRefused => CommandError::new(Code::NotEnrolled, text)
             .hint("call an admin, then run the same command again: it asks anew"),
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
@@ -68,6 +75,17 @@ pub(super) fn refusal(error: &Error) -> CommandError {
     }
 }
 
+fn file(text: Safe, error: &std::io::Error) -> CommandError {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => Code::NotFound,
+        std::io::ErrorKind::StorageFull => Code::DiskFull,
+        _ => Code::Failed,
+    };
+    CommandError::new(code, text)
+        .outcome("nothing was written")
+        .hint("name another file")
+}
+
 fn keys_changed(text: Safe, name: &Name) -> CommandError {
     CommandError::new(Code::KeysChanged, text)
         .outcome("nothing was sent")
@@ -108,6 +126,7 @@ fn unknown_recipient(text: Safe, near: Option<&Name>) -> CommandError {
 
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
+        Alarm::ForeignHistory(_) => return foreign_history(alarm),
         Alarm::ForgedSignature { .. } => Code::ForgedSignature,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
@@ -154,6 +173,12 @@ fn alarm(alarm: &Alarm) -> CommandError {
             .hint("valise sync; if it stays so, call an admin, by another way than Valise"),
         _ => refusal,
     }
+}
+
+fn foreign_history(alarm: &Alarm) -> CommandError {
+    CommandError::new(Code::ForeignHistory, Safe::line(&alarm.to_string()))
+        .outcome("nothing was imported")
+        .hint("valise history export FILE, on a computer of your own")
 }
 
 fn api(error: &ApiError) -> CommandError {

@@ -139,6 +139,7 @@ impl Session {
             outgoing: true,
             unread: false,
             remark: "",
+            imported: None,
         };
         let work = self.store.begin()?;
         for name in letter.to.iter().chain(&letter.cc) {

@@ -363,6 +363,7 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         } else {
             remark
         },
+        imported: None,
     };
     if work.add_letter(&new)?.is_some() {
         return Ok(1);

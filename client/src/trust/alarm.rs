@@ -1,6 +1,7 @@
 //! Trust failures, by name.
 
 use valise_proto::{
+    history::PeerForeignHistory,
     id::{DeviceId, Name, OrgId},
     log::{Head, checkpoint::PeerBadCheckpoint, evidence::Evidence, replay::Refusal},
 };
@@ -12,6 +13,9 @@ pub enum Alarm {
     /// The server's checkpoint is not signed as the card says.
     #[error("the server's checkpoint is not signed by the log key on the organisation card")]
     BadCheckpoint(#[from] PeerBadCheckpoint),
+    /// A history that somebody else made, or that comes from a computer or a key that is shut out.
+    #[error("this history is not your own word: {0}")]
+    ForeignHistory(PeerForeignHistory),
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
@@ -153,6 +157,7 @@ impl Alarm {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::BadCheckpoint(_) => "bad-checkpoint",
+            Self::ForeignHistory(_) => "foreign-history",
             Self::ForgedEntry(_) => "forged-entry",
             Self::ForgedSignature { .. } => "forged-signature",
             Self::FutureLog { .. } => "future-log",

@@ -9,6 +9,7 @@ use crate::{
     card::Card,
     codec::{Bytes, Text, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    history::{self, KeptLetter, Manifest, SealedKey, SignedManifest, Standing},
     id::{
         DeviceId, EnrolmentId, GroupId, Hash, KeyId, LetterId, Name, OrgId, OrgTag, SessionId,
         SubmissionId, ThreadId,
@@ -86,6 +87,8 @@ pub fn all() -> Vec<Seed> {
     add("checkpoint", "cosigned", cosigned.into_bytes());
     add("conversation", "two", encode(&conversation()));
     add("evidence", "fork", evidence().into_bytes());
+    add("history", "manifest", encode(&manifest()));
+    add("kept_letter", "letter", encode(&kept_letter()));
     add("key_record", "key", encode(&key(1)));
     add("leaf_identity", "leaf", encode(&leaf()));
     add("letter", "padded", letter().to_padded());
@@ -382,6 +385,42 @@ fn letter() -> Letter {
             content: Hash([6; 32]),
             blob: bytes(7, 48),
         }],
+    }
+}
+
+fn manifest() -> SignedManifest {
+    SignedManifest {
+        manifest: Manifest {
+            version: history::VERSION,
+            org: ORG,
+            account: name("alice"),
+            device: DeviceId([8; 32]),
+            made_ms: TIME_MS,
+            letters: 3,
+            content: Hash([6; 32]),
+            seals: vec![SealedKey {
+                key: KeyId([3; 32]),
+                encapsulated: bytes(2, 1120),
+                sealed: bytes(7, 48),
+            }],
+        },
+        signature: StatementSignature {
+            key: KeyId([3; 32]),
+            authenticator_data: [1; AUTHENTICATOR_DATA_LEN],
+            signature: bytes(2, 70),
+        },
+    }
+}
+
+fn kept_letter() -> KeptLetter {
+    KeptLetter {
+        letter: letter(),
+        group: Some(GroupId([9; 32])),
+        sender: name("bob"),
+        device: DeviceId([8; 32]),
+        here_ms: TIME_MS,
+        standing: Standing::Unread,
+        remark: text("answers a letter that had not come here"),
     }
 }
 

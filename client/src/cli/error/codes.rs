@@ -157,6 +157,12 @@ codes! {
     Unwitnessed "V0413" Alarm
         "Not enough of the organisation's witnesses have signed this directory log within a day. The server may be showing you a log of your own, or an old one; or the witnesses are switched off."
         "Run `valise sync`. `valise log head` says who has signed, and when. If it stays so, call an admin: reading and admins' acts still work, and `valise admin policy set --witness` replaces a witness that is gone."
+    NotStopped "V0415" Alarm
+        "The drill tried an attack on your own installation, and nothing stopped it."
+        "Write nothing more. Call whoever runs your server, not by Valise, and show the drill's answer: its software is old, broken or not what it says."
+    ForeignHistory "V0416" Alarm
+        "A history is not its importer's own word: somebody else made it, or a computer or a key that was revoked. Its letters might be invented."
+        "Import nothing from it. If it came from your own computer, export it there again; if somebody gave it to you, call an admin."
 
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
@@ -222,6 +228,9 @@ codes! {
     DiskFull "V0609" Failed
         "There is no room left on this machine's disk."
         "Make room and run the command again. Nothing is lost."
+    BadHistory "V0610" Failed
+        "The file is no history of letters, or it was cut or changed on the way."
+        "Copy it from the other computer again, or export it there again."
 }
 
 /// Not the number of any code.

@@ -209,6 +209,8 @@ fn codes_are_frozen() {
     V0411 6 PinMismatch
     V0412 6 ForgedSignature
     V0413 6 Unwitnessed
+    V0415 6 NotStopped
+    V0416 6 ForeignHistory
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
     V0503 2 TooLarge
@@ -230,6 +232,7 @@ fn codes_are_frozen() {
     V0607 1 HomeOpen
     V0608 2 Settings
     V0609 1 DiskFull
+    V0610 1 BadHistory
     ");
 }
 
