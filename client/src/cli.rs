@@ -49,7 +49,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     disable_help_subcommand = true,
     max_term_width = 100,
     help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
-    after_help = "Start with valise join CARD. See also valise help exit-codes."
+    after_help = "Start with valise join CARD. See also valise help exit-codes, valise witness."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -163,7 +163,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
     /// Watch the log for the organisation, beside its server
-    #[command(subcommand)]
+    #[command(subcommand, hide = true)]
     Witness(WitnessCommand),
     /// Find letters that hold all these words
     Search(Search),
