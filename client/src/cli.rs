@@ -52,7 +52,8 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}. Start: valise join CARD\n{usage-heading} {usage}\n{all-args}"
+    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
+    after_help = "Start with valise join CARD. See also valise help exit-codes, valise witness."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -168,7 +169,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
     /// Watch the log for the organisation, beside its server
-    #[command(subcommand)]
+    #[command(subcommand, hide = true)]
     Witness(WitnessCommand),
     /// Find letters that hold all these words
     Search(Search),

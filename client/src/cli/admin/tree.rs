@@ -173,12 +173,11 @@ pub enum Policy {
 /// `valise admin policy set`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Witnesses are named all at once. From then on letters go only under a log that as many of them as \
+    after_help = "Witnesses are named all at once, each by --witness KEY. From then on letters go only under a log that as many of them as \
         the quorum, more than half, have signed within a day. So have them run first, and their addresses \
         in the server's valised.toml.\n\n\
         Examples:\n  valise admin policy set recovery 48h\n  \
         valise admin policy set client_retention never\n  \
-        valise admin policy set --witness KEY1 --witness KEY2 --witness KEY3\n  \
         valise admin policy set --no-witnesses"
 )]
 pub struct PolicySet {
