@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use valise_proto::{
-    api::{LOGIN, SESSION, login},
+    api::{ErrorCode, LOGIN, SESSION, login},
     card::Card,
     codec::encode,
     id::{DeviceId, Name},
@@ -68,14 +68,12 @@ pub(super) async fn login(
             .try_into()
             .map_err(|_| unexpected("a longer signature"))?,
     };
-    Ok(api
-        .call(
-            Caller::Device(signer),
-            Method::POST,
-            SESSION,
-            encode(&finish),
-        )
-        .await?)
+    let caller = Caller::Device(signer);
+    let answer = api.call(caller, Method::POST, SESSION, encode(&finish));
+    answer.await.map_err(|error| match error.code() {
+        Some(ErrorCode::KeyCopied) => Error::CopiedKey,
+        _ => error.into(),
+    })
 }
 
 impl Session {
@@ -128,7 +126,13 @@ impl Session {
             &credential,
             keyring,
         )
-        .await?;
+        .await;
+        if let Err(error @ Error::CopiedKey) = &session {
+            let work = self.store.begin()?;
+            work.add_event(self.clock.now_ms(), "copied-key", true, &error.to_string())?;
+            work.commit()?;
+        }
+        let session = session?;
         reached("after-login");
         let work = self.store.begin()?;
         work.set(Setting::Session, &encode(&session))?;

@@ -155,6 +155,10 @@ codes! {
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
 
+    CopiedKey "V0413" Alarm
+        "The server has seen the counter of this security key go back: somebody may have a copy of it. It logs in nowhere any more."
+        "Log in with your other key and remove this one: `valise key remove ID`. If you have no other, ask an admin, not by Valise, to revoke it."
+
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
         "Call an admin, read each other the six words that `valise join` showed, then run it again."
