@@ -5,6 +5,7 @@ mod canary;
 mod crash;
 mod first_day;
 mod governance;
+mod haste;
 mod idle;
 mod letter;
 mod newcomer;
