@@ -109,7 +109,6 @@ fn e09_no_flag_takes_a_secret() {
         "seed",
         "phrase",
         "otp",
-        "code",
         "private",
         "recovery-key",
         "backup",
