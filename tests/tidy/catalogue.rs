@@ -6,21 +6,8 @@ use super::{File, house, named, none, words};
 
 /// The ids that names of tests begin with: `l05_l10_only_touch` has L05 and L10.
 fn tested_ids(files: &[File]) -> BTreeSet<String> {
-    let code = files
-        .iter()
-        .filter(|file| file.is_rust())
-        .flat_map(File::code);
-    let names = code.filter_map(|(_, line)| {
-        let (_, rest) = line.split_once("fn ")?;
-        rest.split('(').next()
-    });
-    names
-        .flat_map(|name| {
-            name.split('_')
-                .map(str::to_uppercase)
-                .take_while(|word| is_id(word))
-        })
-        .collect()
+    let tests = tests(files).into_iter();
+    tests.flat_map(|(ids, _)| ids).collect()
 }
 
 fn is_id(word: &str) -> bool {
@@ -108,4 +95,47 @@ fn whatever_somebody_cannot_do_has_an_id() {
         .map(|(index, line)| format!("SECURITY.md:{}: {line}", index + 1))
         .collect();
     none("an attack has an id", &wrong);
+}
+
+/// The attacks in which the server is the attacker. Each has a test in which the honest program refuses,
+/// and a twin in which the same attack succeeds, because that one check is off or not ours to switch off.
+const BY_THE_SERVER: &str = "\
+    D01 D02 D03 D04 D05 D06 D07 D08 D09 D10 D11 D12 D13 D14 D16 D17 D20 \
+    G01 G02 G04 G05 G06 G07 G09 G10 G12 G13 G14 G15 G17 G18 G19 G23 G24 G27 G28 G29 G30 G32 \
+    L01 L18 E05 E14 V08 P01 P02 P05";
+
+/// The names of tests, with the ids that each begins with, and whether it is a twin.
+fn tests(files: &[File]) -> Vec<(BTreeSet<String>, bool)> {
+    let code = files
+        .iter()
+        .filter(|file| file.is_rust())
+        .flat_map(File::code);
+    let names = code.filter_map(|(_, line)| line.split_once("fn ")?.1.split('(').next());
+    names
+        .map(|name| {
+            let parts = name.split('_').map(str::to_uppercase);
+            let twin = parts.clone().find(|word| !is_id(word));
+            let ids = parts.take_while(|word| is_id(word));
+            (ids.collect(), twin.as_deref() == Some("TWIN"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_attack_by_the_server_comes_twice() {
+    let tests = tests(&house());
+    let has = |id: &str, twin: bool| {
+        let mut tests = tests.iter();
+        tests.any(|(ids, is_twin)| ids.contains(id) && *is_twin == twin)
+    };
+    let mut wrong = Vec::new();
+    for id in BY_THE_SERVER.split(' ') {
+        if !has(id, false) {
+            wrong.push(format!("{id}: no test in which the honest program refuses"));
+        }
+        if !has(id, true) {
+            wrong.push(format!("{id}: no twin in which the attack succeeds"));
+        }
+    }
+    none("an attack by the server comes twice", &wrong);
 }
