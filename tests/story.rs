@@ -7,6 +7,7 @@ mod drill;
 mod first_day;
 mod governance;
 mod history;
+mod haste;
 mod idle;
 mod letter;
 mod newcomer;

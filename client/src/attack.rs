@@ -13,7 +13,10 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
     letter::Letter,
-    log::checkpoint::SignedHead,
+    log::{
+        checkpoint::SignedHead,
+        entry::{Entry, Statement},
+    },
 };
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
         unchecked_package,
     },
     random,
-    session::{Error, Session},
+    session::{Error, Keyring, Session},
     store::{ProposedCommit, Setting, StoreError},
 };
 
@@ -116,6 +119,15 @@ impl Session {
         work.commit()?;
         let _: Accepted = self.request(Method::POST, COMMITS, encode(&body)).await?;
         Ok(body)
+    }
+
+    /// This person's touch under any statement, whether the rules allow it or not.
+    pub fn attack_sign(
+        &self,
+        keyring: &mut Keyring<'_>,
+        statement: Statement,
+    ) -> Result<Entry, Error> {
+        self.sign(keyring, statement)
     }
 
     /// This device's log, as the server signed it.

@@ -38,6 +38,9 @@ pub enum Error {
     /// Somebody lies: nothing was sent.
     #[error(transparent)]
     Alarm(#[from] Alarm),
+    /// The server has seen this key's counter go back, and lets it in no more.
+    #[error("this security key may have been copied: the server takes no login by it any more")]
+    CopiedKey,
     /// The server refused or cannot be reached.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -148,6 +151,7 @@ impl Error {
         match self {
             Self::Api(error) => !matches!(error, ApiError::Refused(_)),
             Self::Alarm(_)
+            | Self::CopiedKey
             | Self::LoginNeeded
             | Self::NotEnrolled
             | Self::NotJoined
@@ -239,6 +243,8 @@ pub struct Session {
     pub(crate) pulled_at_ms: u64,
     /// What the server has of this device was compared with the store.
     pub(crate) compared: bool,
+    /// What the person must be told at once, beside what was asked for.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Session {
@@ -302,6 +308,7 @@ impl Session {
             api: None,
             pulled_at_ms: 0,
             compared: false,
+            warnings: Vec::new(),
         };
         if let Some(card) = card {
             let card: Card = String::from_utf8(card)
@@ -354,6 +361,11 @@ impl Session {
     /// Everything that went wrong or changed.
     pub fn events(&self) -> Result<Vec<EventRow>, Error> {
         Ok(self.store.read().events()?)
+    }
+
+    /// What happened in the organisation that nobody should miss, once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     pub(crate) fn directory(&self) -> Result<&valise_proto::log::replay::Directory, Error> {

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use valise_proto::{
-    api::{LOGIN, SESSION, login},
+    api::{ErrorCode, LOGIN, SESSION, login},
     card::Card,
     codec::encode,
     id::{DeviceId, Name},
@@ -30,10 +30,12 @@ pub(super) async fn login(
     keyring: &mut Keyring<'_>,
 ) -> Result<login::Session, Error> {
     let finish = answer_challenge(api, signer, account, credential, keyring).await?;
-    let device = Caller::Device(signer);
-    Ok(api
-        .call(device, Method::POST, SESSION, encode(&finish))
-        .await?)
+    let caller = Caller::Device(signer);
+    let answer = api.call(caller, Method::POST, SESSION, encode(&finish));
+    answer.await.map_err(|error| match error.code() {
+        Some(ErrorCode::KeyCopied) => Error::CopiedKey,
+        _ => error.into(),
+    })
 }
 
 /// The first step of a login: a challenge of the server's.
@@ -139,7 +141,13 @@ impl Session {
             &credential,
             keyring,
         )
-        .await?;
+        .await;
+        if let Err(error @ Error::CopiedKey) = &session {
+            let work = self.store.begin()?;
+            work.add_event(self.clock.now_ms(), "copied-key", true, &error.to_string())?;
+            work.commit()?;
+        }
+        let session = session?;
         reached("after-login");
         let work = self.store.begin()?;
         work.set(Setting::Session, &encode(&session))?;

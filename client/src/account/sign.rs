@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// One touch: this person's signature.
-    pub(super) fn sign(
+    pub(crate) fn sign(
         &self,
         keyring: &mut Keyring<'_>,
         statement: Statement,

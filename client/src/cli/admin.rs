@@ -137,7 +137,7 @@ impl Desk<'_> {
             }
             return Err(refusal(&Error::NoSuchRequest(name.clone())));
         };
-        self.compare(&request)?;
+        self.compare(&mut session, &request)?;
         let declared = self.online(&mut session, async |session, keyring| {
             session.enrol(&request, keyring).await
         })?;
@@ -175,8 +175,8 @@ impl Desk<'_> {
         Ok(request)
     }
 
-    /// The six words, which only the person can know.
-    fn compare(&mut self, request: &Request) -> Result<(), CommandError> {
+    /// The six words, which only the person can know. That they are others is an alarm (E05).
+    fn compare(&mut self, session: &mut Session, request: &Request) -> Result<(), CommandError> {
         let (name, words) = (&request.name, Words::of(&request.fingerprint));
         self.ui.note(Safe::line(&format!(
             "{name} must read you these words:  {words}"
@@ -185,8 +185,17 @@ impl Desk<'_> {
             "the key is a {}",
             model(&request.key.model)
         )));
-        self.ui
-            .confirm("are they the same, face to face or by voice?")
+        let question = "are they the same, face to face or by voice?";
+        if self.ui.agrees(question)? {
+            return Ok(());
+        }
+        session
+            .words_differ(name)
+            .map_err(|error| refusal(&error))?;
+        let text = format!("the words of the key that asks for the name {name} are not the same");
+        Err(CommandError::new(Code::WordsDiffer, Safe::line(&text))
+            .outcome("nothing was signed")
+            .hint("valise admin requests"))
     }
 }
 

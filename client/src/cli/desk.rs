@@ -146,9 +146,14 @@ impl<'u> Desk<'u> {
         session: &mut Session,
         run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        self.at_hand(self.source()?, |keyring, runtime| {
+        let done = self.at_hand(self.source()?, |keyring, runtime| {
             runtime.block_on(session.online(keyring, run))
-        })
+        });
+        for warning in session.take_warnings() {
+            let text = format!("WARNING: {warning}: ask them, not by Valise, whether it was they");
+            self.ui.note(Safe::line(&text));
+        }
+        done
     }
 
     /// Runs something with the hardware key at `source` and the person in front of it at hand.

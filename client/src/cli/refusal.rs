@@ -16,6 +16,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("nothing was signed")
             .hint("valise admin log show"),
         Error::Alarm(alarm) => self::alarm(alarm),
+        Error::CopiedKey => CommandError::new(Code::CopiedKey, text)
+            .outcome("you were not logged in")
+            .hint("use your other key, and have this one revoked: valise key list"),
         Error::Api(error) => api(error),
         Error::Home(error) => home(error),
         Error::Key(error) => key(error),

@@ -162,6 +162,12 @@ impl Ledger {
         }
     }
 
+    /// When this device last had all of the log that the server had, by the server's word: milliseconds.
+    /// What it reads after that came later. `None` before the first time.
+    pub(crate) fn complete_ms(&self) -> Option<u64> {
+        self.signed.as_ref()?.said_ms
+    }
+
     /// How long ago that was at `now_ms`, by this device's clock.
     pub fn freshness(&self, now_ms: u64) -> Freshness {
         let word_ms = self.whole().and_then(|it| self.word_ms(it, now_ms));

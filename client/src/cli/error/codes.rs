@@ -164,6 +164,10 @@ codes! {
         "A history is not its importer's own word: somebody else made it, or a computer or a key that was revoked. Its letters might be invented."
         "Import nothing from it. If it came from your own computer, export it there again; if somebody gave it to you, call an admin."
 
+    CopiedKey "V0417" Alarm
+        "The server has seen the counter of this security key go back: somebody may have a copy of it. It logs in nowhere any more."
+        "Log in with your other key and remove this one: `valise key remove ID`. If you have no other, ask an admin, not by Valise, to revoke it."
+
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
         "Call an admin, read each other the six words that `valise join` showed, then run it again."

@@ -211,6 +211,7 @@ fn codes_are_frozen() {
     V0413 6 Unwitnessed
     V0415 6 NotStopped
     V0416 6 ForeignHistory
+    V0417 6 CopiedKey
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
     V0503 2 TooLarge
