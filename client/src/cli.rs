@@ -12,6 +12,7 @@ use valise_proto::id::Name;
 use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
+pub use list_addr::ListAddr;
 pub use run::main;
 pub use which::{NoLetter, Which};
 
@@ -27,6 +28,7 @@ pub mod help;
 mod join;
 mod key;
 mod letters;
+mod list_addr;
 mod refusal;
 mod run;
 mod send;
@@ -158,6 +160,9 @@ pub enum Command {
     /// Look at people's keys, compare them, accept a change
     #[command(subcommand)]
     Contact(Contact),
+    /// Look at the lists that letters can go to
+    #[command(subcommand)]
+    ListAddr(ListAddr),
     /// Show what happened to people, devices and keys
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
@@ -231,10 +236,10 @@ pub struct Sync {
         valise send lea -c karim -s 'Bus' -m 'It leaves at 7.'"
 )]
 pub struct Send {
-    /// To whom
+    /// To whom: people, and lists such as press
     #[arg(required = true, value_name = "PEOPLE", value_parser = name)]
     pub to: Vec<Name>,
-    /// Copy to this person too
+    /// Copy to this person or list too
     #[arg(short, long, value_name = "NAME", value_parser = name)]
     pub cc: Vec<Name>,
     /// What it is about
@@ -246,6 +251,9 @@ pub struct Send {
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,
+    /// Show who would get it, and send and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `valise list`.
@@ -292,6 +300,9 @@ pub struct Reply {
     /// Answer everybody who can read it
     #[arg(long)]
     pub all: bool,
+    /// Put its text, quoted, before your own
+    #[arg(long)]
+    pub quote: bool,
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,

@@ -36,7 +36,7 @@ use openmls::prelude::{
 use valise_proto::{
     codec::encode,
     conversation::AuthenticatedData,
-    id::{GroupId, OrgId},
+    id::{GroupId, Hash, OrgId},
     log::checkpoint::SignedHead,
 };
 
@@ -134,7 +134,16 @@ fn load(provider: &Provider<'_>, group: GroupId) -> Result<MlsGroup, MlsError> {
     group.ok_or(MlsError::NoGroup)
 }
 
-/// The authenticated data of a message from somebody who has seen `log`.
-fn gossip(log: SignedHead) -> Vec<u8> {
-    encode(&AuthenticatedData { version: 2, log })
+/// The authenticated data of a message in this group from somebody who has seen `log`.
+fn gossip(group: &MlsGroup, log: SignedHead) -> Vec<u8> {
+    encode(&AuthenticatedData {
+        version: AuthenticatedData::VERSION,
+        log,
+        state: state(group),
+    })
+}
+
+/// Everything that ever happened in the group, as one hash.
+fn state(group: &MlsGroup) -> Hash {
+    AuthenticatedData::state_of(group.epoch_authenticator().as_slice())
 }

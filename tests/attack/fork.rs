@@ -18,11 +18,11 @@ async fn last_page(mallory: &Mallory, alice: &mut Person) -> Vec<u8> {
 }
 
 /// The server's database as it is, the server standing still.
-fn copy(office: &Office) -> Vec<u8> {
+pub(super) fn copy(office: &Office) -> Vec<u8> {
     std::fs::read(office.data().join("valise.db")).unwrap()
 }
 
-fn restore(office: &Office, database: &[u8]) {
+pub(super) fn restore(office: &Office, database: &[u8]) {
     for more in ["valise.db-wal", "valise.db-shm"] {
         drop(std::fs::remove_file(office.data().join(more)));
     }

@@ -21,7 +21,7 @@ use valise_server::config::Config;
 use crate::support::{Mallory, Office, Person, mallory};
 
 /// Serves the log `entries`, with the server's own signature under it.
-fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
+pub(super) fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
     let card = office.card.clone();
     let size = u64::try_from(entries.len()).unwrap();
     let mut tree = valise_proto::log::merkle::Tree::default();

@@ -39,6 +39,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NoDevice(_) => CommandError::new(Code::Unreachable, text)
             .outcome("the letter waits in the outbox")
             .hint("valise outbox retry"),
+        Error::NobodyOnList(list) => CommandError::new(Code::UnknownRecipient, text)
+            .outcome("nothing was sent or kept")
+            .hint(Safe::line(&format!("valise list-addr show {list}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
         Error::NoSuchRequest(_) => {
             CommandError::new(Code::NotFound, text).hint("valise admin requests")
@@ -112,6 +115,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
+        Alarm::GroupFork { .. } => Code::Split,
         Alarm::HiddenLog { .. } | Alarm::LogFork(_) | Alarm::OtherLog { .. } => Code::Fork,
         Alarm::BorrowedId { .. }
         | Alarm::MisboundDevice { .. }
@@ -148,6 +152,13 @@ fn alarm(alarm: &Alarm) -> CommandError {
                 Safe::line(&format!("root {}", evidence.older.head.root)),
             )
             .fact("proof", "valise log evidence export"),
+        Alarm::GroupFork { .. } => CommandError::new(code, Safe::line(&alarm.to_string()))
+            .outcome("nothing more is sent in it: a new one of the same people takes its place")
+            .fact(
+                "first",
+                "ask them, by another way than Valise, what you have not got",
+            )
+            .hint("valise sync"),
         _ => refusal,
     }
 }

@@ -133,6 +133,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Device(Device::Rename(rename)) => desk.device_rename(&rename),
         Command::Device(Device::This) => desk.device_this(),
         Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
+        Command::ListAddr(verb) => desk.list_addr(&verb),
         Command::Events => desk.events(),
         Command::Search(search) => desk.search(&search.query),
         Command::Help(_) => Ok(Exit::Done),

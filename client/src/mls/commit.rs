@@ -85,7 +85,8 @@ fn propose(
         .map(|member| member.index)
         .collect();
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(log));
+    let aad = gossip(group, log);
+    group.set_aad(aad);
     let bundle = group
         .commit_builder()
         .propose_removals(leaving)

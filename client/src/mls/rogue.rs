@@ -12,8 +12,8 @@ use openmls_traits::OpenMlsProvider as _;
 use tls_codec::{DeserializeBytes as _, Serialize as _, VLByteSlice};
 use valise_proto::{
     codec::encode,
-    conversation::{Conversation, LeafIdentity},
-    id::{DeviceId, GroupId},
+    conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Hash},
     letter::Letter,
     log::checkpoint::SignedHead,
 };
@@ -214,7 +214,11 @@ impl Rogue {
         let leaf = LeafNodeParameters::builder().with_capabilities(capabilities());
         let (_, bundle) = MlsGroup::external_commit_builder()
             .with_config(join_config())
-            .with_aad(gossip(log))
+            .with_aad(encode(&AuthenticatedData {
+                version: AuthenticatedData::VERSION,
+                log,
+                state: Hash([0; 32]),
+            }))
             .build_group(&provider, group_info, me.credential_with_key())
             .map_err(library)?
             .leaf_node_parameters(leaf.build())
@@ -315,7 +319,8 @@ pub(crate) fn encrypt_blindly(
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(log));
+    let aad = gossip(&group, log);
+    group.set_aad(aad);
     let message = group
         .create_message(provider, signer, &letter.to_padded())
         .map_err(library)?;
@@ -336,7 +341,8 @@ pub(crate) fn propose_removal(
         .members()
         .find(|member| member.signature_key == device.as_ref());
     let index = member.ok_or(MlsError::NoGroup)?.index;
-    group.set_aad(gossip(log));
+    let aad = gossip(&group, log);
+    group.set_aad(aad);
     let (message, _) = group
         .propose_remove_member(provider, me.signer, index)
         .map_err(library)?;
