@@ -5,6 +5,7 @@
 //! nothing to switch off; then the twin shows that the attack's bytes are good but for the one thing.
 
 mod board;
+mod bytes;
 mod changed_key;
 mod enrolment;
 mod flight;
@@ -15,6 +16,7 @@ pub mod insider;
 mod lists;
 mod log;
 mod login;
+mod metadata;
 mod order;
 mod outside;
 mod package;

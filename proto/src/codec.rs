@@ -9,6 +9,8 @@ use std::fmt;
 
 use tls_codec::{DeserializeBytes, Error, Serialize, Size, TlsVarInt, VLByteSlice};
 
+use crate::weaken::checked;
+
 /// A value with a largest encoded size, in bytes. The decoder looks at nothing larger.
 pub trait Limited {
     /// Largest encoding in bytes.
@@ -31,7 +33,7 @@ where
     let what = Malformed {
         what: type_name::<T>(),
     };
-    if bytes.len() > T::MAX {
+    if bytes.len() > T::MAX && checked("G18") {
         return Err(what);
     }
     let value = T::tls_deserialize_exact_bytes(bytes).map_err(|_| what)?;

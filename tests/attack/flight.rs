@@ -100,7 +100,7 @@ async fn g23_twin_a_colleague_writes_in_bobs_name() {
 const FLIPS: usize = 200;
 
 /// Bob writes so many letters, whose ciphertexts `change` may touch, and one more.
-async fn written(
+pub(super) async fn written(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,

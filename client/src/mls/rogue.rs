@@ -19,8 +19,8 @@ use valise_proto::{
 };
 
 use super::{
-    CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
-    make_packages, peer,
+    CONVERSATION, Me, MlsError, capabilities, gossip, join_config, library, load, make_packages,
+    peer, wire_format,
 };
 use crate::provider::{DeviceSigner, Provider, SUITE, Storage, migrate};
 
@@ -160,7 +160,7 @@ impl Rogue {
         let extension = Extension::Unknown(CONVERSATION, UnknownExtension(encode(record)));
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
-            .wire_format_policy(WIRE_FORMAT)
+            .wire_format_policy(wire_format())
             .use_ratchet_tree_extension(true)
             .capabilities(capabilities())
             .with_group_context_extensions(Extensions::single(extension).map_err(library)?)
@@ -307,6 +307,29 @@ pub(crate) fn read_blindly(
         }
         _ => Ok(None),
     }
+}
+
+/// Opens `message` once for each of `bits`, with that bit turned, in one group object that is kept all
+/// the time. Returns how many opened.
+pub(crate) fn open_flipped(
+    provider: &Provider<'_>,
+    group: GroupId,
+    message: &[u8],
+    bits: impl Iterator<Item = usize>,
+) -> Result<usize, MlsError> {
+    let mut group = load(provider, group)?;
+    let mut opened = 0;
+    for bit in bits {
+        let mut flipped = message.to_vec();
+        if let Some(byte) = flipped.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(&flipped).ok();
+        let message = message.and_then(|message| message.try_into_protocol_message().ok());
+        let message = message.map(|message| group.process_message(provider, message));
+        opened += usize::from(matches!(message, Some(Ok(_))));
+    }
+    Ok(opened)
 }
 
 /// Encrypts `letter` without looking who is there, under any signature.
