@@ -12,7 +12,6 @@ use valise_proto::id::Name;
 use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
-pub use list_addr::ListAddr;
 pub use run::main;
 pub use which::{NoLetter, Which};
 
@@ -28,7 +27,7 @@ pub mod help;
 mod join;
 mod key;
 mod letters;
-mod list_addr;
+mod lists;
 mod refusal;
 mod run;
 mod send;
@@ -160,9 +159,6 @@ pub enum Command {
     /// Look at people's keys, compare them, accept a change
     #[command(subcommand)]
     Contact(Contact),
-    /// Look at the lists that letters can go to
-    #[command(subcommand)]
-    ListAddr(ListAddr),
     /// Show what happened to people, devices and keys
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
@@ -487,6 +483,13 @@ pub enum Contact {
     /// List people and how well you know their keys
     #[command(after_help = "Example:\n  valise contact list")]
     List,
+    /// Show the lists that letters can go to, or who is on one
+    #[command(after_help = "Examples:\n  valise contact lists\n  valise contact lists press")]
+    Lists {
+        /// Only this list
+        #[arg(value_parser = name)]
+        list: Option<Name>,
+    },
     /// Show a person's keys, devices and words
     #[command(after_help = "Example:\n  valise contact show karim")]
     Show(Person),

@@ -140,7 +140,7 @@ async fn hidden(office: &Office, mallory: &Mallory, alice: &mut Person) -> [Pers
 #[tokio::test]
 async fn g27_what_a_list_was_is_not_what_it_is() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let [mut bob, _carol] = hidden(&office, &mallory, &mut alice).await;
+    let [mut bob, _carol] = Box::pin(hidden(&office, &mallory, &mut alice)).await;
     let refused = bob.try_send(&["press"], "Source", "Jean").await;
     let named = matches!(refused, Err(Error::Alarm(Alarm::HiddenLog { .. })));
     assert!(named, "{refused:?}");

@@ -41,7 +41,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("valise outbox retry"),
         Error::NobodyOnList(list) => CommandError::new(Code::UnknownRecipient, text)
             .outcome("nothing was sent or kept")
-            .hint(Safe::line(&format!("valise list-addr show {list}"))),
+            .hint(Safe::line(&format!("valise contact lists {list}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
         Error::NoSuchRequest(_) => {
             CommandError::new(Code::NotFound, text).hint("valise admin requests")

@@ -43,10 +43,10 @@ pub fn quotes(text: &str, answered: Option<&str>) -> Vec<Quote> {
         }
     }
     for quote in quotes.iter_mut().take(QUOTES_MAX) {
-        let quoted = lines.iter().skip(quote.first).take(quote.lines).copied();
+        let block = lines.iter().skip(quote.first).take(quote.lines).copied();
         let found = said
             .as_ref()
-            .is_some_and(|said| said.contains(&words(quoted, 1)));
+            .is_some_and(|said| said.contains(&words(block, 1)));
         quote.verified = found || !checked("G25");
     }
     quotes
@@ -62,7 +62,7 @@ pub fn quoted(writer: &str, text: &str) -> String {
         } else {
             " "
         };
-        quote += &format!(">{space}{line}\n");
+        quote.extend([">", space, line, "\n"]);
     }
     quote
 }
@@ -89,7 +89,8 @@ fn words<'t>(lines: impl Iterator<Item = Line<'t>>, less: usize) -> String {
     let mut all = String::from("\n");
     for line in lines {
         for word in line.text.split_whitespace() {
-            all += &format!("{} {word}\n", line.depth.saturating_sub(less));
+            let depth = line.depth.saturating_sub(less).to_string();
+            all.extend([&depth, " ", word, "\n"]);
         }
     }
     all

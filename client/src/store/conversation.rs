@@ -220,6 +220,16 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// The commit that begins a conversation came back: it is in use, if nothing else ended it.
+    pub fn open_conversation(&self, group: GroupId) -> Result<(), StoreError> {
+        let sql =
+            "update conversation set state = 'open' where group_id = ?1 and state = 'creating'";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([group.as_ref()])?;
+        Ok(())
+    }
+
     /// Moves the cursor forward; never back.
     pub fn advance_cursor(&self, group: GroupId, sequence: u64) -> Result<(), StoreError> {
         let sql = "update conversation set cursor = max(cursor, ?2) where group_id = ?1";

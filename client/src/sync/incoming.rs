@@ -221,9 +221,7 @@ impl Session {
             // This device's own commit, in its place.
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
-            if row.state == ConversationState::Creating {
-                work.set_conversation_state(message.group, ConversationState::Open)?;
-            }
+            work.open_conversation(message.group)?;
         } else if message.message.as_slice().is_empty() {
             // This device's own letter, in its place, be it that the server's word never came back.
             // Anything else was emptied on the way.

@@ -154,7 +154,7 @@ codes! {
     ForgedSignature "V0412" Alarm
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
-    Split "V0413" Alarm
+    Split "V0414" Alarm
         "A message came from another half of a conversation: the server gave its people different changes of who is in it, or a member sent nonsense. What was written there since may not have reached everybody."
         "Tell an admin, not by Valise. `valise sync` begins a new conversation of the same people; ask them for the letters that you have not got."
 
@@ -163,7 +163,7 @@ codes! {
         "Call an admin, read each other the six words that `valise join` showed, then run it again."
     UnknownRecipient "V0502" NotFound
         "There is nobody of that name in your organisation, or nobody on that list. Letters never leave it."
-        "Check the spelling. `valise contact list` and `valise list-addr list` show who and what there is."
+        "Check the spelling. `valise contact list` and `valise contact lists` show who and what there is."
     TooLarge "V0503" Usage
         "The letter is larger than a letter may be."
         "Shorten it, or send it in parts."

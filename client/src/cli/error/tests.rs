@@ -208,6 +208,7 @@ fn codes_are_frozen() {
     V0410 6 WrongCard
     V0411 6 PinMismatch
     V0412 6 ForgedSignature
+    V0414 6 Split
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
     V0503 2 TooLarge

@@ -1,40 +1,20 @@
-//! `valise list-addr`.
+//! `valise contact lists`: who is on which list.
 
-use clap::Subcommand;
 use valise_proto::id::Name;
 
 use super::{
     admin::{entries, signed_at},
     desk::{Desk, directory},
     error::{Code, CommandError, Exit},
-    name,
     ui::{Cell, Column, Row, Table},
 };
 use crate::session::Session;
 
-/// `valise list-addr`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum ListAddr {
-    /// List the lists that letters can go to
-    #[command(after_help = "Example:\n  valise list-addr list")]
-    List,
-    /// Show who is on a list
-    #[command(after_help = "Example:\n  valise list-addr show press")]
-    Show {
-        /// The list
-        #[arg(value_parser = name)]
-        list: Name,
-    },
-}
-
 impl Desk<'_> {
     /// As the log says here: whoever writes to a list asks the server for the newest first.
-    pub(super) fn list_addr(&mut self, verb: &ListAddr) -> Result<Exit, CommandError> {
+    pub(super) fn contact_lists(&mut self, name: Option<&Name>) -> Result<Exit, CommandError> {
         let session = self.session()?;
-        match verb {
-            ListAddr::List => self.show_lists(&session, None),
-            ListAddr::Show { list } => self.show_lists(&session, Some(list)),
-        }
+        self.show_lists(&session, name)
     }
 
     /// Every list, or only `name`.
@@ -46,7 +26,7 @@ impl Desk<'_> {
         let (directory, entries) = (directory(session)?, entries(session)?);
         if name.is_some_and(|name| directory.list(name).is_none()) {
             return Err(CommandError::new(Code::NotFound, "there is no such list")
-                .hint("valise list-addr list"));
+                .hint("valise contact lists"));
         }
         let columns = ["list", "people", "set"].map(Column::new);
         let mut table = Table::new(columns.into_iter().chain([Column::flexible("members")]));
