@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use valise_client::weaken::dangerously_weaken;
+use valise_client::{account::enrolment_requests, weaken::dangerously_weaken};
 use valise_proto::api::{COMMITS, LETTERS, delivery};
 
 use super::insider::letter;
@@ -19,17 +19,7 @@ const POSTGRES: [&str; 3] = [
     include_str!("../../migrations/postgres/0003_proposal.sql"),
 ];
 
-/// Every column that a server's database has, as `table.column`.
-fn columns(database: &rusqlite::Connection) -> BTreeSet<String> {
-    let sql = "select t.name || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c
-               where t.type = 'table' and t.name not like '\\_sqlx%' escape '\\'
-                 and t.name not like 'sqlite\\_%' escape '\\'";
-    let mut statement = database.prepare(sql).unwrap();
-    let rows = statement.query_map((), |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-/// The same of what the migrations for PostgreSQL make: one column a line, as we write them.
+/// Columns that the migrations for PostgreSQL make: one column a line, as we write them.
 fn columns_of_postgres() -> BTreeSet<String> {
     let mut columns = BTreeSet::new();
     let mut table = "";
@@ -69,7 +59,7 @@ fn unexplained(columns: &BTreeSet<String>) -> Vec<String> {
 #[tokio::test]
 async fn p01_every_column_of_the_server_has_a_written_reason() {
     let (office, _alice) = Office::open().await;
-    let columns = columns(&mallory::database(&office.data()));
+    let columns = mallory::columns(&office.data());
     assert!(columns.len() > 50, "{columns:?}");
     assert_eq!(unexplained(&columns), Vec::<String>::new());
     assert_eq!(unexplained(&columns_of_postgres()), Vec::<String>::new());
@@ -83,7 +73,8 @@ async fn p01_twin_a_new_column_is_named() {
     let database = mallory::database(&office.data());
     let add = "alter table message add column read_at_ms bigint";
     database.execute(add, ()).unwrap();
-    assert_eq!(unexplained(&columns(&database)), ["message.read_at_ms"]);
+    let columns = mallory::columns(&office.data());
+    assert_eq!(unexplained(&columns), ["message.read_at_ms"]);
 }
 
 /// Sizes of what the server gets for letters of these texts.
@@ -182,7 +173,7 @@ async fn v08_twin_a_letter_in_clear_is_found_in_the_servers_files() {
     assert!(!files_with(&office.data(), CANARY.as_bytes()).is_empty());
 }
 
-/// From where people came, the server knows while it has to decide whom to let ask, and no longer.
+/// From where somebody asked, the server knows until he is decided on and the asks are looked at again.
 fn networks(mallory: &Mallory) -> u32 {
     let sql = "select count(*) from enrolment where network <> ''";
     mallory
@@ -202,5 +193,7 @@ async fn p04_no_address_is_kept_but_an_askers() {
     bob.join(&office).await;
     alice.send(&["bob"], "First", "first").await;
     bob.sync().await;
+    let waiting = alice.online(async |session, _| enrolment_requests(session).await);
+    assert!(waiting.await.expect("asks").is_empty());
     assert_eq!(networks(&mallory), 0);
 }

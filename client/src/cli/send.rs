@@ -94,6 +94,14 @@ impl Desk<'_> {
         Ok(Exit::Done)
     }
 
+    fn confirm_wide(&mut self, people: usize) -> Result<(), CommandError> {
+        if people > WIDE {
+            let question = format!("send this letter to {people} people?");
+            self.ui.confirm(Safe::line(&question))?;
+        }
+        Ok(())
+    }
+
     /// Keeps the letter, then sends it. A letter that cannot go now stays in the outbox.
     fn post(
         &mut self,
@@ -101,15 +109,17 @@ impl Desk<'_> {
         mut draft: Draft,
         yes: bool,
     ) -> Result<Exit, CommandError> {
+        let named = draft.to.len() + draft.cc.len();
+        self.confirm_wide(named)?;
         let found = self.addressees(&mut session, &draft)?;
         for name in &found.suspended {
             let note = format!("{name} is suspended and gets nothing");
             self.ui.note(Safe::line(&note));
         }
         let count = found.to.len() + found.cc.len();
-        if count > WIDE {
-            self.ui
-                .confirm(Safe::line(&format!("send this letter to {count} people?")))?;
+        // Who was asked about so many names is not asked again about their people.
+        if named <= WIDE {
+            self.confirm_wide(count)?;
         }
         (draft.to, draft.cc) = (typed(&found.to), typed(&found.cc));
         let written = session.write(draft.clone());
