@@ -6,6 +6,7 @@
 
 mod authority;
 mod board;
+mod bytes;
 mod changed_key;
 mod enrolment;
 mod flight;
@@ -14,8 +15,10 @@ mod frozen;
 mod ghost;
 mod history;
 pub mod insider;
+mod lists;
 mod log;
 mod login;
+mod metadata;
 mod order;
 mod outside;
 mod package;
@@ -24,6 +27,9 @@ mod rewrite;
 mod rogue_admin;
 mod secrecy;
 mod stolen;
+mod quote;
+mod secrecy;
+mod split;
 mod text;
 mod touch;
 mod trap;

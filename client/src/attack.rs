@@ -22,8 +22,8 @@ use valise_proto::{
 use crate::{
     api::{ApiError, Caller},
     mls::{
-        self, MlsError, Received, encrypt_blindly, leak_group_info, propose_removal, read_blindly,
-        unchecked_package,
+        self, MlsError, Received, encrypt_blindly, leak_group_info, open_flipped, propose_removal,
+        read_blindly, unchecked_package,
     },
     random,
     session::{Error, Keyring, Session},
@@ -213,6 +213,29 @@ impl Session {
             Received::Letter { letter, .. } => Ok(Some(*letter)),
             Received::Commit { .. } => Ok(None),
         }
+    }
+
+    /// Opens a message once for each of `bits`, with that bit turned, keeping whatever that does to the
+    /// group. Returns how many opened.
+    pub fn attack_flips(
+        &mut self,
+        group: GroupId,
+        message: &[u8],
+        bits: impl Iterator<Item = usize>,
+    ) -> Result<usize, Error> {
+        let work = self.store.begin()?;
+        let opened = open_flipped(&work.mls(), group, message, bits)?;
+        work.commit()?;
+        Ok(opened)
+    }
+
+    /// Sends `letter` as it is, not encrypted at all.
+    pub async fn attack_send_in_clear(
+        &mut self,
+        group: GroupId,
+        letter: &Letter,
+    ) -> Result<(), Error> {
+        self.attack_post(group, 1, letter.to_padded()).await
     }
 
     /// Joins by a Welcome and throws the group away again.

@@ -31,6 +31,7 @@ mod history;
 mod join;
 mod key;
 mod letters;
+mod lists;
 mod refusal;
 mod run;
 mod send;
@@ -244,10 +245,10 @@ pub struct Sync {
         valise send lea -c karim -s 'Bus' -m 'It leaves at 7.'"
 )]
 pub struct Send {
-    /// To whom
+    /// To whom: people, and lists such as press
     #[arg(required = true, value_name = "PEOPLE", value_parser = name)]
     pub to: Vec<Name>,
-    /// Copy to this person too
+    /// Copy to this person or list too
     #[arg(short, long, value_name = "NAME", value_parser = name)]
     pub cc: Vec<Name>,
     /// What it is about
@@ -259,6 +260,9 @@ pub struct Send {
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,
+    /// Show who would get it, and send and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `valise list`.
@@ -305,6 +309,9 @@ pub struct Reply {
     /// Answer everybody who can read it
     #[arg(long)]
     pub all: bool,
+    /// Put its text, quoted, before your own
+    #[arg(long)]
+    pub quote: bool,
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
@@ -489,6 +496,13 @@ pub enum Contact {
     /// List people and how well you know their keys
     #[command(after_help = "Example:\n  valise contact list")]
     List,
+    /// Show the lists that letters can go to, or who is on one
+    #[command(after_help = "Examples:\n  valise contact lists\n  valise contact lists press")]
+    Lists {
+        /// Only this list
+        #[arg(value_parser = name)]
+        list: Option<Name>,
+    },
     /// Show a person's keys, devices and words
     #[command(after_help = "Example:\n  valise contact show karim")]
     Show(Person),

@@ -1,7 +1,11 @@
 //! The habits of e-mail: write, reply, read, thread.
 
+mod addressees;
 mod compose;
+mod quote;
 mod who;
 
+pub use addressees::Addressees;
 pub use compose::Draft;
+pub use quote::{Quote, quoted, quotes};
 pub use who::Reader;

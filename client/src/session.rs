@@ -82,6 +82,9 @@ pub enum Error {
     /// A new account needs a name.
     #[error("which name do you ask for?")]
     NameNeeded,
+    /// The list was closed, or everybody on it is suspended.
+    #[error("nobody is on the list {0}: it was closed, or everybody on it is suspended")]
+    NobodyOnList(Name),
     /// The recipient has no device that could receive.
     #[error("{0} has not set up a device yet")]
     NoDevice(Name),
@@ -129,7 +132,7 @@ pub enum Error {
         /// Bytes, by policy.
         limit: u32,
     },
-    /// There is nobody of that name.
+    /// There is nobody of that name, and no list.
     #[error("there is nobody named {name}")]
     UnknownRecipient {
         /// As typed.

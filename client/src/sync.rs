@@ -87,6 +87,12 @@ impl Session {
         self.refresh(&mut Report::default()).await
     }
 
+    /// Reads the newest log, and everything that colleagues say about it: who is on a list is then so.
+    pub async fn look_up(&mut self) -> Result<(), Error> {
+        self.read_log().await?;
+        self.catch_up().await
+    }
+
     /// Reads everything.
     pub(crate) async fn pull(&mut self, report: &mut Report) -> Result<(), Error> {
         if self.word().is_ok() {

@@ -33,7 +33,7 @@ where
     let what = Malformed {
         what: type_name::<T>(),
     };
-    if bytes.len() > T::MAX {
+    if bytes.len() > T::MAX && checked("G18") {
         return Err(what);
     }
     let (value, _) = T::tls_deserialize_bytes(bytes).map_err(|_| what)?;

@@ -4,6 +4,7 @@
 mod log;
 
 use std::{
+    collections::BTreeSet,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -325,6 +326,17 @@ impl Drop for Mallory {
 pub fn database(data: &Path) -> rusqlite::Connection {
     let path: PathBuf = data.join("valise.db");
     rusqlite::Connection::open(path).expect("the server's database")
+}
+
+/// Every column of that database, as `table.column`.
+pub fn columns(data: &Path) -> BTreeSet<String> {
+    let sql = "select t.name || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c
+               where t.type = 'table' and t.name not like '\\_sqlx%' escape '\\'
+                 and t.name not like 'sqlite\\_%' escape '\\'";
+    let database = database(data);
+    let mut statement = database.prepare(sql).expect("a statement");
+    let rows = statement.query_map((), |row| row.get(0)).expect("rows");
+    rows.map(|row| row.expect("a column")).collect()
 }
 
 impl Exchange {

@@ -321,14 +321,11 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let number = match self.session().write(draft.clone()) {
-            Err(Error::UnknownRecipient { .. }) => {
-                self.online(async |session, _| session.read_log().await)
-                    .await?;
-                self.session().write(draft)?
-            }
-            written => written?,
-        };
+        if self.session().must_look_up(&draft)? {
+            self.online(async |session, _| session.look_up().await)
+                .await?;
+        }
+        let number = self.session().write(draft)?;
         self.online(async |session, _| session.send(number).await)
             .await?;
         Ok(number)

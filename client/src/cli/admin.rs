@@ -219,7 +219,7 @@ fn details(directory: &Directory, fact: &Fact) -> Vec<(&'static str, String)> {
 }
 
 /// Every entry of the log, as this device has verified it.
-fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
+pub(super) fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
     let log = session.store().read().log();
     let log = log.map_err(|error| refusal(&error.into()))?;
     let entries = log.map(|log| log.entries).unwrap_or_default();
@@ -228,7 +228,7 @@ fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
 }
 
 /// When entry `index` was signed.
-fn signed_at(entries: &[Entry], index: u64) -> Cell {
+pub(super) fn signed_at(entries: &[Entry], index: u64) -> Cell {
     let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
     entry.map_or(Cell::Empty, |entry| Cell::Time(entry.statement.time))
 }

@@ -49,6 +49,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NoDevice(_) => CommandError::new(Code::Unreachable, text)
             .outcome("the letter waits in the outbox")
             .hint("valise outbox retry"),
+        Error::NobodyOnList(list) => CommandError::new(Code::UnknownRecipient, text)
+            .outcome("nothing was sent or kept")
+            .hint(Safe::line(&format!("valise contact lists {list}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
         Error::NoSuchRequest(_) => {
             CommandError::new(Code::NotFound, text).hint("valise admin requests")
@@ -135,6 +138,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::UnwitnessedLog { .. } => Code::Unwitnessed,
         Alarm::LogRollback { .. } => Code::Rollback,
+        Alarm::GroupFork { .. } => Code::Split,
         Alarm::HiddenLog { .. } | Alarm::LogFork(_) | Alarm::OtherLog { .. } => Code::Fork,
         Alarm::BorrowedId { .. }
         | Alarm::MisboundDevice { .. }
@@ -174,6 +178,13 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::UnwitnessedLog { .. } => refusal
             .fact("who", "valise log head says who has signed, and when")
             .hint("valise sync; if it stays so, call an admin, by another way than Valise"),
+        Alarm::GroupFork { .. } => CommandError::new(code, Safe::line(&alarm.to_string()))
+            .outcome("nothing more is sent in it: a new one of the same people takes its place")
+            .fact(
+                "first",
+                "ask them, by another way than Valise, what you have not got",
+            )
+            .hint("valise sync"),
         _ => refusal,
     }
 }

@@ -124,6 +124,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
         Command::Config(ConfigCommand::Path) => desk.config_path(),
         Command::Contact(Contact::List) => desk.contact_list(),
+        Command::Contact(Contact::Lists { list }) => desk.contact_lists(list.as_ref()),
         Command::Contact(Contact::Show(person)) => desk.contact_show(&person.name),
         Command::Contact(Contact::Verify(verify)) => desk.contact_verify(&verify.name),
         Command::Contact(Contact::Accept(person)) => desk.contact_accept(&person.name),

@@ -39,6 +39,16 @@ pub enum Alarm {
         /// Its key.
         device: DeviceId,
     },
+    /// A conversation has two pasts: the server gave one commit to some of its people and another to the
+    /// rest, or somebody says so.
+    #[error(
+        "the conversation of {} was split in two: a message from another half of it came, and does not open",
+        list(people)
+    )]
+    GroupFork {
+        /// Everybody in the conversation.
+        people: Vec<Name>,
+    },
     /// The server shows less of the log than a colleague has seen, or than it signed for.
     #[error("the server hides part of the log: it has {seen} entries and shows {shown}")]
     HiddenLog {
@@ -162,6 +172,7 @@ impl Alarm {
             Self::ForgedSignature { .. } => "forged-signature",
             Self::FutureLog { .. } => "future-log",
             Self::GhostDevice { .. } => "ghost-device",
+            Self::GroupFork { .. } => "group-fork",
             Self::HiddenLog { .. } => "hidden-log",
             Self::LogFork(_) => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
@@ -182,4 +193,9 @@ impl Alarm {
             Self::WrongRecipients { .. } => "wrong-recipients",
         }
     }
+}
+
+fn list(people: &[Name]) -> String {
+    let names: Vec<_> = people.iter().map(Name::as_str).collect();
+    names.join(", ")
 }

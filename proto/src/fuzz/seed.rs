@@ -302,8 +302,9 @@ fn card() -> Card {
 
 fn gossip() -> AuthenticatedData {
     AuthenticatedData {
-        version: 2,
+        version: AuthenticatedData::VERSION,
         log: signed(HEAD),
+        state: AuthenticatedData::state_of(&[10; 48]),
     }
 }
 

@@ -209,6 +209,7 @@ fn codes_are_frozen() {
     V0411 6 PinMismatch
     V0412 6 ForgedSignature
     V0413 6 Unwitnessed
+    V0414 6 Split
     V0415 6 NotStopped
     V0416 6 ForeignHistory
     V0417 6 CopiedKey
