@@ -3,6 +3,8 @@
 //! TLS trusts one thing: the key whose hash is on the organisation card. Every request after login
 //! is signed by the device key (see [`valise_proto::request`]).
 
+#[cfg(feature = "weaken")]
+mod carrier;
 mod push;
 mod tls;
 
@@ -26,6 +28,8 @@ use crate::{
     random,
 };
 
+#[cfg(feature = "weaken")]
+pub use carrier::{Carried, Carrier, dangerously_carry};
 pub use push::Push;
 pub use tls::PinFailure;
 
@@ -73,6 +77,28 @@ impl ApiError {
     }
 }
 
+/// A request as it travels.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub path: String,
+    /// Its headers, signed.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// An answer as it travels.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
 /// Who signs a request.
 #[derive(Clone, Copy)]
 pub enum Caller<'a> {
@@ -90,6 +116,8 @@ pub struct Api {
     tls: Arc<rustls::ClientConfig>,
     card: Card,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "weaken")]
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl Api {
@@ -111,6 +139,8 @@ impl Api {
             tls,
             card,
             clock,
+            #[cfg(feature = "weaken")]
+            carrier: carrier::of_this_thread(),
         })
     }
 
@@ -161,23 +191,39 @@ impl Api {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        let url = format!("{}{path}", self.card.url);
         let headers = self.sign(caller, method.as_str(), path, &body)?;
-        let request = self.http.request(method, url).headers(headers).body(body);
+        let parcel = Parcel {
+            method,
+            path: path.to_owned(),
+            headers,
+            body,
+        };
+        let Reply { status, body } = self.carry(parcel).await?;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(refusal(status, &body))
+        }
+    }
+
+    async fn carry(&self, parcel: Parcel) -> Result<Reply, ApiError> {
+        #[cfg(feature = "weaken")]
+        if let Some(carrier) = &self.carrier {
+            return carrier.carry(parcel).await;
+        }
+        let url = format!("{}{}", self.card.url, parcel.path);
+        let request = self.http.request(parcel.method, url);
+        let request = request.headers(parcel.headers).body(parcel.body);
         let mut answer = request.send().await.map_err(|error| self.failure(&error))?;
         let status = answer.status();
-        let mut bytes = Vec::new();
+        let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.failure(&error))? {
-            if bytes.len() + chunk.len() > 2 * BODY_MAX {
+            if body.len() + chunk.len() > 2 * BODY_MAX {
                 return Err(ApiError::PeerMalformed);
             }
-            bytes.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            Ok(bytes)
-        } else {
-            Err(refusal(status, &bytes))
-        }
+        Ok(Reply { status, body })
     }
 
     fn failure(&self, error: &reqwest::Error) -> ApiError {
