@@ -10,11 +10,8 @@ use super::{
 pub type Devices = u8;
 
 pub const EVERYBODY: Devices = 0b111;
-/// Whom the log shuts out.
+/// Whom the log shuts out. She is away all the time.
 pub const CAROL: Devices = 0b100;
-/// How many letters each device writes.
-pub const LETTERS: [u8; 3] = [2, 1, 0];
-
 /// A ciphertext that waits for its answer, and what was true when it was made.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Sealed {
@@ -41,6 +38,8 @@ pub struct Memory {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Device {
     pub number: u8,
+    /// How many letters it writes.
+    pub letters: u8,
     pub log: Log,
     pub epoch: u8,
     /// Which commit began the epoch.
@@ -70,9 +69,10 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(number: u8) -> Self {
+    pub fn new(number: u8, letters: u8) -> Self {
         Self {
             number,
+            letters,
             log: Log::new(),
             epoch: 0,
             authenticator: None,
@@ -85,7 +85,10 @@ impl Device {
             proposed: None,
             shown: Vec::new(),
             marked: false,
-            memory: Memory::default(),
+            memory: Memory {
+                fresh: true,
+                ..Memory::default()
+            },
             keys: Vec::new(),
             careless: false,
             shrunk: false,
@@ -116,20 +119,18 @@ impl Device {
     /// There is a letter to seal, and nothing that forbids it.
     pub fn may_seal(&self, logs: &Logs, broken: &[Broken]) -> bool {
         let right = self.surplus(logs) == 0 || broken.contains(&Broken::DeviceLooksNotAtTheLog);
-        let waits = self.gone < LETTERS[usize::from(self.number)];
+        let waits = self.gone < self.letters;
         let inside = self.members & self.bit() != 0;
         let free = self.sealed.is_none() && self.proposed.is_none();
-        waits && inside && free && right && self.memory.fresh
+        waits && inside && free && right && self.memory.fresh && !self.marked
     }
 
     /// Somebody has to be put out first.
     pub fn may_propose(&self, logs: &Logs) -> bool {
-        let (surplus, waits) = (
-            self.surplus(logs),
-            self.gone < LETTERS[usize::from(self.number)],
-        );
+        let (surplus, waits) = (self.surplus(logs), self.gone < self.letters);
         let inside = self.members & self.bit() & !surplus != 0;
-        let needed = waits || self.sealed.is_some();
+        // Where something is missing, a conversation ends: nothing more is written there.
+        let needed = (waits || self.sealed.is_some()) && !self.marked;
         needed && surplus != 0 && inside && self.proposed.is_none() && self.memory.fresh
     }
 
@@ -186,12 +187,15 @@ impl Device {
     /// What it has to ask, when it is idle.
     pub fn requests(&self, logs: &Logs, server: (&Log, u8, u8), broken: &[Broken]) -> Vec<Request> {
         let (log, length, acked) = server;
-        let mut requests = Vec::new();
-        if length > self.cursor || *log != self.log || !self.memory.fresh {
-            requests.push(Request::Page);
-        }
         if self.cursor > acked && !broken.contains(&Broken::DeviceSaysItHasWhatItHasNot) {
-            requests.push(Request::Ack(self.cursor));
+            return vec![Request::Ack(self.cursor)];
+        }
+        if !self.memory.fresh {
+            return vec![Request::Page];
+        }
+        let mut requests = Vec::new();
+        if length > self.cursor || *log != self.log {
+            requests.push(Request::Page);
         }
         if let Some(commit) = self.proposed {
             requests.push(Request::Write(commit.id, commit.content));
@@ -259,7 +263,11 @@ impl Device {
         if next > self.cursor + 1 && !broken.contains(&Broken::DeviceLooksNotForGaps) {
             self.marked = true;
         }
-        let message = messages[usize::from(next - 1)];
+        let Some(message) = messages.get(usize::from(next - 1)).copied() else {
+            // The server said more than it stored.
+            self.memory.reading = None;
+            return;
+        };
         if broken.contains(&Broken::DeviceKeepsLetterBeforePlace) && self.memory.half.is_none() {
             self.open(message, broken);
             self.memory.half = Some(message);

@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 use super::{
     device::{Device, Memory},
     property::properties,
-    replay::{ENTRIES, Logs},
+    replay::{Logs, OFFERED},
     server::{Answer, Request, Server},
 };
 
@@ -39,6 +39,8 @@ pub struct Trouble {
 pub struct Office {
     pub logs: Logs,
     pub broken: &'static [Broken],
+    /// How many letters alice writes, and bob.
+    pub letters: [u8; 2],
     pub trouble: Trouble,
 }
 
@@ -46,7 +48,7 @@ pub struct Office {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct State {
     pub server: Server,
-    pub devices: [Device; 3],
+    pub devices: [Device; 2],
     /// Requests that come a second time, whenever they like.
     pub strays: Vec<(u8, Request)>,
     pub left: Trouble,
@@ -76,11 +78,12 @@ pub enum Action {
 }
 
 impl Office {
-    pub fn new(broken: &'static [Broken], trouble: Trouble) -> Self {
+    pub fn new(broken: &'static [Broken], letters: [u8; 2], trouble: Trouble) -> Self {
         let logs = Logs::new();
         Self {
             logs,
             broken,
+            letters,
             trouble,
         }
     }
@@ -152,6 +155,26 @@ impl Office {
             _ => {}
         }
         device.memory.answer = answer;
+        self.hurry(state, number);
+    }
+
+    /// What nobody else sees, and nothing can come between any more, is done at once.
+    fn hurry(&self, state: &mut State, number: u8) {
+        let State {
+            server,
+            devices,
+            left,
+            ..
+        } = state;
+        let device = &mut devices[usize::from(number)];
+        if left.crashes + left.losses == 0
+            && let Some(answer) = device.memory.answer.take()
+        {
+            device.take(answer, self.broken);
+        }
+        while left.crashes == 0 && device.memory.reading.is_some() {
+            device.read(&server.messages, self.broken);
+        }
     }
 }
 
@@ -162,14 +185,17 @@ impl Model for Office {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             server: Server::new(),
-            devices: [0, 1, 2].map(Device::new),
+            devices: [
+                Device::new(0, self.letters[0]),
+                Device::new(1, self.letters[1]),
+            ],
             strays: Vec::new(),
             left: self.trouble,
         }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        let offered = ENTRIES.into_iter();
+        let offered = OFFERED.into_iter();
         let taken = offered.filter(|entry| self.logs.append(&state.server.log, *entry).is_some());
         actions.extend(taken.map(Action::Append));
         for device in &state.devices {
@@ -236,6 +262,7 @@ impl Model for Office {
                 let device = &mut devices[usize::from(number)];
                 let answer = device.memory.answer.take()?;
                 device.take(answer, self.broken);
+                self.hurry(&mut next, number);
             }
         }
         (next != *state).then_some(next)

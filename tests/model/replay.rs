@@ -16,8 +16,9 @@ pub const REVOKE: u8 = 0;
 const SUSPEND: u8 = 1;
 /// Somebody who is no admin revokes bob's device.
 const PRESUME: u8 = 2;
-/// Entries that are offered: the server may be offered each of them at any time, and again.
-pub const ENTRIES: [u8; 3] = [REVOKE, SUSPEND, PRESUME];
+const ENTRIES: [u8; 3] = [REVOKE, SUSPEND, PRESUME];
+/// What the server may be offered at any time, and again. Suspending does the same as revoking.
+pub const OFFERED: [u8; 2] = [REVOKE, PRESUME];
 /// Entries of a log at most, beyond those by which everybody came in.
 const LONGEST: usize = 2;
 

@@ -63,7 +63,7 @@ pub struct Server {
     pub members: Devices,
     pub messages: Vec<Message>,
     /// What each device said that it has.
-    pub acked: [u8; 3],
+    pub acked: [u8; 2],
     /// What of it is on the disk: epoch, members, and how many messages. Only a broken server answers
     /// before that is all.
     pub stored: (u8, Devices, usize),
@@ -76,7 +76,7 @@ impl Server {
             epoch: 0,
             members: EVERYBODY,
             messages: Vec::new(),
-            acked: [0; 3],
+            acked: [0; 2],
             stored: (0, EVERYBODY, 0),
         }
     }

@@ -21,7 +21,7 @@ use valise_client::{
 };
 
 /// One step of the simulation: milliseconds.
-const STEP_MS: u64 = 20;
+const STEP_MS: u64 = 25;
 /// How often the server does what it does by itself: milliseconds.
 const TIDY_MS: u64 = 10_000;
 /// After so many rounds everybody must have everything.

@@ -6,7 +6,7 @@ use super::organisation::{ADMIN, COMPUTERS, SECOND};
 use crate::support::Dice;
 
 /// How long the day lasts, before everything is repaired: milliseconds.
-pub const DAY_MS: u64 = 24_000;
+pub const DAY_MS: u64 = 18_000;
 /// How far clocks jump: 48 hours, in milliseconds.
 const JUMP_MS: i64 = 48 * 3_600_000;
 
@@ -115,7 +115,7 @@ fn circles(dice: &mut Dice, people: usize) -> Vec<Vec<usize>> {
 fn deeds(dice: &mut Dice, computer: usize, circles: &[Vec<usize>]) -> Vec<(u64, Deed)> {
     let (name, _) = COMPUTERS[computer];
     let mut deeds = Vec::new();
-    for _ in 0..3 + dice.roll(4) {
+    for _ in 0..2 + dice.roll(4) {
         let at_ms = dice.roll(DAY_MS);
         let circle = dice.roll(u64::try_from(circles.len()).expect("small"));
         let circle = &circles[usize::try_from(circle).expect("small")];

@@ -17,7 +17,7 @@ use valise_proto::{
 
 use super::{
     Alarm,
-    freshness::{Freshness, said_ms},
+    freshness::{Freshness, heard, said_ms},
 };
 use crate::{
     store::{StoreError, VerifiedLog},
@@ -211,7 +211,7 @@ impl Ledger {
         }
         self.directory = next;
         let more = head.size < shown.size;
-        let news = !more && self.is_news(&checkpoint);
+        let news = !more && self.is_news(&checkpoint, now_ms);
         let note = news.then(|| checkpoint.note.clone());
         if news {
             self.signed = Some(checkpoint);
@@ -224,10 +224,12 @@ impl Ledger {
         })
     }
 
-    /// Another head, or a later word about the same: an old page never makes the word older.
-    fn is_news(&self, checkpoint: &Checkpoint) -> bool {
+    /// Another head, or a later word about the same: an old page never makes the word older. Only
+    /// one from tomorrow, taken while all clocks were wrong, gives way to today's.
+    fn is_news(&self, checkpoint: &Checkpoint, now_ms: u64) -> bool {
         self.signed.as_ref().is_none_or(|known| {
-            known.log.head != checkpoint.log.head || known.said_ms < checkpoint.said_ms
+            let older = heard(known.said_ms, now_ms) < checkpoint.said_ms;
+            known.log.head != checkpoint.log.head || older
         })
     }
 
