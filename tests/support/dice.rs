@@ -1,4 +1,4 @@
-//! Dice that a seed foretells: SplitMix64.
+//! Dice that a seed foretells: `SplitMix64`.
 
 /// The dice.
 #[derive(Clone, Debug)]

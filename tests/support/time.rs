@@ -13,8 +13,8 @@ pub struct Time {
     passed_ms: Arc<AtomicU64>,
     /// When it stands still between two words; none when the machine's own time runs below it.
     still_ms: Option<u64>,
-    /// How far this clock is wrong.
-    wrong_by_ms: Arc<AtomicI64>,
+    /// How far this clock is wrong: milliseconds.
+    skew: Arc<AtomicI64>,
 }
 
 impl Time {
@@ -28,21 +28,21 @@ impl Time {
         Self {
             passed_ms: Arc::default(),
             still_ms: Some(now_ms),
-            wrong_by_ms: Arc::default(),
+            skew: Arc::default(),
         }
     }
 
     /// Another clock for the same time, which can be set wrong by itself.
     pub fn another(&self) -> Self {
         Self {
-            wrong_by_ms: Arc::default(),
+            skew: Arc::default(),
             ..self.clone()
         }
     }
 
     /// Sets this clock wrong by so much, or right again.
     pub fn set_wrong(&self, by_ms: i64) {
-        self.wrong_by_ms.store(by_ms, Ordering::SeqCst);
+        self.skew.store(by_ms, Ordering::SeqCst);
     }
 
     /// How much has passed since the beginning.
@@ -60,7 +60,7 @@ impl Time {
         Self {
             passed_ms: Arc::default(),
             still_ms: None,
-            wrong_by_ms: Arc::default(),
+            skew: Arc::default(),
         }
     }
 
@@ -88,8 +88,8 @@ impl Time {
     }
 
     fn shown_ms(&self) -> u64 {
-        let wrong_by_ms = self.wrong_by_ms.load(Ordering::SeqCst);
-        self.present_ms().saturating_add_signed(wrong_by_ms)
+        let skew_ms = self.skew.load(Ordering::SeqCst);
+        self.present_ms().saturating_add_signed(skew_ms)
     }
 }
 
