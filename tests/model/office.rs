@@ -54,6 +54,15 @@ pub struct State {
     pub left: Trouble,
 }
 
+/// How a server lies in a page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lie {
+    /// By the log as it was at the beginning.
+    OldLog,
+    /// By leaving out the message in this place.
+    Without(u8),
+}
+
 /// What can happen. The number is a device's.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Action {
@@ -69,8 +78,8 @@ pub enum Action {
     Read(u8),
     Seal(u8),
     Serve(u8),
-    /// The server answers with a page in which this place is missing, or with an older log.
-    ServeLie(u8, Option<u8>),
+    /// The server answers with a page that lies.
+    ServeLie(u8, Lie),
     ServeStray(usize),
     ServerCrash,
     ServerStore,
@@ -113,8 +122,8 @@ impl Office {
         }
         if *request == Some(Request::Page) && answer.is_none() && state.left.lies > 0 {
             let withheld = device.cursor + 1..=state.server.length();
-            let shorter = (!state.server.log.is_empty()).then_some(None);
-            let lies = withheld.map(Some).chain(shorter);
+            let shorter = (!state.server.log.is_empty()).then_some(Lie::OldLog);
+            let lies = withheld.map(Lie::Without).chain(shorter);
             actions.extend(lies.map(|lie| Action::ServeLie(number, lie)));
         }
         if !device.idle() {
@@ -139,7 +148,7 @@ impl Office {
     }
 
     /// The server answers a device, by a lie if there is one.
-    fn serve(&self, state: &mut State, number: u8, lie: Option<Option<u8>>) {
+    fn serve(&self, state: &mut State, number: u8, lie: Option<Lie>) {
         let State {
             server, devices, ..
         } = state;
@@ -149,8 +158,10 @@ impl Office {
         };
         let mut answer = server.serve(&self.logs, number, request, self.broken);
         match (&mut answer, lie) {
-            (Some(Answer::Page { without, .. }), Some(Some(place))) => *without = Some(place),
-            (Some(Answer::Page { log, .. }), Some(None)) => log.clear(),
+            (Some(Answer::Page { without, .. }), Some(Lie::Without(place))) => {
+                *without = Some(place);
+            }
+            (Some(Answer::Page { log, .. }), Some(Lie::OldLog)) => log.clear(),
             (None, _) => device.memory.request = None,
             _ => {}
         }
@@ -238,7 +249,7 @@ impl Model for Office {
                 (memory.request, memory.answer) = (None, None);
             }
             Action::Propose(number) => {
-                devices[usize::from(number)].propose(&self.logs, self.broken)
+                devices[usize::from(number)].propose(&self.logs, self.broken);
             }
             Action::Read(number) => {
                 devices[usize::from(number)].read(&server.messages, self.broken);

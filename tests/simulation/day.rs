@@ -72,7 +72,7 @@ pub fn live(plan: &Plan, off: Off, served: &Arc<Served>) -> Book {
     day.open_server();
     dangerously_carry(Some(Arc::new(Wire::new(plan))));
     Arc::clone(&day).fail();
-    dangerously_carry(Some(Arc::clone(served) as _));
+    dangerously_carry(Some(served.clone()));
     day.settle();
     dangerously_carry(None);
     dangerously_weaken(None);
@@ -108,8 +108,7 @@ impl Day {
     /// The network, the programs and the clocks, for as long as the plan has it.
     fn fail(self: Arc<Self>) {
         let (from_ms, to_ms) = self.plan.latency_ms;
-        #[expect(clippy::cast_precision_loss, reason = "a few of a thousand")]
-        let broken = self.plan.broken as f64 / 1000.0;
+        let broken = f64::from(self.plan.broken) / 1000.0;
         let mut sim = turmoil::Builder::new()
             .simulation_duration(Duration::from_millis(10 * DAY_MS))
             .tick_duration(Duration::from_millis(STEP_MS))
@@ -199,7 +198,7 @@ impl Day {
             let now_ms = millis(turmoil::sim_elapsed().unwrap_or_default());
             pause(Duration::from_millis(at_ms.saturating_sub(now_ms))).await;
             let done = self.perform(&mut person, place, &deed).await;
-            let done = done.map_or_else(|error| format!("{error}"), |done| done);
+            let done = done.unwrap_or_else(|error| error.to_string());
             let number = self.plan.computers[place];
             self.say(&format!("{} {deed:?}: {done}", host(number)));
             self.book().look(number, person.session());

@@ -109,7 +109,7 @@ pub async fn listen(served: Arc<Served>) -> turmoil::Result {
 fn pack(parcel: &Parcel) -> Vec<u8> {
     let mut head = format!("{}\n{}\n", parcel.method, parcel.path);
     for (name, value) in &parcel.headers {
-        head += &format!("{name}\n{}\n", value.to_str().expect("text"));
+        head.extend([name.as_str(), "\n", value.to_str().expect("text"), "\n"]);
     }
     let mut bytes = Vec::new();
     for part in [head.as_bytes(), &parcel.body] {

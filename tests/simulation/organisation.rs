@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
 };
 
 use tempfile::TempDir;
@@ -98,7 +98,7 @@ impl Organisation {
         let today = System.now_ms() / DAY_MS * DAY_MS;
         time.pass(today - FOUNDED_MS);
         let served = Served::new();
-        dangerously_carry(Some(Arc::clone(&served) as _));
+        dangerously_carry(Some(served.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -130,10 +130,10 @@ impl Organisation {
         time.pass(1_000);
         let mut people = vec![alice];
         join(&mut people[ADMIN], &card, 0).await;
-        for number in 1..COMPUTERS.len() {
+        for (number, (_, label)) in COMPUTERS.iter().enumerate().skip(1) {
             let mut person = self.computer(number, time.another());
             if number != SECOND {
-                let asked = person.try_join_with(&card, COMPUTERS[number].1).await;
+                let asked = person.try_join_with(&card, label).await;
                 assert!(matches!(asked, Ok(Joined::Waiting { .. })));
                 people[ADMIN].enrol(&person.name).await;
             }

@@ -65,7 +65,7 @@ pub struct Plan {
     /// How many answers of a hundred are lost on the way.
     pub lost: u64,
     /// How many messages of a thousand break their line for a while.
-    pub broken: u64,
+    pub broken: u32,
 }
 
 impl Plan {
@@ -94,7 +94,7 @@ impl Plan {
             latency_ms: (5, [20, 100, 400][usize::try_from(slow).expect("small")]),
             twice: dice.roll(3) * 5,
             lost: dice.roll(3) * 5,
-            broken: dice.roll(3) * 4,
+            broken: u32::try_from(dice.roll(3) * 4).expect("small"),
         }
     }
 }
