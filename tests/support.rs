@@ -1,5 +1,6 @@
 //! The office in which stories happen: a real server and people with software keys.
 
+pub mod dice;
 pub mod mallory;
 pub mod office;
 pub mod person;
@@ -10,6 +11,7 @@ pub mod terminal;
 pub mod time;
 pub mod witness;
 
+pub use dice::Dice;
 pub use mallory::Mallory;
 pub use office::Office;
 pub use person::Person;
