@@ -15,6 +15,7 @@ use valise_proto::{
 use crate::{
     ServeError,
     account::enrolment::{self, Enrolments},
+    attachment::{AttachmentError, Attachments},
     clock::Clock,
     config::Config,
     delivery::{Delivery, Writer},
@@ -25,7 +26,7 @@ use crate::{
     login::{Ceremonies, Login},
     proposal::Proposals,
     session::{SessionRefusal, Sessions},
-    store::{SessionRow, Store, StoreError},
+    store::{SessionRow, Store},
     wake::{Streams, Wake},
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Service {
     pub(crate) proposals: Proposals,
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
+    pub(crate) attachments: Arc<Attachments>,
     /// Pages on their way.
     pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
@@ -89,6 +91,9 @@ impl Service {
             Arc::clone(&wake),
             Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
         );
+        let attachments =
+            Attachments::open(&config, store.clone(), Arc::clone(&log), Arc::clone(&clock));
+        let attachments = Arc::new(attachments.map_err(ServeError::Attachments)?);
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
             bodies: Bodies::new(&config),
@@ -131,6 +136,7 @@ impl Service {
             url,
             sessions,
             delivery,
+            attachments,
             pages: Turns::new(PAGES_EACH),
             wake,
             streams: Streams::default(),
@@ -165,7 +171,7 @@ impl Service {
     }
 
     /// Drops what is too old, and writes down what is only in memory.
-    pub(crate) async fn tidy(&self) -> Result<(), StoreError> {
+    pub(crate) async fn tidy(&self) -> Result<(), AttachmentError> {
         let now_ms = self.clock.now_ms();
         self.sessions.flush(&self.log.now().directory).await?;
         self.delivery.expire().await?;
@@ -180,7 +186,8 @@ impl Service {
         write
             .delete_old_proposals(now_ms.saturating_sub(OPEN_MS))
             .await?;
-        write.commit().await
+        write.commit().await?;
+        self.attachments.expire().await
     }
 }
 
