@@ -1,6 +1,7 @@
 //! Days in the life of an office.
 
 mod agent;
+mod attachment;
 mod canary;
 mod crash;
 mod first_day;

@@ -108,6 +108,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "clock",
                 "config",
                 "failpoint",
+                "file",
                 "home",
                 "random",
                 "safe",
@@ -123,6 +124,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["http", "listen", "service"],
             &[
                 "account",
+                "attachment",
                 "delivery",
                 "directory",
                 "init",

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
+pub mod file;
 pub mod home;
 pub mod key;
 pub mod mail;

@@ -10,6 +10,7 @@ mod gossip;
 mod incoming;
 mod news;
 mod outgoing;
+mod transfer;
 
 use reqwest::Method;
 use valise_proto::{
@@ -70,6 +71,7 @@ impl Session {
     /// Reads everything, then sends what waits in the outbox.
     pub async fn sync(&mut self) -> Result<Report, Error> {
         let mut report = Report::default();
+        self.clear_spool()?;
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
         self.ready_to_send()?;

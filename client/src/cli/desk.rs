@@ -72,8 +72,11 @@ impl<'u> Desk<'u> {
     /// happened to the account elsewhere is said before anything else.
     pub(super) fn account(&mut self) -> Result<(Session, Home, StoreKey), CommandError> {
         let (home, key) = self.unlocked()?;
-        let session =
+        let mut session =
             Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
+        if let Some(mut meter) = self.ui.meter() {
+            session.tell(move |step| meter.hear(step));
+        }
         session
             .keep_sealed(&home, &key)
             .map_err(|error| refusal(&error))?;

@@ -4,8 +4,8 @@ use valise_proto::{api::ErrorCode, id::Name};
 
 use super::error::{Code, CommandError};
 use crate::{
-    api::ApiError, home::HomeError, key::KeyError, safe::Safe, session::Error, store::StoreError,
-    trust::Alarm, vault::VaultError,
+    api::ApiError, file::FileError, home::HomeError, key::KeyError, safe::Safe, session::Error,
+    store::StoreError, trust::Alarm, vault::VaultError,
 };
 
 /// The refusal that says `error`.
@@ -17,6 +17,10 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("valise admin log show"),
         Error::Alarm(alarm) => self::alarm(alarm),
         Error::Api(error) => api(error),
+        Error::File(error) => file(error),
+        Error::FileGone(_) => CommandError::new(Code::FileGone, text)
+            .outcome("nothing was saved")
+            .hint("ask whoever wrote the letter to send it again"),
         Error::Home(error) => home(error),
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
@@ -39,6 +43,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NoDevice(_) => CommandError::new(Code::Unreachable, text)
             .outcome("the letter waits in the outbox")
             .hint("valise outbox retry"),
+        Error::NoSuchFile(number) => CommandError::new(Code::NotFound, text)
+            .outcome("nothing was saved")
+            .hint(Safe::line(&format!("valise attach list {number}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
         Error::NoSuchRequest(_) => {
             CommandError::new(Code::NotFound, text).hint("valise admin requests")
@@ -109,6 +116,7 @@ fn unknown_recipient(text: Safe, near: Option<&Name>) -> CommandError {
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
         Alarm::ForgedSignature { .. } => Code::ForgedSignature,
+        Alarm::BadAttachment { .. } => Code::BadAttachment,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::LogRollback { .. } => Code::Rollback,
@@ -125,8 +133,12 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::BadCheckpoint(_) | Alarm::ForgedEntry(_) | Alarm::UnprovenEntry => Code::BadEntry,
         Alarm::WrongCard { .. } | Alarm::WrongGenesis { .. } => Code::WrongCard,
     };
+    let outcome = match alarm {
+        Alarm::BadAttachment { .. } => "nothing was saved",
+        _ => "nothing was sent",
+    };
     let refusal = CommandError::new(code, Safe::line(&alarm.to_string()))
-        .outcome("nothing was sent")
+        .outcome(outcome)
         .hint("call an admin, by another way than Valise");
     match alarm {
         Alarm::WrongCard { expected, seen } | Alarm::WrongGenesis { expected, seen } => refusal
@@ -173,6 +185,7 @@ fn api(error: &ApiError) -> CommandError {
                 ErrorCode::Revoked => Code::DeviceRevoked,
                 ErrorCode::NotFound => Code::NotFound,
                 ErrorCode::TooLarge => Code::TooLarge,
+                ErrorCode::Full => Code::ServerFull,
                 ErrorCode::TooMany | ErrorCode::Unavailable => Code::Busy,
                 _ => Code::Refused,
             };
@@ -181,6 +194,24 @@ fn api(error: &ApiError) -> CommandError {
                 .fact("why", detail)
                 .hint("valise doctor")
         }
+    }
+}
+
+fn file(error: &FileError) -> CommandError {
+    let text = Safe::line(&error.to_string());
+    let code = match error {
+        FileError::TooLarge(_) | FileError::TooMany => Code::TooLarge,
+        _ if error.is_full() => Code::DiskFull,
+        _ => Code::BadFile,
+    };
+    let refusal = CommandError::new(code, text);
+    match error {
+        FileError::Folder(_) => refusal.hint("pack it into one file first, with tar or zip"),
+        FileError::Changed(_) => refusal.hint("run it again when nothing writes to the file"),
+        FileError::TooMany => refusal.hint("pack them into one file, or send several letters"),
+        FileError::TooLarge(_) => refusal.hint("send it in parts"),
+        FileError::NoName(_) => refusal.hint("name another folder with --to"),
+        _ => refusal,
     }
 }
 

@@ -23,7 +23,7 @@ const WIDE: usize = 20;
 
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
-        let body = self.body(args.message)?;
+        let body = self.body(args.message, !args.attach.is_empty())?;
         let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
         let draft = Draft {
             to: names(&args.to),
@@ -31,6 +31,7 @@ impl Desk<'_> {
             subject: args.subject,
             body,
             in_reply_to: None,
+            files: args.attach,
         };
         let session = self.session()?;
         self.post(session, &draft, args.yes)
@@ -39,19 +40,21 @@ impl Desk<'_> {
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let letter = letter(session.store(), args.letter)?;
-        let body = self.body(args.message)?;
-        let draft = Draft::reply(&letter, session.account(), args.all, body);
+        let body = self.body(args.message, !args.attach.is_empty())?;
+        let mut draft = Draft::reply(&letter, session.account(), args.all, body);
+        draft.files = args.attach;
         self.post(session, &draft, args.yes)
     }
 
-    fn body(&mut self, message: Option<String>) -> Result<String, CommandError> {
+    /// The text, which may be empty only if there is something else to say.
+    fn body(&mut self, message: Option<String>, files: bool) -> Result<String, CommandError> {
         let body = match message {
             Some(message) => message,
             None => self
                 .ui
                 .read_text("the letter's text", "-m TEXT", TEXT_MAX)?,
         };
-        if body.trim().is_empty() {
+        if body.trim().is_empty() && !files {
             return Err(
                 CommandError::new(Code::EmptyLetter, "the letter has no text")
                     .outcome("nothing was sent or kept")
@@ -80,7 +83,11 @@ impl Desk<'_> {
             }
             written => written,
         };
-        let number = written.map_err(|error| refusal(&error))?;
+        let number = written.map_err(|error| {
+            let refused = refusal(&error);
+            let outcome = refused.outcome.unwrap_or("nothing was sent or kept");
+            refused.outcome(outcome)
+        })?;
         let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
         if let Err(error) = caught_up {
             return Err(kept(&session, number, error));

@@ -187,6 +187,7 @@ fn codes_are_frozen() {
     V0206 1 Versions
     V0207 10 Offline
     V0208 1 Clock
+    V0209 7 ServerFull
     V0301 8 NoKey
     V0302 8 KeyUntouched
     V0303 8 WrongPin
@@ -208,6 +209,7 @@ fn codes_are_frozen() {
     V0410 6 WrongCard
     V0411 6 PinMismatch
     V0412 6 ForgedSignature
+    V0413 6 BadAttachment
     V0501 4 NotEnrolled
     V0502 5 UnknownRecipient
     V0503 2 TooLarge
@@ -220,6 +222,8 @@ fn codes_are_frozen() {
     V0510 1 OnItsWay
     V0511 5 NotWaiting
     V0512 9 AgainstRules
+    V0513 2 BadFile
+    V0514 5 FileGone
     V0601 4 Locked
     V0602 4 NotJoined
     V0603 2 AlreadyJoined
