@@ -71,7 +71,6 @@ impl Session {
     /// Reads everything, then sends what waits in the outbox.
     pub async fn sync(&mut self) -> Result<Report, Error> {
         let mut report = Report::default();
-        self.clear_spool()?;
         let before = self.ledger.as_ref().map_or(0, |ledger| ledger.head().size);
         self.pull(&mut report).await?;
         self.ready_to_send()?;
@@ -79,6 +78,7 @@ impl Session {
         self.deliver(&mut report).await?;
         self.admit(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
+        self.clear_spool()?;
         self.store.truncate_log()?;
         Ok(report)
     }

@@ -244,7 +244,7 @@ async fn r02_a_line_that_is_cut_at_any_byte_brings_a_file_whole() {
     let public = office.move_server(free_port());
     office.start().await;
     let cutter = Cutter::start(public, office.port(), move || {
-        Some(i64::try_from(100_000 + dice.roll(2_000_000)).unwrap())
+        i64::try_from(100_000 + dice.roll(2_000_000)).unwrap()
     });
     let draft = Draft {
         to: vec!["bob".to_owned()],

@@ -4,57 +4,45 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
 };
 
-/// Says after how many bytes the next connection dies; `None`: never.
-type Moments = Box<dyn FnMut() -> Option<i64> + Send>;
-
 pub struct Cutter {
     public: u16,
     stop: Arc<AtomicBool>,
     cuts: Arc<AtomicUsize>,
-    moments: Arc<Mutex<Moments>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Cutter {
-    /// Listens on `public` and passes on to `server`.
+    /// Listens on `public` and passes on to `server`. `moment` says after how many bytes the next
+    /// connection dies.
     pub fn start(
         public: u16,
         server: u16,
-        moments: impl FnMut() -> Option<i64> + Send + 'static,
+        mut moment: impl FnMut() -> i64 + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", public)).expect("the public port");
-        let cutter = Self {
-            public,
-            stop: Arc::default(),
-            cuts: Arc::default(),
-            moments: Arc::new(Mutex::new(Box::new(moments))),
-            thread: None,
-        };
-        let (stop, cuts, moments) = (
-            Arc::clone(&cutter.stop),
-            Arc::clone(&cutter.cuts),
-            Arc::clone(&cutter.moments),
-        );
+        let (stop, cuts) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&cuts));
         let thread = std::thread::spawn(move || {
             for client in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
+                if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let moment = (moments.lock().expect("the moments"))();
                 let client = client.expect("a connection");
                 let server = TcpStream::connect(("127.0.0.1", server)).expect("the server");
-                pass(client, server, moment, &cuts);
+                pass(client, server, moment(), &counted);
             }
         });
         Self {
+            public,
+            stop,
+            cuts,
             thread: Some(thread),
-            ..cutter
         }
     }
 
@@ -74,8 +62,8 @@ impl Drop for Cutter {
     }
 }
 
-fn pass(client: TcpStream, server: TcpStream, moment: Option<i64>, cuts: &Arc<AtomicUsize>) {
-    let left = Arc::new(AtomicI64::new(moment.unwrap_or(i64::MAX)));
+fn pass(client: TcpStream, server: TcpStream, moment: i64, cuts: &Arc<AtomicUsize>) {
+    let left = Arc::new(AtomicI64::new(moment));
     let clone = |stream: &TcpStream| stream.try_clone().expect("a second hand");
     for (mut from, mut to) in [(clone(&client), clone(&server)), (server, client)] {
         let (left, cuts) = (Arc::clone(&left), Arc::clone(cuts));

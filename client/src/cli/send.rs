@@ -83,10 +83,9 @@ impl Desk<'_> {
             }
             written => written,
         };
-        let number = written.map_err(|error| {
-            let refused = refusal(&error);
-            let outcome = refused.outcome.unwrap_or("nothing was sent or kept");
-            refused.outcome(outcome)
+        let number = written.map_err(|error| match error {
+            Error::File(_) => refusal(&error).outcome("nothing was sent or kept"),
+            _ => refusal(&error),
         })?;
         let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
         if let Err(error) = caught_up {
