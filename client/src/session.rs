@@ -30,9 +30,7 @@ use crate::{
     vault::{Vault, VaultError},
 };
 
-use self::progress::Onlooker;
-
-pub use self::progress::Step;
+pub use self::progress::{Onlooker, Step};
 
 /// Everything that can go wrong with an account, by who has to act.
 #[derive(Debug, thiserror::Error)]
@@ -233,7 +231,7 @@ impl Identity {
 /// An unlocked account on this device.
 pub struct Session {
     pub(crate) home: Home,
-    onlooker: Onlooker,
+    onlooker: Option<Box<dyn Onlooker>>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) me: Identity,
@@ -294,7 +292,7 @@ impl Session {
         };
         let mut session = Self {
             home: home.clone(),
-            onlooker: Onlooker::nobody(),
+            onlooker: None,
             store,
             clock,
             me,

@@ -87,11 +87,11 @@ pub fn api(bytes: &[u8]) {
 /// [`Opener`], for the key of [`seed::file_key`]: after the file's size, its ciphertext. What opens whole is
 /// what would be sealed.
 pub fn attachment(bytes: &[u8]) {
-    let Some((size, sealed)) = bytes.split_first_chunk::<8>() else {
+    let Some((size, ciphertext)) = bytes.split_first_chunk::<8>() else {
         return;
     };
     let (key, size) = (seed::file_key(), u64::from_be_bytes(*size));
-    let Some((header, chunks)) = sealed.split_first_chunk::<HEADER>() else {
+    let Some((header, chunks)) = ciphertext.split_first_chunk::<HEADER>() else {
         return;
     };
     let Ok(mut opener) = Opener::new(&seed::file(size), header) else {
@@ -114,7 +114,7 @@ pub fn attachment(bytes: &[u8]) {
         again.extend(content);
         rest = later;
     }
-    let read = sealed.strip_suffix(rest).unwrap_or_default();
+    let read = ciphertext.strip_suffix(rest).unwrap_or_default();
     assert!(again == read, "another form");
 }
 

@@ -7,6 +7,7 @@
 mod folder;
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -125,14 +126,14 @@ impl Attachments {
     /// Opens the folder, making it if it is not there.
     pub fn open(
         config: &Config,
-        store: Store,
-        log: Arc<Log>,
-        clock: Arc<dyn Clock>,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            store,
-            log,
-            clock,
+        store: &Store,
+        log: &Arc<Log>,
+        clock: &Arc<dyn Clock>,
+    ) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            store: store.clone(),
+            log: Arc::clone(log),
+            clock: Arc::clone(clock),
             folder: Arc::new(Folder::open(&config.attachments_path())?),
             limits: Limits {
                 file_bytes: config.attachment_bytes_max,
@@ -145,7 +146,7 @@ impl Attachments {
             downloads: Turns::new(PARTS_EACH),
             beginning: Mutex::default(),
             sweep_at_ms: AtomicU64::new(0),
-        })
+        }))
     }
 
     /// Begins an upload, or says how far it is.
@@ -289,34 +290,40 @@ impl Attachments {
     /// Collects files without a row, and rows without a file.
     async fn sweep(&self) -> Result<(), AttachmentError> {
         let folder = Arc::clone(&self.folder);
-        // A row is there before its file: what has none now has lost it.
+        // A row is there before its file, and its file before any of it counts.
         let here = spawn_blocking(move || folder.ids()).await??;
-        let mut orphans = here.clone();
+        let rows = self.rows(false).await?;
+        let orphans: Vec<_> = here
+            .iter()
+            .filter(|id| !rows.contains(*id))
+            .copied()
+            .collect();
+        let mut lost: Vec<_> = self.rows(true).await?.into_iter().collect();
+        lost.retain(|id| !here.contains(id));
+        let folder = Arc::clone(&self.folder);
+        let lost = spawn_blocking(move || {
+            for id in orphans {
+                folder.remove(id)?;
+            }
+            // One that came since is there.
+            lost.retain(|id| !folder.has(*id));
+            Ok::<_, io::Error>(lost)
+        });
+        self.forget(lost.await??).await
+    }
+
+    /// Every file that the database knows, or only those of which something is on disk.
+    async fn rows(&self, begun: bool) -> Result<HashSet<AttachmentId>, StoreError> {
+        let mut rows = HashSet::new();
         let mut after = None;
         loop {
-            let ids = self.store.attachment_ids(after, false, ROWS).await?;
-            let Some(last) = ids.last() else { break };
-            after = Some(*last);
-            for id in &ids {
-                orphans.remove(id);
+            let page = self.store.attachment_ids(after, begun, ROWS).await?;
+            after = page.last().copied();
+            if after.is_none() {
+                return Ok(rows);
             }
+            rows.extend(page);
         }
-        let folder = Arc::clone(&self.folder);
-        spawn_blocking(move || orphans.into_iter().try_for_each(|id| folder.remove(id))).await??;
-        let (mut after, mut lost) = (None, Vec::new());
-        loop {
-            let ids = self.store.attachment_ids(after, true, ROWS).await?;
-            let Some(last) = ids.last() else { break };
-            after = Some(*last);
-            lost.extend(ids.into_iter().filter(|id| !here.contains(id)));
-        }
-        let folder = Arc::clone(&self.folder);
-        // One that came since is there.
-        let lost = spawn_blocking(move || {
-            lost.retain(|id| !folder.has(*id));
-            lost
-        });
-        self.forget(lost.await?).await
     }
 
     async fn forget(&self, ids: Vec<AttachmentId>) -> Result<(), AttachmentError> {

@@ -91,9 +91,8 @@ impl Service {
             Arc::clone(&wake),
             Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
         );
-        let attachments =
-            Attachments::open(&config, store.clone(), Arc::clone(&log), Arc::clone(&clock));
-        let attachments = Arc::new(attachments.map_err(ServeError::Attachments)?);
+        let attachments = Attachments::open(&config, &store, &log, &clock);
+        let attachments = attachments.map_err(ServeError::Attachments)?;
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
             bodies: Bodies::new(&config),

@@ -17,7 +17,7 @@ use valise_client::{
 };
 use valise_proto::{
     api::attachment::{parse_range, path},
-    attachment::FileKey,
+    attachment::{FileKey, sealed_size},
     id::{AttachmentId, Hash},
     letter::Attachment,
 };
@@ -87,17 +87,19 @@ fn alarmed(bob: &mut Person, place: &Path, saved: &Result<Saved, Error>) {
     assert_eq!(in_folder(&bob.folder.join("partial")), Vec::<String>::new());
 }
 
-/// Mallory gives the ciphertext of another file, or what `change` makes of it.
+/// Mallory gives the ciphertext of another file, or one with a bit flipped.
 fn serve(
     office: &Office,
     mallory: &Mallory,
     of: AttachmentId,
     from: AttachmentId,
-    change: impl Fn(&mut Vec<u8>),
+    flipped: Option<usize>,
 ) {
     let file = office.data().join("attachments").join(from.to_string());
     let mut ciphertext = fs::read(file).unwrap();
-    change(&mut ciphertext);
+    if let Some(at) = flipped {
+        ciphertext[at] ^= 1;
+    }
     mallory.on_response(move |exchange| {
         if exchange.is(&Method::GET, &path(of)) && exchange.status.is_success() {
             let (_, query) = exchange.path.split_once('?').unwrap();
@@ -117,22 +119,19 @@ async fn g26_another_file_in_its_place_never_appears() {
     let manifest = bob.letter(number).attachments;
     let [first, second] = [&manifest[0], &manifest[1]].map(id);
     let place = place(&office);
-    let changes: [(AttachmentId, fn(&mut Vec<u8>)); 4] = [
-        (second, |_| {}),
-        (first, |bytes| bytes[0] ^= 1),
-        (first, |bytes| bytes[40] ^= 1),
-        (first, |bytes| {
-            let last = bytes.len() - 1;
-            bytes[last] ^= 1;
-        }),
-    ];
-    for (from, change) in changes {
-        serve(&office, &mallory, first, from, change);
+    let last = usize::try_from(sealed_size(manifest[0].size).unwrap()).unwrap() - 1;
+    for (from, flipped) in [
+        (second, None),
+        (first, Some(0)),
+        (first, Some(40)),
+        (first, Some(last)),
+    ] {
+        serve(&office, &mallory, first, from, flipped);
         let saved = save(&mut bob, number, 0, &place).await;
         alarmed(&mut bob, &place, &saved);
     }
     // The twin: the same way, and what the writer sealed, is a file.
-    serve(&office, &mallory, first, first, |_| {});
+    serve(&office, &mallory, first, first, None);
     let saved = save(&mut bob, number, 0, &place).await.expect("saving");
     assert_eq!(fs::read(saved.path).unwrap(), CONTENT);
 }
@@ -245,10 +244,10 @@ async fn c09_three_hundred_names_stay_in_the_folder() {
     fs::create_dir_all(&place).unwrap();
     fs::write(place.join("file"), b"mine").unwrap();
     let before = in_folder(office.folder.path());
-    for index in 0..names.len() {
+    for (index, name) in names.iter().enumerate() {
         let saved = save(&mut bob, number, index, &place).await;
-        let saved = saved.unwrap_or_else(|error| panic!("{:?}: {error}", names[index]));
-        assert_eq!(saved.path.parent(), Some(&*place), "{:?}", names[index]);
+        let saved = saved.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        assert_eq!(saved.path.parent(), Some(&*place), "{name:?}");
         let mode = fs::metadata(&saved.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600);
     }
@@ -320,8 +319,8 @@ async fn c10_c11_a_bomb_is_bytes_and_a_page_fetches_nothing() {
     let page = format!(
         "<html><img src='http://{at}/pixel.png'><meta http-equiv=refresh content='0;http://{at}'>"
     );
-    let bomb = bomb(1 << 20);
-    let files: [(&str, &[u8]); 2] = [("bomb.gz", &bomb), ("page.html", page.as_bytes())];
+    let gzip = bomb(1 << 20);
+    let files: [(&str, &[u8]); 2] = [("bomb.gz", &gzip), ("page.html", page.as_bytes())];
     let number = send(&office, &mut alice, &mut bob, &files).await;
     let place = place(&office);
     mallory.forget();

@@ -57,8 +57,8 @@ fn files(folder: &Path, dice: &mut Dice) -> Vec<(PathBuf, Vec<u8>)> {
 
 fn arrived(place: &Path, files: &[(PathBuf, Vec<u8>)]) {
     for (path, content) in files {
-        let name = path.file_name().unwrap();
-        assert!(fs::read(place.join(name)).unwrap() == *content, "{name:?}");
+        let saved = place.join(path.file_name().unwrap());
+        assert!(fs::read(&saved).unwrap() == *content, "{}", saved.display());
     }
     assert_eq!(
         fs::read_dir(place).unwrap().count(),
@@ -169,11 +169,11 @@ fn r01_r02_killed_at_random_moments_a_file_arrives_whole() {
     let attached = files
         .iter()
         .flat_map(|(path, _)| ["-a", path.to_str().unwrap()]);
-    let send: Vec<&str> = ["send", "bob", "-s", "Film", "-m", "See."]
+    let letter: Vec<&str> = ["send", "bob", "-s", "Film", "-m", "See."]
         .into_iter()
         .chain(attached)
         .collect();
-    assert_eq!(alice.run(&send).code, 7);
+    assert_eq!(alice.run(&letter).code, 7);
     site.start();
     for round in 0..12 {
         blow(&mut dice, &alice, &["outbox", "retry"]);

@@ -67,11 +67,11 @@ fn attach(site: &Site, alice: &Cli, bob: &Cli) {
     alice.must(&["send", "bob", "-s", "File", "-m", "See.", "-a", &file]);
     bob.must(&["sync"]);
     let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
-    let size = fs::metadata(&file).unwrap().len();
+    let bytes = fs::metadata(&file).unwrap().len();
     for person in [alice, bob] {
         let read = person.json(&["read", "@last"]).object();
         assert_eq!(read["attachments"][0]["name"], name);
-        assert_eq!(read["attachments"][0]["size"], size);
+        assert_eq!(read["attachments"][0]["size"], bytes);
         let shown = person.must(&["read", "@last", "-o", "human"]).out;
         let line = shown.lines().find(|line| line.starts_with("File:"));
         let line = line.expect("the file");

@@ -111,12 +111,11 @@ impl Desk<'_> {
 
     fn attach_list(&mut self, args: AttachList) -> Result<Exit, CommandError> {
         let store = self.store()?;
-        let letters = match args.letter {
-            Some(which) => vec![letter(&store, which)?],
-            None => {
-                let letters = store.read().letters(&Filter::default());
-                letters.map_err(|error| refusal(&error.into()))?
-            }
+        let letters = if let Some(which) = args.letter {
+            vec![letter(&store, which)?]
+        } else {
+            let letters = store.read().letters(&Filter::default());
+            letters.map_err(|error| refusal(&error.into()))?
         };
         let columns = ["letter", "file", "size"].map(Column::new);
         let last = [Column::flexible("name"), Column::new("note")];
@@ -190,11 +189,11 @@ fn wanted(letter: &LetterRow, named: &[String]) -> Result<Vec<usize>, CommandErr
     for typed in named {
         let number = typed.parse::<usize>().ok();
         let number = number.and_then(|number| number.checked_sub(1));
-        let names = |file: &Attachment| {
+        let is_called = |file: &Attachment| {
             file.name.as_str() == typed || safe_name(file.name.as_str()) == *typed
         };
         let index = number.filter(|index| *index < letter.attachments.len());
-        let index = index.or_else(|| letter.attachments.iter().position(names));
+        let index = index.or_else(|| letter.attachments.iter().position(is_called));
         let index = index.ok_or_else(none)?;
         if !wanted.contains(&index) {
             wanted.push(index);

@@ -74,8 +74,8 @@ impl<'u> Desk<'u> {
         let (home, key) = self.unlocked()?;
         let mut session =
             Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
-        if let Some(mut meter) = self.ui.meter() {
-            session.tell(move |step| meter.hear(step));
+        if let Some(meter) = self.ui.meter() {
+            session.tell(meter);
         }
         session
             .keep_sealed(&home, &key)

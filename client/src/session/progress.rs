@@ -19,31 +19,27 @@ pub enum Step<'s> {
 }
 
 /// Somebody who looks on.
-pub(super) struct Onlooker(Option<Box<dyn FnMut(Step<'_>) + Send>>);
-
-impl Onlooker {
-    /// Nobody.
-    pub(super) fn nobody() -> Self {
-        Self(None)
-    }
+pub trait Onlooker: Send {
+    /// Hears how far a file is.
+    fn hear(&mut self, step: Step<'_>);
 }
 
 impl Session {
     /// From now on `onlooker` hears how far files are.
-    pub fn tell(&mut self, onlooker: impl FnMut(Step<'_>) + Send + 'static) {
-        self.onlooker = Onlooker(Some(Box::new(onlooker)));
+    pub fn tell(&mut self, onlooker: impl Onlooker + 'static) {
+        self.onlooker = Some(Box::new(onlooker));
     }
 
     pub(crate) fn moved(&mut self, what: &str, done: u64, all: u64) {
-        if let Some(onlooker) = &mut self.onlooker.0 {
-            onlooker(Step::Moved { what, done, all });
+        if let Some(onlooker) = &mut self.onlooker {
+            onlooker.hear(Step::Moved { what, done, all });
         }
     }
 
     /// The result, and nothing goes on any more.
     pub(crate) fn ended<T>(&mut self, result: T) -> T {
-        if let Some(onlooker) = &mut self.onlooker.0 {
-            onlooker(Step::Ended);
+        if let Some(onlooker) = &mut self.onlooker {
+            onlooker.hear(Step::Ended);
         }
         result
     }

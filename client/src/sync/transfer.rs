@@ -84,15 +84,16 @@ impl Session {
             return Err(failed(io::ErrorKind::UnexpectedEof.into()).into());
         }
         let begin = encode(&Begin { size: upload.size });
-        let place = path(upload.id);
-        let stored: Stored = self.request(Method::PUT, &place, begin).await?;
+        let target = path(upload.id);
+        let stored: Stored = self.request(Method::PUT, &target, begin).await?;
         let (mut done, mut pace, mut stalls) = (stored.bytes, Pace(PART_FIRST), 0);
         reached("after-upload-begun");
         while done < upload.size {
             let mut part = vec![0; pace.length(upload.size - done)];
             file.read_exact_at(&mut part, done).map_err(failed)?;
-            let (target, from_ms) = (format!("{place}?{}", at(done)), self.clock.monotonic_ms());
-            let stored: Stored = self.request(Method::POST, &target, part).await?;
+            let here = format!("{target}?{}", at(done));
+            let from_ms = self.clock.monotonic_ms();
+            let stored: Stored = self.request(Method::POST, &here, part).await?;
             pace.took(self.clock.monotonic_ms().saturating_sub(from_ms));
             stalls += u32::from(stored.bytes <= done);
             if stored.bytes > upload.size || stalls > STALLS_MAX {

@@ -22,18 +22,18 @@ fn content(size: usize) -> Vec<u8> {
 fn sealed_with(key: &FileKey, header: [u8; HEADER], file: &[u8]) -> (Vec<u8>, Attachment) {
     let size = u64::try_from(file.len()).unwrap();
     let (mut sealer, _) = Sealer::new(key, size).unwrap();
-    let (mut sealed, mut rest) = (header.to_vec(), file);
+    let (mut bytes, mut rest) = (header.to_vec(), file);
     while let Some(wanted) = sealer.wants() {
         let (now, later) = rest.split_at(wanted);
         let mut chunk = now.to_vec();
         sealer.seal(&mut chunk).unwrap();
-        sealed.extend(chunk);
+        bytes.extend(chunk);
         rest = later;
     }
     let hash = sealer.finish().unwrap();
     assert_eq!(hash, Hash(sha256(&[file])));
     let name = "plan.pdf".to_owned().try_into().unwrap();
-    (sealed, key.manifest(name, size, hash).unwrap())
+    (bytes, key.manifest(name, size, hash).unwrap())
 }
 
 fn sealed(file: &[u8]) -> (Vec<u8>, Attachment) {

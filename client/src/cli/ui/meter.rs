@@ -3,7 +3,11 @@
 use std::{io::Write, num::NonZeroUsize};
 
 use super::ERASE_LINE;
-use crate::{clock::Clock, safe::Safe, session::Step};
+use crate::{
+    clock::Clock,
+    safe::Safe,
+    session::{Onlooker, Step},
+};
 
 /// What is done sooner is not worth a line: milliseconds.
 const WHILE_MS: u64 = 400;
@@ -40,8 +44,15 @@ impl Meter {
         }
     }
 
-    /// Hears how far it is.
-    pub fn hear(&mut self, step: Step<'_>) {
+    /// That nobody can see it is no reason to fail.
+    fn write(&mut self, text: &str) {
+        let written = self.to.write_all(text.as_bytes());
+        written.and_then(|()| self.to.flush()).unwrap_or_default();
+    }
+}
+
+impl Onlooker for Meter {
+    fn hear(&mut self, step: Step<'_>) {
         let Step::Moved { what, done, all } = step else {
             if self.shown_ms.take().is_some() {
                 self.write(ERASE_LINE);
@@ -63,12 +74,6 @@ impl Meter {
         let (done, all, percent) = (size(done), size(all), part(100));
         let line = Safe::line(&format!("{percent:>3} % {bar} {done} of {all}, {what}"));
         self.write(&format!("{ERASE_LINE}{}", line.truncate(self.columns)));
-    }
-
-    /// That nobody can see it is no reason to fail.
-    fn write(&mut self, text: &str) {
-        let written = self.to.write_all(text.as_bytes());
-        written.and_then(|()| self.to.flush()).unwrap_or_default();
     }
 }
 
