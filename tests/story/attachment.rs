@@ -219,6 +219,56 @@ fn r01_r02_killed_at_random_moments_a_file_arrives_whole() {
     }
 }
 
+#[test]
+fn v05_a_disk_that_fills_up_spoils_nothing() {
+    let mut dice = Dice(System.now_ms());
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let files = files(site.folder.path(), &mut dice);
+    let film = files[2].0.to_str().unwrap();
+    alice.must(&[
+        "send",
+        "bob",
+        "-s",
+        "First",
+        "-m",
+        "The conversation is made.",
+    ]);
+    site.stop();
+    // The disk is full in the middle of a part: what it took of it is given back.
+    site.start_cramped(7_000);
+    let kept = alice.run(&["send", "bob", "-s", "Film", "-m", "See.", "-a", film]);
+    assert_eq!(kept.code, 7, "{kept:?}");
+    assert!(
+        kept.refusal()
+            .starts_with("error[V0209]: the server refuses"),
+        "{kept:?}"
+    );
+    let server = site.folder.path().join("server/attachments");
+    let held: u64 = fs::read_dir(server)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(held > 0 && held % (64 << 10) == 0, "{held}: whole parts");
+    // Letters go and come all the same.
+    alice.must(&[
+        "send",
+        "alice",
+        "-s",
+        "Note",
+        "-m",
+        "There is no room for films.",
+    ]);
+    bob.must(&["sync"]);
+    site.stop();
+    site.start();
+    alice.must(&["outbox", "retry"]);
+    bob.must(&["sync"]);
+    let place = site.folder.path().join("place");
+    fs::create_dir(&place).unwrap();
+    bob.must(&["attach", "save", "@last", "--to", place.to_str().unwrap()]);
+    arrived(&place, &files[2..]);
+}
+
 /// Does it until it is done, over a line that is cut.
 async fn insist<T>(
     person: &mut Person,

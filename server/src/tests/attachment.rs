@@ -145,10 +145,11 @@ async fn a_part_is_of_the_file_or_none() {
             .await
             .refused(ErrorCode::Malformed);
     }
-    let huge = content((4 << 20) + 1);
-    append(&server, &alice, ID, 0, &huge)
-        .await
-        .refused(ErrorCode::TooLarge);
+    let target = format!("{}?{}", path(ID), at(0));
+    let huge = server.signed(&alice, "POST", &target, content((4 << 20) + 1));
+    let mut connection = server.connect().await;
+    connection.send_head(&huge).await;
+    connection.receive().await.refused(ErrorCode::TooLarge);
     let odd = server.signed(&alice, "PUT", "/v1/attachments/x", vec![0; 8]);
     server.send(&odd).await.refused(ErrorCode::NotFound);
 }
