@@ -1,6 +1,7 @@
 //! The office in which stories happen: a real server and people with software keys.
 
 pub mod cutter;
+pub mod dice;
 pub mod mallory;
 pub mod office;
 pub mod person;

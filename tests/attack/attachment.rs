@@ -136,20 +136,25 @@ async fn g26_another_file_in_its_place_never_appears() {
     assert_eq!(fs::read(saved.path).unwrap(), CONTENT);
 }
 
-/// Alice's own program tells bob another content than it sealed: to somebody else she tells the true one.
-async fn two_meanings(office: &Office, alice: &mut Person, bob: &mut Person) -> u64 {
-    let number = send(office, alice, bob, &[("plan.pdf", CONTENT)]).await;
-    let mut manifest = bob.letter(number).attachments;
-    manifest[0].content = Hash([6; 32]);
-    let mut lie = letter(alice.session().device(), &["bob"], "See the file.");
-    lie.attachments = manifest;
-    let written = alice.session().attack_write(&lie).unwrap();
+/// Alice's own program writes bob a letter with these files, whatever they are; its number with bob.
+async fn claim(alice: &mut Person, bob: &mut Person, files: Vec<Attachment>) -> u64 {
+    let mut claiming = letter(alice.session().device(), &["bob"], "See the files.");
+    claiming.attachments = files;
+    let written = alice.session().attack_write(&claiming).unwrap();
     alice
         .online(async |session, _| session.send(written).await)
         .await
         .expect("sending");
     bob.sync().await;
     bob.letters().last().unwrap().number
+}
+
+/// Alice's own program tells bob another content than it sealed: to somebody else she tells the true one.
+async fn two_meanings(office: &Office, alice: &mut Person, bob: &mut Person) -> u64 {
+    let number = send(office, alice, bob, &[("plan.pdf", CONTENT)]).await;
+    let mut manifest = bob.letter(number).attachments;
+    manifest[0].content = Hash([6; 32]);
+    claim(alice, bob, manifest).await
 }
 
 #[tokio::test]
@@ -215,21 +220,11 @@ async fn send_names(
 ) -> u64 {
     let number = send(office, alice, bob, &[("plan.pdf", CONTENT)]).await;
     let honest = bob.letter(number).attachments.remove(0);
-    let mut hostile = letter(alice.session().device(), &["bob"], "See the files.");
-    hostile.attachments = names
-        .iter()
-        .map(|name| Attachment {
-            name: name.clone().try_into().unwrap(),
-            ..honest.clone()
-        })
-        .collect();
-    let written = alice.session().attack_write(&hostile).unwrap();
-    alice
-        .online(async |session, _| session.send(written).await)
-        .await
-        .expect("sending");
-    bob.sync().await;
-    bob.letters().last().unwrap().number
+    let files = names.iter().map(|name| Attachment {
+        name: name.clone().try_into().unwrap(),
+        ..honest.clone()
+    });
+    claim(alice, bob, files.collect()).await
 }
 
 #[tokio::test]

@@ -15,30 +15,11 @@ use valise_client::{
 use crate::support::{
     Office, Person, Site,
     cutter::Cutter,
+    dice::Dice,
     office::free_port,
     program::Cli,
     site::{code, ends_within},
 };
-
-/// Random numbers by `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    fn bytes(&mut self, size: usize) -> Vec<u8> {
-        let words = (0..size.div_ceil(8)).map(|_| self.roll(u64::MAX).to_le_bytes());
-        let mut bytes: Vec<u8> = words.flatten().collect();
-        bytes.truncate(size);
-        bytes
-    }
-}
 
 /// An empty file, a short one and one of some MiB.
 fn files(folder: &Path, dice: &mut Dice) -> Vec<(PathBuf, Vec<u8>)> {
@@ -248,7 +229,10 @@ fn v05_a_disk_that_fills_up_spoils_nothing() {
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().len())
         .sum();
-    assert!(held > 0 && held % (64 << 10) == 0, "{held}: whole parts");
+    assert!(
+        held > 0 && held.is_multiple_of(64 << 10),
+        "{held}: whole parts"
+    );
     // Letters go and come all the same.
     alice.must(&[
         "send",

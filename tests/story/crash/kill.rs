@@ -7,6 +7,7 @@ use valise_client::clock::{Clock as _, System};
 use super::{all_is_well, subjects};
 use crate::support::{
     Site,
+    dice::Dice,
     program::Cli,
     site::{code, ends_within},
 };
@@ -15,19 +16,6 @@ const CLIENT_KILLS: usize = 50;
 const SERVER_KILLS: usize = 30;
 /// Kills of the server at the moment at which it has stored something and may not have said so.
 const STORED_KILLS: usize = 20;
-
-/// Random numbers by `SplitMix64`.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What happens in the office.
 struct Day {
