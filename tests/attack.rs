@@ -5,21 +5,33 @@
 //! nothing to switch off; then the twin shows that the attack's bytes are good but for the one thing.
 
 mod attachment;
+mod authority;
 mod board;
+mod bytes;
 mod changed_key;
 mod enrolment;
 mod flight;
 mod fork;
 mod frozen;
 mod ghost;
+mod history;
 pub mod insider;
+mod lists;
 mod log;
 mod login;
+mod metadata;
 mod order;
 mod outside;
 mod package;
 mod program;
+mod quote;
+mod rewrite;
+mod rogue_admin;
 mod secrecy;
+mod split;
+mod stolen;
 mod text;
+mod touch;
 mod trap;
 mod wedge;
+mod witness;

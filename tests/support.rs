@@ -10,6 +10,7 @@ pub mod search;
 pub mod site;
 pub mod terminal;
 pub mod time;
+pub mod witness;
 
 pub use mallory::Mallory;
 pub use office::Office;

@@ -2,6 +2,13 @@
 
 #![cfg(test)]
 
+#[path = "tidy/catalogue.rs"]
+mod catalogue;
+#[path = "tidy/library.rs"]
+mod library;
+#[path = "tidy/secret.rs"]
+mod secret;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -99,7 +106,9 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "client/src/",
         &[
             &["cli"],
-            &["account", "agent", "attack", "mail", "sync"],
+            &[
+                "account", "agent", "attack", "drill", "history", "mail", "sync", "witness",
+            ],
             &["session"],
             &["mls", "trust"],
             &["api", "key", "store", "vault"],
@@ -132,6 +141,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "proposal",
                 "login",
                 "session",
+                "witness",
             ],
             &["limit", "store", "tls", "wake"],
             &["clock", "config"],
@@ -238,10 +248,10 @@ fn house() -> Vec<File> {
     files
 }
 
-/// The house but this file, which has to name what it forbids.
+/// The house but this file and its rooms, which have to name what they forbid.
 fn house_but_me() -> Vec<File> {
     let mut files = house();
-    files.retain(|file| file.path != "tests/tidy.rs");
+    files.retain(|file| !file.is_in(&["tests/tidy"]));
     files
 }
 
@@ -548,156 +558,4 @@ fn nothing_tells_where_it_was_written() {
 fn named<'f>(files: &'f [File], path: &str) -> &'f File {
     let mut files = files.iter();
     files.find(|file| file.path == path).expect("the file")
-}
-
-/// The ids that names of tests begin with: `l05_l10_only_touch` has L05 and L10.
-fn tested_ids(files: &[File]) -> BTreeSet<String> {
-    let code = files
-        .iter()
-        .filter(|file| file.is_rust())
-        .flat_map(File::code);
-    let names = code.filter_map(|(_, line)| {
-        let (_, rest) = line.split_once("fn ")?;
-        rest.split('(').next()
-    });
-    names
-        .flat_map(|name| {
-            name.split('_')
-                .map(str::to_uppercase)
-                .take_while(|word| is_id(word))
-        })
-        .collect()
-}
-
-fn is_id(word: &str) -> bool {
-    let mut letters = word.chars();
-    word.len() == 3
-        && letters
-            .next()
-            .is_some_and(|letter| letter.is_ascii_uppercase())
-        && letters.all(|letter| letter.is_ascii_digit())
-}
-
-/// The attack catalogue: each group's letter and its last number. Ids are permanent.
-const CATALOGUE: &[(char, u8)] = &[
-    ('B', 7),
-    ('C', 20),
-    ('D', 20),
-    ('E', 14),
-    ('G', 32),
-    ('K', 7),
-    ('L', 21),
-    ('P', 6),
-    ('R', 12),
-    ('V', 15),
-];
-
-#[test]
-fn every_attack_we_know_is_tested_or_explained() {
-    let files = house();
-    let security = named(&files, "SECURITY.md");
-    let tested = tested_ids(&files);
-    let explained: BTreeSet<&str> = words(&security.text).filter(|word| is_id(word)).collect();
-    let ids = CATALOGUE
-        .iter()
-        .flat_map(|(group, last)| (1..=*last).map(move |number| format!("{group}{number:02}")));
-    let wrong: Vec<String> = ids
-        .filter(|id| !tested.contains(id) && !explained.contains(id.as_str()))
-        .map(|id| format!("{id}: no test, and no word in SECURITY.md"))
-        .collect();
-    none("an attack is tested or explained", &wrong);
-}
-
-#[test]
-fn every_promise_has_a_test() {
-    let files = house();
-    let security = named(&files, "SECURITY.md");
-    let tested = tested_ids(&files);
-    let mut wrong = Vec::new();
-    let (mut promises, mut promising) = (0, false);
-    for (index, line) in security.text.lines().enumerate() {
-        match line {
-            "**Cannot**" => promising = true,
-            _ if line.starts_with("**") || line.starts_with('#') => promising = false,
-            _ if promising && line.starts_with("- ") => {
-                promises += 1;
-                let ids: Vec<&str> = words(line).filter(|word| is_id(word)).collect();
-                if ids.is_empty() {
-                    wrong.push(format!("SECURITY.md:{} has no id", index + 1));
-                }
-                for id in ids.iter().filter(|id| !tested.contains(**id)) {
-                    wrong.push(format!("SECURITY.md:{}: no test is named {id}", index + 1));
-                }
-            }
-            _ if promising && !line.is_empty() => {
-                wrong.push(format!("SECURITY.md:{}: one promise, one line", index + 1));
-            }
-            _ => {}
-        }
-    }
-    assert!(
-        promises >= 10,
-        "SECURITY.md promises {promises} things only"
-    );
-    none("a promise is tested", &wrong);
-}
-
-/// Version numbers in Cargo.lock of what is called `name`.
-fn locked(name: &str) -> Vec<Vec<u64>> {
-    let files = house();
-    let lock = named(&files, "Cargo.lock");
-    let package = format!("[[package]]\nname = \"{name}\"\nversion = \"");
-    let versions = lock.text.split(&package).skip(1);
-    let numbers = versions.map(|rest| {
-        let version = rest.split('"').next().unwrap_or_default();
-        let parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-        parts.collect()
-    });
-    numbers.collect()
-}
-
-/// OpenMLS' own switch for post-quantum suites decides which SQLite everybody links, the server's
-/// driver too. The suites are switched on beside it: see `tests/attack/trap.rs` for the other traps.
-#[test]
-fn trap1_the_mls_library_decides_over_nobodys_sqlite() {
-    let tree = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--offline",
-            "--locked",
-            "--workspace",
-            "--all-features",
-        ])
-        .args(["--prefix", "none", "--format", "{p}|{f}"])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .output()
-        .expect("cargo");
-    assert!(tree.status.success(), "cargo tree: {tree:?}");
-    let tree = String::from_utf8(tree.stdout).expect("text");
-    let features = |name: &str| -> BTreeSet<String> {
-        let crates = tree.lines().filter_map(|line| line.split_once('|'));
-        let these = crates.filter(|(package, _)| package.split(' ').next() == Some(name));
-        these
-            .flat_map(|(_, features)| features.split([',', ' ']).map(str::to_owned))
-            .collect()
-    };
-    let suites = "draft-ietf-mls-pq-ciphersuites";
-    assert!(features("openmls_traits").contains(suites));
-    let openmls = features("openmls");
-    assert!(
-        !openmls.is_empty() && !openmls.contains(suites),
-        "{openmls:?}"
-    );
-    assert_eq!(locked("libsqlite3-sys").len(), 1, "two SQLites");
-}
-
-/// Before it a key package could end the program that reads it (GHSA-gc79-23g3-8g52), and the ratchet
-/// went on before the signature was checked.
-#[test]
-fn trap9_the_mls_library_is_not_older_than_its_fixes() {
-    let versions = locked("openmls");
-    assert!(!versions.is_empty());
-    for version in versions {
-        assert!(version >= vec![0, 9, 2], "openmls {version:?}");
-    }
 }

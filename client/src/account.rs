@@ -13,8 +13,11 @@ mod sign;
 mod spare;
 
 pub use act::{act, effect};
+pub(crate) use credentials::client_data;
 pub use enrol::{Request, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
+pub(crate) use login::{answer_challenge, challenge};
 pub use proposal::{Declared, Proposal};
-pub use rule::{changes, rules, with_rule};
+pub use rule::{changes, rules, with_rule, with_witnesses};
+pub(crate) use sign::{sign_hash, statement};

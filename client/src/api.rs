@@ -84,6 +84,15 @@ pub enum Caller<'a> {
     Session(&'a DeviceSigner, SessionId),
 }
 
+/// A request with its signature, as it goes over the line.
+pub(crate) struct SignedMessage {
+    method: Method,
+    /// Where to, with its query.
+    pub(crate) path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
 /// The organisation's server.
 pub struct Api {
     http: reqwest::Client,
@@ -161,9 +170,37 @@ impl Api {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
+        let message = self.signed(caller, method, path, body)?;
+        self.send(&message).await
+    }
+
+    /// A request that is not sent yet.
+    pub(crate) fn signed(
+        &self,
+        caller: Caller<'_>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<SignedMessage, ApiError> {
+        Ok(SignedMessage {
+            headers: self.sign(caller, method.as_str(), path, &body)?,
+            method,
+            path: path.to_owned(),
+            body,
+        })
+    }
+
+    /// Sends a request, byte for byte.
+    pub(crate) async fn send(&self, message: &SignedMessage) -> Result<Vec<u8>, ApiError> {
+        let SignedMessage {
+            method,
+            path,
+            headers,
+            body,
+        } = message;
         let url = format!("{}{path}", self.card.url);
-        let headers = self.sign(caller, method.as_str(), path, &body)?;
-        let request = self.http.request(method, url).headers(headers).body(body);
+        let request = self.http.request(method.clone(), url);
+        let request = request.headers(headers.clone()).body(body.clone());
         let mut answer = request.send().await.map_err(|error| self.failure(&error))?;
         let status = answer.status();
         let mut bytes = Vec::new();

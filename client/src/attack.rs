@@ -13,17 +13,20 @@ use valise_proto::{
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name, SessionId, SubmissionId},
     letter::Letter,
-    log::checkpoint::SignedHead,
+    log::{
+        checkpoint::SignedHead,
+        entry::{Entry, Statement},
+    },
 };
 
 use crate::{
     api::{ApiError, Caller},
     mls::{
-        self, MlsError, Received, encrypt_blindly, leak_group_info, propose_removal, read_blindly,
-        unchecked_package,
+        self, MlsError, Received, encrypt_blindly, leak_group_info, open_flipped, propose_removal,
+        read_blindly, unchecked_package,
     },
     random,
-    session::{Error, Session},
+    session::{Error, Keyring, Session},
     store::{ProposedCommit, Setting, StoreError},
 };
 
@@ -118,6 +121,15 @@ impl Session {
         Ok(body)
     }
 
+    /// This person's touch under any statement, whether the rules allow it or not.
+    pub fn attack_sign(
+        &self,
+        keyring: &mut Keyring<'_>,
+        statement: Statement,
+    ) -> Result<Entry, Error> {
+        self.sign(keyring, statement)
+    }
+
     /// This device's log, as the server signed it.
     pub fn attack_word(&self) -> Result<SignedHead, Error> {
         self.word()
@@ -201,6 +213,29 @@ impl Session {
             Received::Letter { letter, .. } => Ok(Some(*letter)),
             Received::Commit { .. } => Ok(None),
         }
+    }
+
+    /// Opens a message once for each of `bits`, with that bit turned, keeping whatever that does to the
+    /// group. Returns how many opened.
+    pub fn attack_flips(
+        &mut self,
+        group: GroupId,
+        message: &[u8],
+        bits: impl Iterator<Item = usize>,
+    ) -> Result<usize, Error> {
+        let work = self.store.begin()?;
+        let opened = open_flipped(&work.mls(), group, message, bits)?;
+        work.commit()?;
+        Ok(opened)
+    }
+
+    /// Sends `letter` as it is, not encrypted at all.
+    pub async fn attack_send_in_clear(
+        &mut self,
+        group: GroupId,
+        letter: &Letter,
+    ) -> Result<(), Error> {
+        self.attack_post(group, 1, letter.to_padded()).await
     }
 
     /// Joins by a Welcome and throws the group away again.

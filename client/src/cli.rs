@@ -1,6 +1,6 @@
 //! The command line: every verb, flag and help text. What a verb does is in `cli/<verb>.rs`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Parser, Subcommand,
@@ -13,6 +13,8 @@ use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
 pub use attach::Attach;
+pub use drill::Drill;
+pub use history::{History, HistoryFile};
 pub use run::main;
 pub use which::{NoLetter, Which};
 
@@ -22,13 +24,16 @@ mod contact;
 mod desk;
 mod device;
 mod doctor;
+mod drill;
 pub mod error;
 mod evidence;
 mod found;
 pub mod help;
+mod history;
 mod join;
 mod key;
 mod letters;
+mod lists;
 mod refusal;
 mod run;
 mod send;
@@ -38,6 +43,7 @@ mod sync;
 pub mod ui;
 mod unlock;
 mod which;
+mod witness;
 
 /// Longest that `unlock --for` takes: a working day.
 const UNLOCK_MAX: Duration = Duration::from_hours(12);
@@ -50,7 +56,7 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     disable_help_subcommand = true,
     max_term_width = 100,
     help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
-    after_help = "Start with valise join CARD. See also valise help exit-codes."
+    after_help = "Start with valise join CARD. See also valise help exit-codes, valise witness."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -151,6 +157,8 @@ pub enum Command {
     /// Check this machine, its key, clock and server
     #[command(after_help = "Example:\n  valise doctor")]
     Doctor,
+    /// Try the known takeovers and a lying server on yourself
+    Drill(Drill),
     /// Show settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -166,8 +174,14 @@ pub enum Command {
     /// Show what happened to people, devices and keys
     #[command(after_help = "Examples:\n  valise events\n  valise events -o json")]
     Events,
+    /// Watch the log for the organisation, beside its server
+    #[command(subcommand, hide = true)]
+    Witness(WitnessCommand),
     /// Find letters that hold all these words
     Search(Search),
+    /// Take your letters to another computer of yours
+    #[command(subcommand)]
+    History(History),
     /// Explain a command, the exit codes or an error's code
     Help(Help),
 }
@@ -237,10 +251,10 @@ pub struct Sync {
         valise send lea -s 'Plan' -m 'See the file.' -a plan.pdf"
 )]
 pub struct Send {
-    /// To whom
+    /// To whom: people, and lists such as press
     #[arg(required = true, value_name = "PEOPLE", value_parser = name)]
     pub to: Vec<Name>,
-    /// Copy to this person too
+    /// Copy to this person or list too
     #[arg(short, long, value_name = "NAME", value_parser = name)]
     pub cc: Vec<Name>,
     /// What it is about
@@ -255,6 +269,9 @@ pub struct Send {
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,
+    /// Show who would get it, and send and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `valise list`.
@@ -301,6 +318,9 @@ pub struct Reply {
     /// Answer everybody who can read it
     #[arg(long)]
     pub all: bool,
+    /// Put its text, quoted, before your own
+    #[arg(long)]
+    pub quote: bool,
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
@@ -488,6 +508,13 @@ pub enum Contact {
     /// List people and how well you know their keys
     #[command(after_help = "Example:\n  valise contact list")]
     List,
+    /// Show the lists that letters can go to, or who is on one
+    #[command(after_help = "Examples:\n  valise contact lists\n  valise contact lists press")]
+    Lists {
+        /// Only this list
+        #[arg(value_parser = name)]
+        list: Option<Name>,
+    },
     /// Show a person's keys, devices and words
     #[command(after_help = "Example:\n  valise contact show karim")]
     Show(Person),
@@ -554,6 +581,47 @@ pub struct DeviceRevoke {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// `valise witness`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum WitnessCommand {
+    /// Make a witness of one organisation's log
+    Init(WitnessInit),
+    /// Run the witness
+    Serve(WitnessServe),
+    /// Show its name, its key and what it has signed
+    #[command(after_help = "Example:\n  valise witness show")]
+    Show,
+}
+
+/// `valise witness init`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "A witness signs in what order heads of the log came, and when; it signs no fact and reads no \
+        letter. So it needs no security key, and may run on an admin's laptop or at a partner's. It never \
+        signs two histories. Keep its folder: a copy that is put back forgets what was promised.\n\n\
+        Example:\n  valise witness init card.valise --name campagne.example/witness"
+)]
+pub struct WitnessInit {
+    /// The organisation card: a file
+    pub card: PathBuf,
+    /// What it is called; without it, the server's host and letters of its key
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// `valise witness serve`.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(
+    after_help = "It speaks plain HTTP: what passes is public, and signed on both sides. The server's operator writes \
+        the address beside the name in valised.toml, under [witnesses].\n\n\
+        Example:\n  valise witness serve --listen 10.0.0.2:7345"
+)]
+pub struct WitnessServe {
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7345")]
+    pub listen: SocketAddr,
 }
 
 /// `valise search`.

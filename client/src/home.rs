@@ -102,25 +102,74 @@ impl Home {
 
 /// Writes `content` under another name, makes it durable, and gives it its name.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(".new");
-    let temporary = folder.join(temporary);
-    drop(fs::remove_file(&temporary));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)?;
+    let mut file = NewFile::create(path, mode)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    fs::File::open(folder)?.sync_all()
+    file.finish()
+}
+
+/// A file that is being written under another name. Dropped unfinished, it is gone.
+pub struct NewFile {
+    file: fs::File,
+    path: PathBuf,
+    temporary: Option<PathBuf>,
+}
+
+impl NewFile {
+    /// Begins the file that shall be at `path`.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(".new");
+        let temporary = folder(path).join(temporary);
+        drop(fs::remove_file(&temporary));
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            temporary: Some(temporary),
+        })
+    }
+
+    /// Makes the file durable, and gives it its name.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        if let Some(temporary) = &self.temporary {
+            fs::rename(temporary, &self.path)?;
+            self.temporary = None;
+        }
+        fs::File::open(folder(&self.path))?.sync_all()
+    }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // What stays behind is replaced by the next try.
+            drop(fs::remove_file(temporary));
+        }
+    }
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -153,6 +202,17 @@ mod tests {
         write_new(&path, b"new", 0o600).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut file = NewFile::create(&path, 0o600).unwrap();
+        file.write_all(b"half").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

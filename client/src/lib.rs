@@ -8,8 +8,10 @@ pub mod attack;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod drill;
 pub mod failpoint;
 pub mod file;
+pub mod history;
 pub mod home;
 pub mod key;
 pub mod mail;
@@ -22,6 +24,7 @@ pub mod store;
 pub mod sync;
 pub mod trust;
 pub mod vault;
+pub mod witness;
 pub mod words;
 
 pub use valise_proto::weaken;

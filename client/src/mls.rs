@@ -25,18 +25,20 @@ pub(crate) use receive::{Received, is_commit, receive};
 pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]
 pub(crate) use rogue::{
-    encrypt_blindly, leak_group_info, propose_removal, read_blindly, unchecked_package,
+    encrypt_blindly, leak_group_info, open_flipped, propose_removal, read_blindly,
+    unchecked_package,
 };
 pub(crate) use welcome::join;
 
 use openmls::prelude::{
-    Capabilities, CredentialType, CredentialWithKey, ExtensionType, MlsGroup, MlsGroupJoinConfig,
+    Capabilities, CredentialType, CredentialWithKey, ExtensionType,
+    MIXED_PLAINTEXT_WIRE_FORMAT_POLICY, MlsGroup, MlsGroupJoinConfig,
     PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProtocolVersion, WireFormatPolicy,
 };
 use valise_proto::{
     codec::encode,
     conversation::AuthenticatedData,
-    id::{GroupId, OrgId},
+    id::{GroupId, Hash, OrgId},
     log::checkpoint::SignedHead,
 };
 
@@ -44,6 +46,7 @@ use crate::{
     provider::{DeviceSigner, Provider, SUITE},
     store::StoreError,
     trust::Alarm,
+    weaken::checked,
 };
 
 /// Private-use code of the credential [`valise_proto::conversation::LeafIdentity`].
@@ -51,7 +54,15 @@ const CREDENTIAL: CredentialType = CredentialType::Other(0xF0C1);
 /// Private-use code of the group context extension
 /// [`valise_proto::conversation::Conversation`].
 const CONVERSATION: u16 = 0xF0A1;
-const WIRE_FORMAT: WireFormatPolicy = PURE_CIPHERTEXT_WIRE_FORMAT_POLICY;
+
+/// Commits are encrypted as letters are: the server does not read who comes or goes (P05).
+fn wire_format() -> WireFormatPolicy {
+    if checked("P05") {
+        PURE_CIPHERTEXT_WIRE_FORMAT_POLICY
+    } else {
+        MIXED_PLAINTEXT_WIRE_FORMAT_POLICY
+    }
+}
 
 /// What went wrong with a group.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +132,7 @@ fn capabilities() -> Capabilities {
 
 fn join_config() -> MlsGroupJoinConfig {
     MlsGroupJoinConfig::builder()
-        .wire_format_policy(WIRE_FORMAT)
+        .wire_format_policy(wire_format())
         .use_ratchet_tree_extension(true)
         .max_past_epochs(0)
         .build()
@@ -134,7 +145,16 @@ fn load(provider: &Provider<'_>, group: GroupId) -> Result<MlsGroup, MlsError> {
     group.ok_or(MlsError::NoGroup)
 }
 
-/// The authenticated data of a message from somebody who has seen `log`.
-fn gossip(log: SignedHead) -> Vec<u8> {
-    encode(&AuthenticatedData { version: 2, log })
+/// The authenticated data of a message in this group from somebody who has seen `log`.
+fn gossip(group: &MlsGroup, log: SignedHead) -> Vec<u8> {
+    encode(&AuthenticatedData {
+        version: AuthenticatedData::VERSION,
+        log,
+        state: state(group),
+    })
+}
+
+/// Everything that ever happened in the group, as one hash.
+fn state(group: &MlsGroup) -> Hash {
+    AuthenticatedData::state_of(group.epoch_authenticator().as_slice())
 }

@@ -3,7 +3,7 @@
 mod contact;
 mod progress;
 
-use std::sync::Arc;
+use std::{io, path::PathBuf, sync::Arc};
 
 use reqwest::Method;
 use valise_proto::{
@@ -26,8 +26,8 @@ use crate::{
     provider::DeviceSigner,
     random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
-    trust::{Alarm, Freshness, Ledger, own_credential},
-    vault::{Vault, VaultError},
+    trust::{Alarm, Freshness, Ledger, Sighting, own_credential},
+    vault::{Touched, Vault, VaultError},
 };
 
 pub use self::progress::{Onlooker, Step};
@@ -42,6 +42,9 @@ pub enum Error {
     /// Somebody lies: nothing was sent.
     #[error(transparent)]
     Alarm(#[from] Alarm),
+    /// The server has seen this key's counter go back, and lets it in no more.
+    #[error("this security key may have been copied: the server takes no login by it any more")]
+    CopiedKey,
     /// The server refused or cannot be reached.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -50,10 +53,18 @@ pub enum Error {
     EnrolmentRefused,
     /// A file cannot go out or come in.
     #[error(transparent)]
-    File(#[from] FileError),
+    Attached(#[from] FileError),
     /// The server does not have the file.
     #[error("the server does not have this file of letter {0}, or not any more")]
     FileGone(u64),
+    /// A history file that is cut, changed or none at all.
+    #[error("{}: {what}", .path.display())]
+    BadHistory {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The folder is not fit.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -81,6 +92,9 @@ pub enum Error {
     /// A new account needs a name.
     #[error("which name do you ask for?")]
     NameNeeded,
+    /// The list was closed, or everybody on it is suspended.
+    #[error("nobody is on the list {0}: it was closed, or everybody on it is suspended")]
+    NobodyOnList(Name),
     /// The recipient has no device that could receive.
     #[error("{0} has not set up a device yet")]
     NoDevice(Name),
@@ -105,6 +119,12 @@ pub enum Error {
     /// There is no account here yet.
     #[error("there is no account in this folder yet")]
     NotJoined,
+    /// A file cannot be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, io::Error),
+    /// A file was sealed to this person's keys, and the one that was touched came later.
+    #[error("this security key was not yet yours when the file was made")]
+    NotSealedToKey,
     /// The account waits for an admin.
     #[error("this account is not enrolled yet")]
     NotEnrolled,
@@ -125,7 +145,7 @@ pub enum Error {
         /// Bytes, by policy.
         limit: u32,
     },
-    /// There is nobody of that name.
+    /// There is nobody of that name, and no list.
     #[error("there is nobody named {name}")]
     UnknownRecipient {
         /// As typed.
@@ -147,6 +167,7 @@ impl Error {
         match self {
             Self::Api(error) => !matches!(error, ApiError::Refused(_)),
             Self::Alarm(_)
+            | Self::CopiedKey
             | Self::LoginNeeded
             | Self::NotEnrolled
             | Self::NotJoined
@@ -240,14 +261,25 @@ pub struct Session {
     pub(crate) pulled_at_ms: u64,
     /// What the server has of this device was compared with the store.
     pub(crate) compared: bool,
+    /// What the person must be told at once, beside what was asked for.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Session {
     /// The store key, by a touch.
     pub fn unlock(home: &Home, keyring: &mut Keyring<'_>) -> Result<StoreKey, Error> {
+        let (store_key, _) = Self::unlock_by_touch(home, keyring)?;
+        Ok(store_key)
+    }
+
+    /// The same, and what that touch can open besides.
+    pub fn unlock_by_touch(
+        home: &Home,
+        keyring: &mut Keyring<'_>,
+    ) -> Result<(StoreKey, Touched), Error> {
         let vault = std::fs::read(home.vault()).map_err(|_| Error::NotJoined)?;
         let vault = Vault::from_bytes(&vault)?;
-        keyring.with(|key, prompt| Ok(vault.open(key, prompt)?))
+        keyring.with(|key, prompt| Ok(vault.open_by_touch(key, prompt)?))
     }
 
     /// Opens the account in `home`.
@@ -300,6 +332,7 @@ impl Session {
             api: None,
             pulled_at_ms: 0,
             compared: false,
+            warnings: Vec::new(),
         };
         if let Some(card) = card {
             let card: Card = String::from_utf8(card)
@@ -329,11 +362,19 @@ impl Session {
         self.ledger.as_ref()
     }
 
-    /// How long ago the server said that this is its newest log.
+    /// How long ago it was said that this is the newest log: by the witnesses, or by the server where
+    /// there are none.
     pub fn freshness(&self) -> Freshness {
         let now_ms = self.clock.now_ms();
         let ledger = self.ledger.as_ref();
         ledger.map_or(Freshness::Stale, |ledger| ledger.freshness(now_ms))
+    }
+
+    /// The organisation's witnesses, and when each last signed the log as it is here.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        let now_ms = self.clock.now_ms();
+        let ledger = self.ledger.as_ref();
+        ledger.map_or_else(Vec::new, |ledger| ledger.sightings(now_ms))
     }
 
     /// The store.
@@ -344,6 +385,11 @@ impl Session {
     /// Everything that went wrong or changed.
     pub fn events(&self) -> Result<Vec<EventRow>, Error> {
         Ok(self.store.read().events()?)
+    }
+
+    /// What happened in the organisation that nobody should miss, once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     pub(crate) fn directory(&self) -> Result<&valise_proto::log::replay::Directory, Error> {

@@ -4,6 +4,7 @@
 //! letters and the outbox change in one `begin immediate` transaction, so that no crash can tear a
 //! ratchet from the letter that it opened.
 
+mod act;
 mod conversation;
 mod event;
 mod evidence;
@@ -32,13 +33,15 @@ pub use upload::UploadRow;
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 4;
+const VERSION: u32 = 6;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
     include_str!("../../migrations/client/0003_people.sql"),
-    include_str!("../../migrations/client/0004_upload.sql"),
+    include_str!("../../migrations/client/0004_history.sql"),
+    include_str!("../../migrations/client/0005_act.sql"),
+    include_str!("../../migrations/client/0006_upload.sql"),
 ];
 
 /// Why the store cannot be used. Nothing of its content is in the text.

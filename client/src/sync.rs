@@ -7,6 +7,7 @@ mod admit;
 mod chain;
 mod conversation;
 mod gossip;
+mod haste;
 mod incoming;
 mod news;
 mod outgoing;
@@ -86,6 +87,12 @@ impl Session {
     /// Reads everything, unless that was done a moment ago: what one is told about people is then so.
     pub async fn catch_up(&mut self) -> Result<(), Error> {
         self.refresh(&mut Report::default()).await
+    }
+
+    /// Reads the newest log, and everything that colleagues say about it: who is on a list is then so.
+    pub async fn look_up(&mut self) -> Result<(), Error> {
+        self.read_log().await?;
+        self.catch_up().await
     }
 
     /// Reads everything.
@@ -170,10 +177,11 @@ impl Session {
                 self.request(Method::GET, &rest(ledger), Vec::new()).await?;
             let now_ms = self.clock.now_ms();
             let ledger = self.ledger.as_mut().ok_or(Error::NotEnrolled)?;
+            let complete_ms = ledger.complete_ms();
             let progress = match ledger.advance(&page, now_ms) {
-                Err(Alarm::LogRollback { shown, .. }) if !checked("D07") => {
-                    *ledger = dangerously_go_back(&self.store, ledger, shown.size, &page)?;
-                    return Ok(());
+                Err(alarm) if has_no_memory(&alarm) => {
+                    *ledger = dangerously_forget(&mut self.store, ledger)?;
+                    continue;
                 }
                 other => other?,
             };
@@ -182,13 +190,15 @@ impl Session {
                 let known = work.add_to_log(progress.first, &progress.entries, ledger.head())?;
                 let new = (progress.first..).zip(&progress.entries);
                 let new = new.filter(|(index, _)| *index >= known);
-                let new = new.map(|(_, entry)| entry.as_slice());
+                let new: Vec<_> = new.map(|(at, entry)| (at, entry.as_slice())).collect();
                 let people = (ledger.directory(), &self.me.account);
-                news::record(&work, people, self.clock.now_ms(), new)?;
+                news::record(&work, people, now_ms, new.iter().map(|(_, entry)| *entry))?;
+                let hasty = haste::record(&work, people.0, complete_ms, now_ms, &new)?;
                 if let Some(note) = &progress.checkpoint {
                     work.set(Setting::Checkpoint, note.as_bytes())?;
                 }
                 work.commit()?;
+                self.warnings.extend(hasty);
                 reached("after-log-stored");
             }
             if !progress.more {
@@ -254,22 +264,26 @@ fn packages(work: &Work<'_>, me: &Me<'_>, count: usize) -> Result<Publish, Error
     Ok(Publish { once, last_resort })
 }
 
-/// What a client without the rollback check does: forgets what it had seen.
-fn dangerously_go_back(
-    store: &Store,
-    ledger: &Ledger,
-    size: u64,
-    page: &directory::Page,
-) -> Result<Ledger, Error> {
+/// Whether that check is switched off which holds a log against what this device has seen before.
+fn has_no_memory(alarm: &Alarm) -> bool {
+    match alarm {
+        Alarm::LogRollback { .. } => !checked("D07"),
+        Alarm::LogFork(_) => !checked("D10"),
+        _ => false,
+    }
+}
+
+/// What a client without that check does: begins again, and believes whatever log it is shown.
+fn dangerously_forget(store: &mut Store, ledger: &Ledger) -> Result<Ledger, Error> {
     let mut log = store.read().log()?.ok_or(Error::NotEnrolled)?;
-    log.entries
-        .truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    let root = ledger.directory().tree().root_at(size);
-    let root = root.ok_or(Error::NotEnrolled)?;
-    log.head = Head { size, root };
-    Ok(Ledger::restore(
-        ledger.card().clone(),
-        &log,
-        Some(page.checkpoint.as_str()),
-    )?)
+    log.entries.truncate(1);
+    let root = ledger.directory().tree().root_at(1);
+    log.head = Head {
+        size: 1,
+        root: root.ok_or(Error::NotEnrolled)?,
+    };
+    let work = store.begin()?;
+    work.dangerously_cut_log(log.head)?;
+    work.commit()?;
+    Ok(Ledger::restore(ledger.card().clone(), &log, None)?)
 }

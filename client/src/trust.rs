@@ -13,7 +13,7 @@ mod log;
 pub use alarm::Alarm;
 pub(crate) use contact::is_first;
 pub use contact::{Changes, Standing};
-pub use freshness::Freshness;
+pub use freshness::{Freshness, Sighting};
 pub(crate) use gossip::{Gossip, compare};
 pub use leaf::{member_identity, own_credential};
 pub use log::{Ledger, Progress};

@@ -3,7 +3,9 @@
 //! Each hardware key of a person has an X-Wing key pair V, whose private half is derived from the
 //! key's hmac-secret and exists only while the key is touched. The random store key is sealed to
 //! every V by HPKE (RFC 9180, base mode, the suite of the letters), so that a spare key opens a
-//! store it has never been plugged in for.
+//! store it has never been plugged in for. A history is sealed in the same way, see [`stream`].
+
+pub mod stream;
 
 use openmls_traits::{crypto::OpenMlsCrypto as _, types::HpkeCiphertext};
 use ring::hkdf;
@@ -88,6 +90,37 @@ impl VaultKey {
             public,
         })
     }
+
+    /// Opens what [`seal_to`] has sealed to this V, for the same purpose.
+    pub fn open(&self, info: &[u8], sealed: &SealedSecret) -> Result<StoreKey, VaultError> {
+        let ciphertext = HpkeCiphertext {
+            kem_output: sealed.encapsulated.as_slice().into(),
+            ciphertext: sealed.sealed.as_slice().into(),
+        };
+        let opened = Crypto
+            .hpke_open(SUITE.hpke_config(), &ciphertext, &self.private, info, b"")
+            .map_err(|_| VaultError::NotThisKey)?;
+        let opened = Zeroizing::new(opened);
+        let secret = opened.as_slice().try_into();
+        Ok(Zeroizing::new(secret.map_err(|_| VaultError::Damaged)?))
+    }
+}
+
+/// A secret, sealed to one V.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SealedSecret {
+    /// HPKE encapsulation.
+    pub encapsulated: Bytes<1120>,
+    /// Secret and tag: 48 bytes.
+    pub sealed: Bytes<48>,
+}
+
+/// A touch of the key: which one it was, and its V.
+pub struct Touched {
+    /// Credential id of its S.
+    pub credential: Vec<u8>,
+    /// V.
+    pub key: VaultKey,
 }
 
 /// The hmac-secret salt: one V per organisation and key.
@@ -134,7 +167,9 @@ impl Vault {
         keys: &[&KeyRecord],
         store_key: &StoreKey,
     ) -> Result<Self, VaultError> {
-        let boxes = keys.iter().map(|record| seal_to(tag, record, store_key));
+        let boxes = keys
+            .iter()
+            .map(|record| seal_key_to(tag, record, store_key));
         Ok(Self {
             version: 1,
             tag,
@@ -168,6 +203,16 @@ impl Vault {
 
     /// Opens the vault by one touch.
     pub fn open(&self, key: &mut dyn Key, prompt: &mut dyn Prompt) -> Result<StoreKey, VaultError> {
+        let (store_key, _) = self.open_by_touch(key, prompt)?;
+        Ok(store_key)
+    }
+
+    /// The same, and what that touch can open besides.
+    pub fn open_by_touch(
+        &self,
+        key: &mut dyn Key,
+        prompt: &mut dyn Prompt,
+    ) -> Result<(StoreKey, Touched), VaultError> {
         let allow: Vec<_> = self
             .boxes
             .iter()
@@ -179,44 +224,50 @@ impl Vault {
             .iter()
             .find(|sealed| sealed.credential.as_slice() == assertion.credential_id)
             .ok_or(VaultError::NotThisKey)?;
-        let ciphertext = HpkeCiphertext {
-            kem_output: sealed.encapsulated.as_slice().into(),
-            ciphertext: sealed.sealed.as_slice().into(),
+        let secret = SealedSecret {
+            encapsulated: sealed.encapsulated.clone(),
+            sealed: sealed.sealed.clone(),
         };
-        let opened = Crypto
-            .hpke_open(
-                SUITE.hpke_config(),
-                &ciphertext,
-                &vault_key.private,
-                &info(self.tag),
-                b"",
-            )
-            .map_err(|_| VaultError::NotThisKey)?;
-        let opened = Zeroizing::new(opened);
-        let store_key = opened
-            .as_slice()
-            .try_into()
-            .map_err(|_| VaultError::Damaged)?;
-        Ok(Zeroizing::new(store_key))
+        let store_key = vault_key.open(&info(self.tag), &secret)?;
+        let touched = Touched {
+            credential: assertion.credential_id,
+            key: vault_key,
+        };
+        Ok((store_key, touched))
     }
 }
 
-fn seal_to(tag: OrgTag, record: &KeyRecord, store_key: &StoreKey) -> Result<SealedKey, VaultError> {
+/// Seals `secret` to the V of `record`. `info` says what for: what is sealed for one purpose does not
+/// open for another.
+pub fn seal_to(
+    record: &KeyRecord,
+    info: &[u8],
+    secret: &[u8; 32],
+) -> Result<SealedSecret, VaultError> {
     let sealed = Crypto
-        .hpke_seal(
-            SUITE.hpke_config(),
-            &record.vault,
-            &info(tag),
-            b"",
-            &**store_key,
-        )
+        .hpke_seal(SUITE.hpke_config(), &record.vault, info, b"", secret)
         .map_err(|_| VaultError::Sealing)?;
     let encapsulated = sealed.kem_output.as_slice().to_vec();
     let ciphertext = sealed.ciphertext.as_slice().to_vec();
-    Ok(SealedKey {
-        credential: record.statement.id.clone(),
+    Ok(SealedSecret {
         encapsulated: encapsulated.try_into().map_err(|_| VaultError::Sealing)?,
         sealed: ciphertext.try_into().map_err(|_| VaultError::Sealing)?,
+    })
+}
+
+fn seal_key_to(
+    tag: OrgTag,
+    record: &KeyRecord,
+    store_key: &StoreKey,
+) -> Result<SealedKey, VaultError> {
+    let SealedSecret {
+        encapsulated,
+        sealed,
+    } = seal_to(record, &info(tag), store_key)?;
+    Ok(SealedKey {
+        credential: record.statement.id.clone(),
+        encapsulated,
+        sealed,
     })
 }
 

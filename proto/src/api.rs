@@ -103,8 +103,10 @@ pub enum ErrorCode {
     Internal = 11,
     /// The server is stopping or overloaded: try again.
     Unavailable = 12,
+    /// The key's counter went back: somebody may have a copy, and it logs in nowhere any more (L08).
+    KeyCopied = 13,
     /// There is no room for it: on the server's disk, or in what an account may have there.
-    Full = 13,
+    Full = 14,
 }
 
 impl ErrorCode {
@@ -113,7 +115,7 @@ impl ErrorCode {
         match self {
             Self::Malformed => 400,
             Self::Unauthenticated | Self::Clock => 401,
-            Self::Forbidden | Self::Revoked => 403,
+            Self::Forbidden | Self::Revoked | Self::KeyCopied => 403,
             Self::NotFound => 404,
             Self::Stale | Self::Conflict => 409,
             Self::TooLarge => 413,

@@ -9,6 +9,8 @@ use std::fmt;
 
 use tls_codec::{DeserializeBytes, Error, Serialize, Size, TlsVarInt, VLByteSlice};
 
+use crate::weaken::checked;
+
 /// A value with a largest encoded size, in bytes. The decoder looks at nothing larger.
 pub trait Limited {
     /// Largest encoding in bytes.
@@ -31,11 +33,12 @@ where
     let what = Malformed {
         what: type_name::<T>(),
     };
-    if bytes.len() > T::MAX {
+    if bytes.len() > T::MAX && checked("G18") {
         return Err(what);
     }
-    let value = T::tls_deserialize_exact_bytes(bytes).map_err(|_| what)?;
-    if encode(&value) == bytes {
+    let (value, _) = T::tls_deserialize_bytes(bytes).map_err(|_| what)?;
+    // What is left over or spelt otherwise is not there when it is written again.
+    if encode(&value) == bytes || !checked("D16") {
         Ok(value)
     } else {
         Err(what)

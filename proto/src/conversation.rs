@@ -61,19 +61,36 @@ impl Limited for LeafIdentity {
     const MAX: usize = 128;
 }
 
-/// The authenticated data of every MLS message: the sender's view of the log, under the server's
-/// signature (gossip). A receiver whose own log disagrees has proof that the server lies; without
-/// the signature it is the sender who does.
+/// The authenticated data of every MLS message (gossip): it can be read even of a message that does
+/// not open.
+///
+/// The sender's view of the log stands under the server's signature: a receiver whose own log
+/// disagrees has proof that the server lies; without the signature it is the sender who does. The
+/// state of the group has no signature but the message's own: one that does not open and names
+/// another state than the receiver's comes from another half of a split group (G06), or is a lie.
 #[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
 pub struct AuthenticatedData {
-    /// Version of this structure: 2.
+    /// Version of this structure: [`AuthenticatedData::VERSION`].
     pub version: u8,
     /// Size and root of the sender's log, as the server signed them.
     pub log: SignedHead,
+    /// The group in the message's epoch: see [`AuthenticatedData::state_of`].
+    pub state: Hash,
+}
+
+impl AuthenticatedData {
+    /// The one version that there is.
+    pub const VERSION: u8 = 3;
+
+    /// What a message says of its group: the hash of the epoch's `epoch_authenticator` (RFC 9420
+    /// §8.7), which depends on all that ever happened in the group, and which only members know.
+    pub fn state_of(epoch_authenticator: &[u8]) -> Hash {
+        Hash(sha256(&[label::GROUP_STATE, epoch_authenticator]))
+    }
 }
 
 impl Limited for AuthenticatedData {
-    const MAX: usize = 105;
+    const MAX: usize = 137;
 }
 
 #[cfg(test)]
@@ -145,7 +162,7 @@ mod tests {
         };
         assert_eq!(decode(&encode(&leaf)), Ok(leaf));
         let data = AuthenticatedData {
-            version: 2,
+            version: AuthenticatedData::VERSION,
             log: SignedHead {
                 head: Head {
                     size: u64::MAX,
@@ -153,6 +170,7 @@ mod tests {
                 },
                 signature: [4; 64],
             },
+            state: Hash([5; 32]),
         };
         assert_eq!(encode(&data).len(), AuthenticatedData::MAX);
         assert_eq!(decode(&encode(&data)), Ok(data));

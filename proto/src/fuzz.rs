@@ -17,9 +17,16 @@ use crate::{
     card::{Card, ServerUrl},
     codec::{Limited, decode, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    history::{KeptLetter, SignedManifest},
     key::{Ed25519Key, KeyRecord},
     letter::Letter,
-    log::{checkpoint, entry::Entry, evidence::Evidence, replay::Directory},
+    log::{
+        checkpoint,
+        entry::{Entry, Witness},
+        evidence::Evidence,
+        replay::Directory,
+        witness::{self, AddCheckpoint},
+    },
     request::{self, Parameters},
     testing::SoftDevice,
 };
@@ -27,6 +34,7 @@ use crate::{
 /// Every target and its name.
 #[expect(clippy::type_complexity, reason = "a plain table of two columns")]
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("add_checkpoint", add_checkpoint),
     ("api", api),
     ("attachment", attachment),
     ("authenticated_data", authenticated_data),
@@ -35,11 +43,14 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("conversation", conversation),
     ("entry", entry),
     ("evidence", evidence),
+    ("history", history),
+    ("kept_letter", kept_letter),
     ("key_record", key_record),
     ("leaf_identity", leaf_identity),
     ("letter", letter),
     ("request", request),
     ("server_url", server_url),
+    ("witness_key", witness_key),
 ];
 
 /// What is read is written again, to the byte (D16).
@@ -81,6 +92,19 @@ pub fn api(bytes: &[u8]) {
         && let Some(target) = BODIES.get(usize::from(*which))
     {
         target(body);
+    }
+}
+
+/// [`AddCheckpoint::parse`], and what a witness answers: a size.
+pub fn add_checkpoint(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(request) = AddCheckpoint::parse(text) {
+        assert!(request.to_text() == text, "another form");
+    }
+    if let Ok(size) = witness::parse_size(text) {
+        assert!(witness::format_size(size) == text, "another form");
     }
 }
 
@@ -176,6 +200,16 @@ pub fn evidence(bytes: &[u8]) {
     }
 }
 
+/// [`SignedManifest`]
+pub fn history(bytes: &[u8]) {
+    round_trip::<SignedManifest>(bytes);
+}
+
+/// [`KeptLetter`]
+pub fn kept_letter(bytes: &[u8]) {
+    round_trip::<KeptLetter>(bytes);
+}
+
 /// [`KeyRecord`]
 pub fn key_record(bytes: &[u8]) {
     round_trip::<KeyRecord>(bytes);
@@ -216,6 +250,15 @@ pub fn server_url(bytes: &[u8]) {
     {
         assert_eq!(url.to_string(), text);
         assert!(url.origin().ends_with(url.authority()) && !url.host().is_empty());
+    }
+}
+
+/// [`Witness`], as a verifier key.
+pub fn witness_key(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(witness) = text.parse::<Witness>()
+    {
+        assert!(witness.to_string() == text, "another form");
     }
 }
 
@@ -293,14 +336,20 @@ mod tests {
             let bytes = &seed.bytes;
             let text = str::from_utf8(bytes).unwrap_or_default();
             let read = match seed.target {
+                "add_checkpoint" => {
+                    AddCheckpoint::parse(text).is_ok() || witness::parse_size(text).is_ok()
+                }
                 "authenticated_data" => decode::<AuthenticatedData>(bytes).is_ok(),
                 "card" => text.parse::<Card>().is_ok(),
                 "conversation" => decode::<Conversation>(bytes).is_ok(),
                 "entry" => decode::<Entry>(bytes).is_ok(),
+                "history" => decode::<SignedManifest>(bytes).is_ok(),
+                "kept_letter" => decode::<KeptLetter>(bytes).is_ok(),
                 "key_record" => decode::<KeyRecord>(bytes).is_ok(),
                 "leaf_identity" => decode::<LeafIdentity>(bytes).is_ok(),
                 "letter" => Letter::from_padded(bytes).is_ok(),
                 "server_url" => text.parse::<ServerUrl>().is_ok(),
+                "witness_key" => text.parse::<Witness>().is_ok(),
                 _ => true,
             };
             assert!(read, "{} {}", seed.target, seed.name);

@@ -9,6 +9,8 @@ pub const ENTRY: &[u8] = b"directory entry";
 pub const UNLOCK: &[u8] = b"unlock";
 /// Statement nobody sees: the creation of an S credential.
 pub const CREATE: &[u8] = b"create statement credential";
+/// Statement: a history is its owner's own word.
+pub const HISTORY: &[u8] = b"history of letters";
 
 /// The device key's consent to be certified, inside `device.add`.
 pub const DEVICE_CONSENT: &[u8] = b"valise/v1 device consent\0";
@@ -20,6 +22,8 @@ pub const WORDS: &[u8] = b"valise/v1 enrolment words\0";
 pub const PERSON_WORDS: &[u8] = b"valise/v1 person words\0";
 /// A conversation's group id.
 pub const CONVERSATION: &[u8] = b"valise/v1 conversation\0";
+/// A group's state in one epoch, as every message in it names it.
+pub const GROUP_STATE: &[u8] = b"valise/v1 state of a group\0";
 /// The hash of a letter, to which its writer's next letter points.
 pub const LETTER: &[u8] = b"valise/v1 letter\0";
 /// A letter's id, out of its device and its nonce.
@@ -36,5 +40,7 @@ pub const VAULT_SALT: &[u8] = b"valise/v1 vault salt\0";
 pub const VAULT_SEED: &[u8] = b"valise/v1 vault seed\0";
 /// HKDF info: the key that seals something to V.
 pub const VAULT_SEAL: &[u8] = b"valise/v1 vault seal\0";
+/// HKDF info: the key that seals a history's key to V.
+pub const HISTORY_SEAL: &[u8] = b"valise/v1 history seal\0";
 /// The tag of signed requests (RFC 9421 §2.3).
 pub const REQUEST_TAG: &str = "valise-v1";

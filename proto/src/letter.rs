@@ -7,6 +7,7 @@ use crate::{
     id::{DeviceId, Hash, LetterId, Name, ThreadId},
     label,
     statement::sha256,
+    weaken::checked,
 };
 
 /// How the body is to be read.
@@ -98,7 +99,9 @@ impl Letter {
             .unwrap_or(u32::MAX)
             .to_be_bytes();
         let mut padded = [&length[..], &letter].concat();
-        padded.resize(padme(padded.len()).max(256), 0);
+        if checked("P02") {
+            padded.resize(padme(padded.len()).max(256), 0);
+        }
         padded
     }
 

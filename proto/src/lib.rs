@@ -8,6 +8,7 @@ pub mod attachment;
 pub mod card;
 pub mod codec;
 pub mod conversation;
+pub mod history;
 pub mod id;
 pub mod key;
 pub mod label;

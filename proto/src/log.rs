@@ -5,13 +5,15 @@
 //! stale head, as two heads that cannot both be true.
 //!
 //! [`entry`] says what a fact is, [`replay`] when it is true, [`merkle`] how the log is hashed,
-//! [`checkpoint`] what the server signs, [`evidence`] how it is convicted of two logs.
+//! [`checkpoint`] what the server signs, [`witness`] who else signs it and when, [`evidence`] how the
+//! server is convicted of two logs.
 
 pub mod checkpoint;
 pub mod entry;
 pub mod evidence;
 pub mod merkle;
 pub mod replay;
+pub mod witness;
 
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 

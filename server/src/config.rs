@@ -1,6 +1,7 @@
 //! Configuration: one struct, `valised.toml` in the data folder, then `VALISED_*`; every limit with its default.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -91,6 +92,15 @@ pub struct Config {
     pub log_level: String,
     /// Form of log lines.
     pub log_format: LogFormat,
+    /// Witnesses are asked to sign the log this often, beside after each entry: milliseconds.
+    pub witness_interval_ms: u64,
+    /// A witness' answer is given up after this long: milliseconds.
+    pub witness_timeout_ms: u64,
+    /// Whoever appends an entry, or reads it right then, waits this long for witnesses at most:
+    /// milliseconds.
+    pub witness_wait_ms: u64,
+    /// Where witnesses are, by the names that they have in the log's policy: `http://HOST:PORT`.
+    pub witnesses: BTreeMap<String, String>,
 }
 
 /// Form of log lines.
@@ -140,6 +150,10 @@ impl Default for Config {
             disk_reserve_percent: 5,
             log_level: "info".to_owned(),
             log_format: LogFormat::Auto,
+            witness_interval_ms: 15 * 60_000,
+            witness_timeout_ms: 5_000,
+            witness_wait_ms: 2_000,
+            witnesses: BTreeMap::new(),
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `login`, `session`, `account`, `directory`, `proposal`, `key_package`, `delivery` and
-//! `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those `config`
-//! and `clock`.
+//! (the routes) ask `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
+//! `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those
+//! `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
@@ -27,6 +27,7 @@ pub mod session;
 pub mod store;
 pub mod tls;
 pub mod wake;
+pub mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ use tokio::{
 
 use crate::{
     clock::Clock, config::Config, directory::OpenError, login::LoginError, service::Service,
-    store::StoreError, tls::TlsError,
+    store::StoreError, tls::TlsError, witness::MisuseAddress,
 };
 
 /// How often old things are dropped and sessions written down.
@@ -62,12 +63,15 @@ pub enum ServeError {
     /// The organisation's address is none.
     #[error("the genesis entry names no usable server address")]
     Url,
+    /// A witness has no usable address.
+    #[error(transparent)]
+    Witness(#[from] MisuseAddress),
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
     /// The folder of attached files cannot be opened.
     #[error("the folder of attached files cannot be opened")]
-    Attachments(#[source] std::io::Error),
+    Attachments(#[from] std::io::Error),
 }
 
 /// Serves the organisation in `config.data` on `listener` until `shutdown` resolves; then stops
@@ -129,14 +133,17 @@ impl Server {
         let patience = Duration::from_millis(self.service.config.shutdown_timeout_ms);
         let writer = tokio::spawn(self.writer.run());
         let tidy = tokio::spawn(tidy(Arc::clone(&self.service)));
+        let witnesses = tokio::spawn(Arc::clone(&self.service.witnesses).run());
         let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
         let listen = tokio::spawn(listen);
         shutdown.await;
         tracing::info!("stopping");
         self.stop.send_replace(true);
         let _stopped = listen.await;
-        tidy.abort();
-        let _aborted = tidy.await;
+        for task in [tidy, witnesses] {
+            task.abort();
+            let _aborted = task.await;
+        }
         let store = self.service.store.clone();
         let log = Arc::clone(&self.service.log);
         let sessions = Arc::clone(&self.service.sessions);

@@ -55,10 +55,12 @@ pub enum LoginError {
     /// Wrong challenge, name, credential or signature.
     #[error("the login was refused")]
     Refused,
-    /// The signature counter did not rise: the key may have been copied (WebAuthn §7.2 step 22).
-    /// The caller is told what [`LoginError::Refused`] tells.
-    #[error("the login was refused")]
-    Counter,
+    /// The signature counter did not rise, now or once: the key may have been copied (WebAuthn §7.2
+    /// step 22), and logs in nowhere any more (L08). Only who holds the key, or its copy, is told.
+    #[error(
+        "this key's counter went back, so somebody may have a copy of it: it logs in nowhere any more"
+    )]
+    Copied,
     /// The device is revoked or another account's, or the account is suspended.
     #[error("the device is revoked or its account suspended")]
     Revoked,
@@ -299,6 +301,7 @@ impl Login {
         let verified = self.verify(finish, device, directory);
         let mut write = self.store.begin().await?;
         let fresh = write.take_nonce(finish.nonce, now_ms).await? || !checked("L04");
+        let mut copied = None;
         let session = match verified.filter(|_| fresh) {
             None => Err(LoginError::Refused),
             Some((key, counter)) if write.raise_counter(key, counter).await? => {
@@ -318,14 +321,20 @@ impl Login {
                 }
             }
             Some((key, _)) => {
-                tracing::warn!(key.id = %key, "a key's signature counter went back: it may be a copy");
-                Err(LoginError::Counter)
+                copied = Some(key);
+                if write.suspend_key(key, now_ms).await? {
+                    tracing::warn!(key.id = %key, "a key's signature counter went back: it may be a copy");
+                }
+                Err(LoginError::Copied)
             }
         };
         if let Ok(session) = &session {
             write.insert_session(session).await?;
         }
         write.commit().await?;
+        if let Some(key) = copied {
+            self.sessions.forget_key(key);
+        }
         let session = session?;
         let answer = Session {
             id: session.id,

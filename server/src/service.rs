@@ -28,6 +28,7 @@ use crate::{
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store},
     wake::{Streams, Wake},
+    witness::Witnesses,
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -42,6 +43,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
+    pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) url: ServerUrl,
     /// What signed requests call this server.
     pub(crate) authority: String,
@@ -91,8 +93,7 @@ impl Service {
             Arc::clone(&wake),
             Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
         );
-        let attachments = Attachments::open(&config, &store, &log, &clock);
-        let attachments = attachments.map_err(ServeError::Attachments)?;
+        let witnesses = Arc::new(Witnesses::new(&config, Arc::clone(&log))?);
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock)),
             bodies: Bodies::new(&config),
@@ -128,14 +129,15 @@ impl Service {
                 rate: Rate::new(config.claims_per_target_hour, HOUR_MS),
                 each_max: config.key_packages_per_device_max,
             },
+            attachments: Attachments::open(&config, &store, &log, &clock)?,
             config,
             clock,
             store,
             log,
+            witnesses,
             url,
             sessions,
             delivery,
-            attachments,
             pages: Turns::new(PAGES_EACH),
             wake,
             streams: Streams::default(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use valise_proto::{
-    id::{DeviceId, SessionId},
+    id::{DeviceId, KeyId, SessionId},
     log::replay::Directory,
 };
 
@@ -122,6 +122,14 @@ impl Sessions {
         open.sessions.remove(&id);
         open.used.remove(&id);
         Ok(())
+    }
+
+    /// Forgets every session that `key` has opened, when their rows are gone.
+    pub fn forget_key(&self, key: KeyId) {
+        let mut open = self.lock();
+        let Open { sessions, used } = &mut *open;
+        sessions.retain(|_, session| session.key != key);
+        used.retain(|id| sessions.contains_key(id));
     }
 
     /// Writes down who was used when, and forgets sessions that ended.

@@ -13,3 +13,4 @@ mod push;
 mod request;
 mod routes;
 pub(crate) mod support;
+mod witness;

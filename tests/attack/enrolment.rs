@@ -1,12 +1,13 @@
-//! A newcomer touches no key for an organisation that is not on the card.
+//! A newcomer is not led into another organisation, and nobody takes a newcomer's place.
 
 use reqwest::Method;
 use valise_client::{
     account::Joined, key::soft, session::Error, trust::Alarm, weaken::dangerously_weaken,
+    words::Words,
 };
-use valise_proto::api::GENESIS;
+use valise_proto::api::{ENROLMENTS, GENESIS, LOG, enrolment::Pending};
 
-use crate::support::{Mallory, Office, Person, mallory};
+use crate::support::{Mallory, Office, Person, Terminal, mallory};
 
 /// Mallory answers with the genesis of an organisation of her own. Returns how carol's first try to
 /// join went, with the check `off` switched off.
@@ -48,4 +49,75 @@ async fn d11_twin_the_key_is_touched_for_a_false_genesis() {
     assert!(joined.is_ok());
     let commands = soft::commands(&carol.key).expect("commands");
     assert!(!commands.is_empty());
+}
+
+/// Carol asks to be enrolled, and so does mallory, for her name with a key of her own. Of the two,
+/// the server shows alice mallory's only. Returns mallory, and the words that carol sees.
+async fn swapped(office: &Office, alice: &mut Person, mallory: &Mallory) -> (Person, [Words; 2]) {
+    let mut fingerprints = Vec::new();
+    let mut asked = Vec::new();
+    for folder in ["carol", "mallory"] {
+        let mut person = office.person("carol");
+        person.folder = office.folder.path().join(folder);
+        person.key = office.folder.path().join(format!("{folder}.key"));
+        let Ok(Joined::Waiting { fingerprint, .. }) = person.try_join(office).await else {
+            panic!("not waiting");
+        };
+        fingerprints.push(fingerprint);
+        asked.push(person);
+    }
+    let (org, carols) = (office.card.org, fingerprints[0]);
+    mallory.alter(&Method::GET, ENROLMENTS, move |pending: &mut Pending| {
+        let asks = &mut pending.asks;
+        asks.retain(|asked| asked.ask.key.fingerprint(org, &asked.ask.name) != carols);
+    });
+    alice.sync().await;
+    mallory.forget();
+    let words = [0, 1].map(|at| Words::of(&fingerprints[at]));
+    (asked.pop().unwrap(), words)
+}
+
+#[tokio::test]
+async fn e05_a_swapped_key_has_other_words_and_is_not_enrolled() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (mut impostor, [carols, mallorys]) = swapped(&office, &mut alice, &mallory).await;
+    assert_ne!(carols.to_string(), mallorys.to_string());
+    let size = alice.session().ledger().unwrap().head().size;
+    alice.close();
+    // Alice is told mallory's words, and hears others from carol.
+    let mut admin = Terminal::start(office.cli("alice").command(&["admin", "enrol", "carol"]));
+    admin.sees("are they the same, face to face or by voice? [y/N]");
+    let screen = admin.screen();
+    assert!(screen.contains(&mallorys.to_string()), "{screen}");
+    assert!(!screen.contains(&carols.to_string()), "{screen}");
+    admin.types("n");
+    assert_eq!(admin.ends(), 6, "{}", admin.screen());
+    assert!(admin.screen().contains("V0407"), "{}", admin.screen());
+    alice.reopen();
+    assert!(alice.events().contains(&"words-differ".to_owned()));
+    alice.sync().await;
+    assert_eq!(alice.session().ledger().unwrap().head().size, size);
+    assert!(mallory.seen(&Method::POST, LOG).is_empty());
+    assert!(matches!(
+        impostor.try_join(&office).await,
+        Ok(Joined::Waiting { .. })
+    ));
+}
+
+/// The comparing is a person's: who says yes to words that he has not heard enrols whom the server likes.
+#[tokio::test]
+async fn e05_twin_an_admin_who_does_not_compare_writes_to_mallory() {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (mut impostor, _) = swapped(&office, &mut alice, &mallory).await;
+    let name = impostor.name.clone();
+    alice.enrol(&name).await;
+    impostor.join(&office).await;
+    office.time.pass(10_000);
+    alice.send(&["carol"], "Source", "Jean").await;
+    impostor.sync().await;
+    assert_eq!(impostor.bodies(), ["Jean"]);
+    // The true carol is told: nobody enrolled her key.
+    let mut carol = office.person("carol");
+    let joined = carol.try_join(&office).await;
+    assert!(matches!(joined, Err(Error::EnrolmentRefused)));
 }

@@ -100,7 +100,7 @@ async fn g23_twin_a_colleague_writes_in_bobs_name() {
 const FLIPS: usize = 200;
 
 /// Bob writes so many letters, whose ciphertexts `change` may touch, and one more.
-async fn written(
+pub(super) async fn written(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
@@ -157,8 +157,10 @@ async fn g24_no_flipped_bit_shows() {
     .await;
     assert_eq!(alice.bodies(), ["first", "last"]);
     let events = alice.events();
-    let unreadable = events.iter().filter(|kind| *kind == "unreadable").count();
-    assert_eq!(unreadable, FLIPS);
+    // A bit of what a message says of its group's state makes it seem to come from another half of it.
+    let noted = ["unreadable", "group-fork"];
+    let noted = events.iter().filter(|kind| noted.contains(&&***kind));
+    assert_eq!(noted.count(), FLIPS);
     assert!(events.contains(&"missing-letter".to_owned()), "{events:?}");
 }
 

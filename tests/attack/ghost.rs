@@ -45,7 +45,7 @@ async fn refuses(mallory: &Mallory, alice: &mut Person, kind: &str) -> Alarm {
 }
 
 /// What the attacker reads of what passed through her hands.
-fn read(mallory: &Mallory, rogue: &Rogue) -> String {
+pub(super) fn read(mallory: &Mallory, rogue: &Rogue) -> String {
     let commit: delivery::Commit = mallory.seen(&Method::POST, COMMITS)[0].request();
     let letter: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
     rogue

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use valise_client::{
-    account::enrolment_requests, clock::Clock as _, session::Error, trust::Alarm,
-    weaken::dangerously_weaken,
+    account::enrolment_requests, session::Error, trust::Alarm, weaken::dangerously_weaken,
 };
 use valise_proto::{
-    api::{LETTERS, LOG, SYNC, delivery, directory},
-    codec::{Text, decode, encode},
+    api::{LETTERS, LOG, delivery, directory},
+    codec::{decode, encode},
     id::{DeviceId, Name},
     log::{
         entry::{AdminAdd, Entry, Fact},
@@ -19,37 +18,6 @@ use valise_proto::{
 use valise_server::config::Config;
 
 use crate::support::{Mallory, Office, Person, mallory};
-
-/// Serves the log `entries`, with the server's own signature under it.
-pub(super) fn serve(office: &Office, mallory: &Mallory, entries: Vec<Vec<u8>>) {
-    let card = office.card.clone();
-    let size = u64::try_from(entries.len()).unwrap();
-    let mut tree = valise_proto::log::merkle::Tree::default();
-    for entry in &entries {
-        tree.append(leaf_hash(entry));
-    }
-    let checkpoint = mallory.cosigned(&card, &entries, office.time.now_ms());
-    mallory.on_response(move |exchange| {
-        if exchange.is(&Method::GET, SYNC) {
-            let mut page: delivery::Page = decode(&exchange.answer).unwrap();
-            page.log_size = size;
-            exchange.answer = encode(&page);
-        }
-        if exchange.is(&Method::GET, LOG) {
-            let old: u64 = exchange.path.rsplit('=').next().unwrap().parse().unwrap();
-            let from = usize::try_from(old.min(size)).unwrap();
-            let new = entries[from..]
-                .iter()
-                .map(|entry| entry.clone().try_into().unwrap());
-            exchange.answer = encode(&directory::Page {
-                checkpoint: Text::truncated(&checkpoint),
-                consistency: tree.consistency(old, size).unwrap_or_default(),
-                entries: new.collect(),
-            });
-        }
-    });
-    mallory.forget();
-}
 
 /// Bob's second computer is certified, and mallory has the entry.
 async fn second_computer(office: &Office, bob: &mut Person) -> (Person, Vec<u8>) {
@@ -70,7 +38,7 @@ async fn d01_an_unsigned_device_in_the_log_is_refused() {
     entry.signatures.clear();
     let mut entries = mallory::entries(&office.data());
     *entries.last_mut().unwrap() = encode(&entry);
-    serve(&office, &mallory, entries);
+    mallory.serve(&office, entries);
     let refused = alice.try_send(&["bob"], "Source", "Jean").await;
     assert!(
         matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))),
@@ -87,7 +55,7 @@ async fn d01_twin_the_same_entry_with_bobs_signature_is_taken() {
     let mut bob = office.hire(&mut alice, "bob").await;
     alice.sync().await;
     let (mut other, _) = second_computer(&office, &mut bob).await;
-    serve(&office, &mallory, mallory::entries(&office.data()));
+    mallory.serve(&office, mallory::entries(&office.data()));
     alice.send(&["bob"], "Source", "Jean").await;
     mallory.behave();
     other.sync().await;
@@ -106,7 +74,7 @@ async fn rolled_back(office: &Office, mallory: &Mallory, alice: &mut Person) -> 
     let (name, device) = (bob.name.clone(), stolen.session().device());
     bob.revoke(&name, device).await;
     alice.session().read_log().await.expect("the log");
-    serve(office, mallory, before);
+    mallory.serve(office, before);
     // The last look at the server is old enough for another one.
     office.time.pass(10_000);
     stolen
@@ -184,13 +152,11 @@ fn written(office: &Office, mallory: &Mallory, entries: &[Vec<u8>]) {
     let row = "insert into log_entry (entry_index, leaf, entry) values (?1, ?2, ?3)";
     let added = (index, leaf_hash(entry).0, entry);
     assert_eq!(mallory.database().execute(row, added), Ok(1));
-    let checkpoint = mallory.checkpoint(&office.card, entries);
-    let head = "update server set checkpoint = ?1";
-    assert_eq!(mallory.database().execute(head, [checkpoint]), Ok(1));
+    mallory.sign_head(office, entries);
 }
 
 /// Whether a server starts on the folder as it is.
-async fn starts(office: &Office) -> bool {
+pub(super) async fn starts(office: &Office) -> bool {
     let config = Config::load(&office.data()).unwrap();
     let time = Arc::new(office.time.clone());
     valise_server::Server::open(config, time).await.is_ok()
@@ -234,9 +200,7 @@ async fn d12_a_server_does_not_start_with_a_changed_row() {
     let row = "update log_entry set entry = ?1 where entry_index = 2";
     assert_eq!(mallory.database().execute(row, [&entries[2]]), Ok(1));
     assert!(!starts(&office).await);
-    let checkpoint = mallory.checkpoint(&office.card, &entries);
-    let head = "update server set checkpoint = ?1";
-    assert_eq!(mallory.database().execute(head, [checkpoint]), Ok(1));
+    mallory.sign_head(&office, &entries);
     assert!(!starts(&office).await);
 }
 
@@ -258,7 +222,7 @@ async fn d12_an_edited_log_convinces_no_client() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let _bob = office.hire(&mut alice, "bob").await;
     alice.sync().await;
-    serve(&office, &mallory, forged(&office, &mut alice));
+    mallory.serve(&office, forged(&office, &mut alice));
     let refused = alice.session().read_log().await;
     assert!(
         matches!(refused, Err(Error::Alarm(Alarm::ForgedEntry(_)))),
@@ -266,7 +230,7 @@ async fn d12_an_edited_log_convinces_no_client() {
     );
     assert!(alice.events().contains(&"forged-entry".to_owned()));
     assert!(!is_admin(&mut alice, "bob"));
-    serve(&office, &mallory, changed(&office));
+    mallory.serve(&office, changed(&office));
     let refused = alice.session().read_log().await;
     assert!(
         matches!(
@@ -287,7 +251,7 @@ async fn d12_twin_an_edited_log_makes_bob_an_admin_for_alice() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let _bob = office.hire(&mut alice, "bob").await;
     alice.sync().await;
-    serve(&office, &mallory, forged(&office, &mut alice));
+    mallory.serve(&office, forged(&office, &mut alice));
     dangerously_weaken(Some("D12"));
     alice.session().read_log().await.expect("the log");
     assert!(is_admin(&mut alice, "bob"));

@@ -8,7 +8,7 @@ use valise_proto::{
     log::entry::Entry,
 };
 
-use super::{fork, ghost, log, package};
+use super::{fork, ghost, package};
 use crate::support::{Cli, Mallory, Office, Person, mallory::entries};
 
 /// An office on the machine's own time, in which bob has just been enrolled, and alice's program.
@@ -75,7 +75,7 @@ async fn d13_the_program_names_an_entry_that_nobody_may_sign() {
     let mut entry: Entry = decode(last).expect("an entry");
     entry.signatures.clear();
     *last = encode(&entry);
-    log::serve(&office, &mallory, log);
+    mallory.serve(&office, log);
     named(&mallory, &mut alice, &cli, "forged-entry").await;
 }
 
@@ -84,7 +84,7 @@ async fn d07_the_program_names_a_log_that_went_back() {
     let (office, mut alice, _bob, mallory, cli) = open().await;
     let mut log = entries(&office.data());
     log.pop();
-    log::serve(&office, &mallory, log);
+    mallory.serve(&office, log);
     named(&mallory, &mut alice, &cli, "log-rollback").await;
 }
 

@@ -14,13 +14,13 @@ use valise_proto::{
 use crate::support::{Mallory, Office, Person, mallory::Exchange};
 
 /// So that nothing is refused merely because its sender has seen more of the log.
-async fn read_log(person: &mut Person) {
+pub(super) async fn read_log(person: &mut Person) {
     let reading = person.online(async |session, _| session.read_log().await);
     reading.await.expect("the log");
 }
 
 /// The ciphertexts of letters that passed since mallory forgot.
-fn letters(mallory: &Mallory) -> Vec<Vec<u8>> {
+pub(super) fn letters(mallory: &Mallory) -> Vec<Vec<u8>> {
     let seen = mallory.seen(&Method::POST, LETTERS);
     let letters = seen.iter().map(Exchange::request::<delivery::Letter>);
     letters.map(|letter| letter.message.into_vec()).collect()
@@ -33,7 +33,11 @@ fn commit(mallory: &Mallory) -> delivery::Commit {
 }
 
 /// Alice and bob have written to each other. Mallory has forgotten what she saw.
-async fn acquainted(office: &Office, mallory: &Mallory, alice: &mut Person) -> (Person, GroupId) {
+pub(super) async fn acquainted(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+) -> (Person, GroupId) {
     let mut bob = office.hire(alice, "bob").await;
     alice.send(&["bob"], "Hello", "Hello.").await;
     bob.sync().await;
@@ -45,7 +49,7 @@ async fn acquainted(office: &Office, mallory: &Mallory, alice: &mut Person) -> (
 }
 
 /// Alice's next commit: it adds bob's other computer.
-async fn next_commit(
+pub(super) async fn next_commit(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,

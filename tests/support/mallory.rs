@@ -1,7 +1,10 @@
 //! A malicious server: she holds the server's TLS key and its log key, sits where the clients look
 //! for it, and reads, changes, drops and replays what passes.
 
+mod log;
+
 use std::{
+    collections::BTreeSet,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -32,7 +35,9 @@ use valise_proto::{
 };
 use valise_server::{config::Config, directory::LogKey};
 
-use super::Person;
+use super::{Office, Person};
+
+pub use log::{entries, page};
 
 /// One request and what it was answered with.
 #[derive(Clone, Debug)]
@@ -234,8 +239,12 @@ impl Mallory {
         for entry in entries {
             tree.append(leaf_hash(entry));
         }
-        let (head, key) = (tree.head(), self.log_key());
-        checkpoint::format_signed(card.org, head, key, |text| self.sign(text))
+        self.note(card, tree.head())
+    }
+
+    /// Any head, signed as the server's newest checkpoint.
+    pub fn note(&self, card: &Card, head: Head) -> String {
+        checkpoint::format_signed(card.org, head, self.log_key(), |text| self.sign(text))
     }
 
     /// The same, with the server's word that it was its newest log at `now_ms`.
@@ -317,6 +326,17 @@ impl Drop for Mallory {
 pub fn database(data: &Path) -> rusqlite::Connection {
     let path: PathBuf = data.join("valise.db");
     rusqlite::Connection::open(path).expect("the server's database")
+}
+
+/// Every column of that database, as `table.column`.
+pub fn columns(data: &Path) -> BTreeSet<String> {
+    let sql = "select t.name || '.' || c.name from sqlite_schema t, pragma_table_info(t.name) c
+               where t.type = 'table' and t.name not like '\\_sqlx%' escape '\\'
+                 and t.name not like 'sqlite\\_%' escape '\\'";
+    let database = database(data);
+    let mut statement = database.prepare(sql).expect("a statement");
+    let rows = statement.query_map((), |row| row.get(0)).expect("rows");
+    rows.map(|row| row.expect("a column")).collect()
 }
 
 impl Exchange {
@@ -507,14 +527,4 @@ mod blind {
                 .supported_schemes()
         }
     }
-}
-
-/// The log, as it stands in the database of the server whose data folder this is.
-pub fn entries(data: &Path) -> Vec<Vec<u8>> {
-    let database = database(data);
-    let mut statement = database
-        .prepare("select entry from log_entry order by entry_index")
-        .expect("a log");
-    let rows = statement.query_map((), |row| row.get(0)).expect("a log");
-    rows.collect::<Result<_, _>>().expect("entries")
 }

@@ -19,7 +19,10 @@ use valise_client::{
 use valise_proto::card::Card;
 use valise_server::config::Config;
 
-use super::{Cli, Mallory, Person, Time};
+use super::{
+    Cli, Mallory, Person, Time,
+    witness::{Cosigner, configuration, configure},
+};
 
 /// The server, and the folder in which everybody lives.
 pub struct Office {
@@ -149,6 +152,27 @@ impl Office {
             self.time.pass(1_000);
         }
         self.running = Some(Running { stop, thread });
+    }
+
+    /// The operator writes down where these witnesses are, and no others, and starts the server again.
+    pub async fn watched_by(&mut self, witnesses: &[Cosigner]) {
+        self.stop();
+        let witnesses = witnesses.iter().map(|it| (it.name(), it.address));
+        configure(&self.data(), &configuration(witnesses));
+        self.start().await;
+    }
+
+    /// The server's database as it is, the server standing still.
+    pub fn copy_database(&self) -> Vec<u8> {
+        std::fs::read(self.data().join("valise.db")).expect("the database")
+    }
+
+    /// Puts a copy back, the server standing still.
+    pub fn restore_database(&self, database: &[u8]) {
+        for more in ["valise.db-wal", "valise.db-shm"] {
+            drop(std::fs::remove_file(self.data().join(more)));
+        }
+        std::fs::write(self.data().join("valise.db"), database).expect("the database");
     }
 
     /// The port on which the server listens.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use valise_client::{
-    account::{Joined, enrolment_requests, join},
+    account::{Declared, Joined, enrolment_requests, join},
     api::ApiError,
     attack::Claim,
     clock::Clock,
@@ -21,11 +21,13 @@ use valise_client::{
     sync::Report,
 };
 use valise_proto::{
-    api::delivery,
+    api::{LOG, delivery},
     card::Card,
+    codec::encode,
     conversation::{Conversation, LeafIdentity},
     id::{DeviceId, GroupId, Name},
-    log::entry::{DeviceRevoke, Fact},
+    log::entry::{DeviceRevoke, Entry, Fact, Statement},
+    testing,
 };
 use zeroize::Zeroizing;
 
@@ -206,6 +208,37 @@ impl Person {
             .await
     }
 
+    /// The next statement of `fact`, by somebody who has seen what this person has.
+    pub fn statement(&mut self, fact: Fact) -> Statement {
+        let time = self.time.now_ms();
+        let directory = self.session().ledger().expect("a log").directory();
+        Statement {
+            time,
+            ..testing::statement(directory, fact)
+        }
+    }
+
+    /// This person's signature under any statement.
+    pub async fn sign(&mut self, statement: &Statement) -> Entry {
+        let signing =
+            self.online(async |session, keyring| session.attack_sign(keyring, statement.clone()));
+        signing.await.expect("a touch")
+    }
+
+    /// Makes `fact` true, or proposes it.
+    pub async fn declare(&mut self, fact: Fact) -> Result<Declared, Error> {
+        self.online(async |session, keyring| session.declare(keyring, fact.clone()).await)
+            .await
+    }
+
+    /// Hands the server an entry, whoever signed it.
+    pub async fn post(&mut self, entry: &Entry) -> Result<Vec<u8>, ApiError> {
+        let id = self.session().login_session().expect("the store");
+        let claim = Claim::Session(id.expect("a session").id);
+        let body = encode(entry);
+        self.request(claim, reqwest::Method::POST, LOG, body).await
+    }
+
     /// Adds a new key to the person's account, and returns its file.
     pub async fn add_second_key(&mut self) -> PathBuf {
         let file = self.key.with_extension("second");
@@ -223,15 +256,8 @@ impl Person {
 
     /// Revokes a device of `name`.
     pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
-        let revoking = self.online(async |session, keyring| {
-            let account = name.clone();
-            session
-                .declare(
-                    keyring,
-                    Fact::DeviceRevoke(DeviceRevoke { account, device }),
-                )
-                .await
-        });
+        let account = name.clone();
+        let revoking = self.declare(Fact::DeviceRevoke(DeviceRevoke { account, device }));
         drop(revoking.await.expect("revoking"));
     }
 
@@ -295,14 +321,11 @@ impl Person {
     }
 
     pub async fn try_post(&mut self, draft: Draft) -> Result<u64, Error> {
-        let number = match self.session().write(draft.clone()) {
-            Err(Error::UnknownRecipient { .. }) => {
-                self.online(async |session, _| session.read_log().await)
-                    .await?;
-                self.session().write(draft)?
-            }
-            written => written?,
-        };
+        if self.session().must_look_up(&draft)? {
+            self.online(async |session, _| session.look_up().await)
+                .await?;
+        }
+        let number = self.session().write(draft)?;
         self.online(async |session, _| session.send(number).await)
             .await?;
         Ok(number)

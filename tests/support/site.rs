@@ -17,6 +17,7 @@ use valise_client::clock::{Clock as _, System};
 use super::{
     office::free_port,
     program::{Cli, Said, said, valised},
+    witness::configure,
 };
 
 /// How a process ends that aborts.
@@ -147,6 +148,11 @@ impl Site {
     /// The process id of the running server.
     pub fn pid(&self) -> u32 {
         self.server.as_ref().expect("a running server").id()
+    }
+
+    /// The operator writes `more` into the server's configuration.
+    pub fn configure(&self, more: &str) {
+        configure(&self.folder.path().join("server"), more);
     }
 
     /// Starts the server, and returns when it accepts connections.

@@ -80,7 +80,7 @@ pub(super) fn make_key(
 }
 
 /// The JSON that a login or a registration signs (WebAuthn §5.8.1).
-pub(super) fn client_data(kind: &str, challenge: &[u8; 32], url: &ServerUrl) -> Vec<u8> {
+pub(crate) fn client_data(kind: &str, challenge: &[u8; 32], url: &ServerUrl) -> Vec<u8> {
     json!({
         "type": kind,
         "challenge": BASE64URL_NOPAD.encode(challenge),

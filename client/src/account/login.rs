@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use valise_proto::{
-    api::{LOGIN, SESSION, login},
+    api::{ErrorCode, LOGIN, SESSION, login},
     card::Card,
     codec::encode,
     id::{DeviceId, Name},
@@ -12,7 +12,7 @@ use valise_proto::{
 
 use super::credentials::client_data;
 use crate::{
-    api::{Api, Caller},
+    api::{Api, ApiError, Caller},
     failpoint::reached,
     key::{AssertionRequest, KeyError},
     provider::DeviceSigner,
@@ -22,9 +22,6 @@ use crate::{
 
 /// Logs `account` in on the device of `signer`. `credential` empty: any L that the key has for
 /// this server.
-///
-/// The connection is made first, so that a server which is not the pinned one gets no touch (L01).
-/// Relying party and origin come from the card, never from an answer.
 pub(super) async fn login(
     api: &Api,
     signer: &DeviceSigner,
@@ -32,9 +29,33 @@ pub(super) async fn login(
     credential: &[Vec<u8>],
     keyring: &mut Keyring<'_>,
 ) -> Result<login::Session, Error> {
-    let challenge: login::Challenge = api
-        .call(Caller::Anybody, Method::POST, LOGIN, Vec::new())
-        .await?;
+    let finish = answer_challenge(api, signer, account, credential, keyring).await?;
+    let caller = Caller::Device(signer);
+    let answer = api.call(caller, Method::POST, SESSION, encode(&finish));
+    answer.await.map_err(|error| match error.code() {
+        Some(ErrorCode::KeyCopied) => Error::CopiedKey,
+        _ => error.into(),
+    })
+}
+
+/// The first step of a login: a challenge of the server's.
+pub(crate) async fn challenge(api: &Api) -> Result<login::Challenge, ApiError> {
+    api.call(Caller::Anybody, Method::POST, LOGIN, Vec::new())
+        .await
+}
+
+/// A login that is not sent yet.
+///
+/// The connection is made first, so that a server which is not the pinned one gets no touch (L01).
+/// Relying party and origin come from the card, never from an answer.
+pub(crate) async fn answer_challenge(
+    api: &Api,
+    signer: &DeviceSigner,
+    account: &Name,
+    credential: &[Vec<u8>],
+    keyring: &mut Keyring<'_>,
+) -> Result<login::Finish, Error> {
+    let challenge = challenge(api).await?;
     let Card { url, .. } = api.card();
     let device = DeviceId::try_from(signer.public_key())
         .map_err(|_| Error::Wrong("the device key is damaged"))?;
@@ -49,7 +70,7 @@ pub(super) async fn login(
     };
     let assertion = keyring.with(|key, prompt| Ok(key.assert(&request, prompt)?))?;
     let unexpected = |what: &'static str| KeyError::Protocol(what.to_owned());
-    let finish = login::Finish {
+    Ok(login::Finish {
         nonce: challenge.nonce,
         account: account.clone(),
         credential_id: assertion
@@ -67,15 +88,7 @@ pub(super) async fn login(
             .signature
             .try_into()
             .map_err(|_| unexpected("a longer signature"))?,
-    };
-    Ok(api
-        .call(
-            Caller::Device(signer),
-            Method::POST,
-            SESSION,
-            encode(&finish),
-        )
-        .await?)
+    })
 }
 
 impl Session {
@@ -128,7 +141,13 @@ impl Session {
             &credential,
             keyring,
         )
-        .await?;
+        .await;
+        if let Err(error @ Error::CopiedKey) = &session {
+            let work = self.store.begin()?;
+            work.add_event(self.clock.now_ms(), "copied-key", true, &error.to_string())?;
+            work.commit()?;
+        }
+        let session = session?;
         reached("after-login");
         let work = self.store.begin()?;
         work.set(Setting::Session, &encode(&session))?;

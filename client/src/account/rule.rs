@@ -1,6 +1,8 @@
 //! The organisation's rules as people read and type them: `recovery 24h`.
 
-use valise_proto::log::entry::Policy;
+use std::collections::BTreeMap;
+
+use valise_proto::log::entry::{Policy, Witness};
 
 const SECOND_MS: u64 = 1_000;
 /// Units of time, the largest first.
@@ -105,7 +107,7 @@ const fn time(
 pub fn rules(policy: &Policy) -> Vec<(&'static str, String)> {
     let mut rules = vec![("suite", format!("{:#06x}", policy.suite))];
     rules.extend(RULES.iter().map(|rule| (rule.name, rule.show(policy))));
-    let witnesses: Vec<_> = policy.witnesses.iter().map(|it| it.name.as_str()).collect();
+    let witnesses: Vec<_> = policy.witnesses.iter().map(Witness::to_string).collect();
     let keys = match policy.attestation.len() {
         0 => "any hardware key".to_owned(),
         makers => format!("hardware keys of listed makers: {makers}"),
@@ -119,17 +121,61 @@ pub fn rules(policy: &Policy) -> Vec<(&'static str, String)> {
 pub fn changes(before: &Policy, after: &Policy) -> Vec<String> {
     let pairs = rules(before).into_iter().zip(rules(after));
     let mut changes: Vec<_> = pairs
-        .filter(|((_, old), (_, new))| old != new)
+        .filter(|((name, old), (_, new))| *name != "witnesses" && old != new)
         .map(|((name, old), (_, new))| format!("{name}: {old} becomes {new}"))
         .collect();
-    // What two lines say alike may still differ in a key or a certificate.
-    if before.witnesses != after.witnesses {
-        changes.push("witnesses: other names or keys".to_owned());
-    }
+    changes.extend(witness_changes(before, after));
+    // What two lines say alike may still differ in a certificate.
     if before.attestation != after.attestation {
         changes.push("attestation: other authorities or models".to_owned());
     }
     changes
+}
+
+/// Who comes, who goes, and what the new ones' word will mean.
+fn witness_changes(before: &Policy, after: &Policy) -> Vec<String> {
+    if (&before.witnesses, before.witness_quorum) == (&after.witnesses, after.witness_quorum) {
+        return Vec::new();
+    }
+    let keys = |policy: &Policy| -> BTreeMap<_, _> {
+        let witnesses = policy.witnesses.iter();
+        witnesses
+            .map(|it| (it.name.as_str().to_owned(), it.to_string()))
+            .collect()
+    };
+    let (old, new) = (keys(before), keys(after));
+    let mut changes = Vec::new();
+    for (name, key) in &new {
+        match old.get(name) {
+            None => changes.push(format!("witness {name} comes, with the key {key}")),
+            Some(known) if known != key => {
+                changes.push(format!("witness {name} gets another key: {key}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    changes.extend(gone.map(|name| format!("witness {name} goes")));
+    changes.push(match (after.witness_quorum, after.witnesses.len()) {
+        (0, _) => "no witness watches the log: its server alone says which one is new".to_owned(),
+        (quorum, count) => format!(
+            "letters go only under a log that {quorum} of {count} witnesses signed within a day"
+        ),
+    });
+    changes
+}
+
+/// `policy` with these witnesses, of whom `quorum` must have signed: without it, just more than half.
+pub fn with_witnesses(policy: &Policy, witnesses: Vec<Witness>, quorum: Option<u8>) -> Policy {
+    let majority = match witnesses.len() {
+        0 => 0,
+        count => count / 2 + 1,
+    };
+    Policy {
+        witness_quorum: quorum.unwrap_or(u8::try_from(majority).unwrap_or(u8::MAX)),
+        witnesses,
+        ..policy.clone()
+    }
 }
 
 /// `policy` with one rule changed; `None` when there is no such rule, or it takes no such value.
@@ -204,5 +250,37 @@ mod tests {
         ] {
             assert_eq!(with_rule(&before, name, value), None, "{name} {value}");
         }
+    }
+
+    #[test]
+    fn d19_a_change_of_witnesses_is_said_in_plain_words() {
+        let witness = |name: &str, seed: u8| {
+            let seed = [seed; 32];
+            let signer = crate::provider::DeviceSigner::from_seed(&seed).unwrap();
+            Witness {
+                name: name.to_owned().try_into().unwrap(),
+                key: signer.public_key().try_into().unwrap(),
+            }
+        };
+        let none = Policy::default();
+        let (a, b, c) = (witness("a", 1), witness("b", 2), witness("c", 3));
+        let three = with_witnesses(&none, vec![a.clone(), b.clone(), c], None);
+        assert_eq!(three.witness_quorum, 2);
+        let said = changes(&none, &three);
+        assert_eq!(said[0], "witness_quorum: 0 becomes 2");
+        assert_eq!(said[1], format!("witness a comes, with the key {a}"));
+        assert_eq!(
+            said.last().unwrap(),
+            "letters go only under a log that 2 of 3 witnesses signed within a day"
+        );
+        let other = witness("b", 4);
+        let two = with_witnesses(&three, vec![a, other.clone()], Some(2));
+        let said = changes(&three, &two);
+        assert_eq!(said[0], format!("witness b gets another key: {other}"));
+        assert_eq!(said[1], "witness c goes");
+        let said = changes(&two, &with_witnesses(&two, Vec::new(), None));
+        assert!(said.contains(
+            &"no witness watches the log: its server alone says which one is new".to_owned()
+        ));
     }
 }

@@ -33,12 +33,28 @@ pub(super) fn sign(
     statement: Statement,
     purpose: &str,
 ) -> Result<Entry, Error> {
+    let hash = statement.client_data_hash(org);
+    let signature = sign_hash(keyring, tag, records, hash, purpose)?;
+    Ok(Entry {
+        statement,
+        signatures: vec![signature],
+    })
+}
+
+/// One touch: what the S of whichever of `records` is at hand says of a statement with this hash.
+pub(crate) fn sign_hash(
+    keyring: &mut Keyring<'_>,
+    tag: OrgTag,
+    records: &[KeyRecord],
+    client_data_hash: [u8; 32],
+    purpose: &str,
+) -> Result<StatementSignature, Error> {
     let ids = records
         .iter()
         .map(|key| key.statement.id.as_slice().to_vec());
     let request = AssertionRequest {
         rp_id: &relying_party(tag),
-        client_data_hash: statement.client_data_hash(org),
+        client_data_hash,
         allow: &ids.collect::<Vec<_>>(),
         salt: None,
         purpose,
@@ -49,7 +65,7 @@ pub(super) fn sign(
         .iter()
         .find(|key| key.statement.id.as_slice() == assertion.credential_id)
         .ok_or(KeyError::NotThisKey)?;
-    let signature = StatementSignature {
+    Ok(StatementSignature {
         key: record.id(),
         authenticator_data: assertion
             .authenticator_data
@@ -59,15 +75,11 @@ pub(super) fn sign(
             .signature
             .try_into()
             .map_err(|_| unexpected("a signature of another kind"))?,
-    };
-    Ok(Entry {
-        statement,
-        signatures: vec![signature],
     })
 }
 
 /// The statement of `fact` by somebody who has seen all of `directory`.
-pub(super) fn statement(directory: &Directory, time: u64, fact: Fact) -> Statement {
+pub(crate) fn statement(directory: &Directory, time: u64, fact: Fact) -> Statement {
     let sequence = directory.sequence_of(&fact);
     Statement {
         version: 1,
@@ -123,7 +135,7 @@ impl Session {
     }
 
     /// One touch: this person's signature.
-    pub(super) fn sign(
+    pub(crate) fn sign(
         &self,
         keyring: &mut Keyring<'_>,
         statement: Statement,

@@ -137,7 +137,7 @@ impl Desk<'_> {
             }
             return Err(refusal(&Error::NoSuchRequest(name.clone())));
         };
-        self.compare(&request)?;
+        self.compare(&mut session, &request)?;
         let declared = self.online(&mut session, async |session, keyring| {
             session.enrol(&request, keyring).await
         })?;
@@ -175,8 +175,8 @@ impl Desk<'_> {
         Ok(request)
     }
 
-    /// The six words, which only the person can know.
-    fn compare(&mut self, request: &Request) -> Result<(), CommandError> {
+    /// The six words, which only the person can know. That they are others is an alarm (E05).
+    fn compare(&mut self, session: &mut Session, request: &Request) -> Result<(), CommandError> {
         let (name, words) = (&request.name, Words::of(&request.fingerprint));
         self.ui.note(Safe::line(&format!(
             "{name} must read you these words:  {words}"
@@ -185,8 +185,17 @@ impl Desk<'_> {
             "the key is a {}",
             model(&request.key.model)
         )));
-        self.ui
-            .confirm("are they the same, face to face or by voice?")
+        let question = "are they the same, face to face or by voice?";
+        if self.ui.agrees(question)? {
+            return Ok(());
+        }
+        session
+            .words_differ(name)
+            .map_err(|error| refusal(&error))?;
+        let text = format!("the words of the key that asks for the name {name} are not the same");
+        Err(CommandError::new(Code::WordsDiffer, Safe::line(&text))
+            .outcome("nothing was signed")
+            .hint("valise admin requests"))
     }
 }
 
@@ -210,7 +219,7 @@ fn details(directory: &Directory, fact: &Fact) -> Vec<(&'static str, String)> {
 }
 
 /// Every entry of the log, as this device has verified it.
-fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
+pub(super) fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
     let log = session.store().read().log();
     let log = log.map_err(|error| refusal(&error.into()))?;
     let entries = log.map(|log| log.entries).unwrap_or_default();
@@ -219,7 +228,7 @@ fn entries(session: &Session) -> Result<Vec<Entry>, CommandError> {
 }
 
 /// When entry `index` was signed.
-fn signed_at(entries: &[Entry], index: u64) -> Cell {
+pub(super) fn signed_at(entries: &[Entry], index: u64) -> Cell {
     let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
     entry.map_or(Cell::Empty, |entry| Cell::Time(entry.statement.time))
 }

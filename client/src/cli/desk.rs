@@ -24,6 +24,7 @@ use crate::{
     safe::Safe,
     session::{Error, Keyring, Session},
     store::{Filter, LetterRow, Store, StoreKey},
+    vault::Touched,
 };
 
 /// One command at work.
@@ -68,40 +69,60 @@ impl<'u> Desk<'u> {
         Ok(session)
     }
 
-    /// The same, with what its store is sealed in. The seal follows the person's keys, and whatever
-    /// happened to the account elsewhere is said before anything else.
+    /// The same, with what its store is sealed in.
     pub(super) fn account(&mut self) -> Result<(Session, Home, StoreKey), CommandError> {
         let (home, key) = self.unlocked()?;
+        let session = self.opened(&home, &key)?;
+        Ok((session, home, key))
+    }
+
+    /// The account whose store has this key. The seal follows the person's keys, and whatever happened
+    /// to the account elsewhere is said before anything else.
+    pub(super) fn opened(&mut self, home: &Home, key: &StoreKey) -> Result<Session, CommandError> {
         let mut session =
-            Session::open(&home, &key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
+            Session::open(home, key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
         if let Some(meter) = self.ui.meter() {
             session.tell(meter);
         }
         session
-            .keep_sealed(&home, &key)
+            .keep_sealed(home, key)
             .map_err(|error| refusal(&error))?;
         self.own_record(&session)?;
-        Ok((session, home, key))
+        Ok(session)
     }
 
     /// The unlocked account, after a look at the log.
     pub(super) fn informed(&mut self) -> Result<Session, CommandError> {
         let mut session = self.session()?;
-        self.online(&mut session, async |session, _| session.read_log().await)?;
+        self.inform(&mut session)?;
         Ok(session)
+    }
+
+    /// A look at the log.
+    pub(super) fn inform(&mut self, session: &mut Session) -> Result<(), CommandError> {
+        self.online(session, async |session, _| session.read_log().await)?;
+        Ok(())
     }
 
     /// The store key: from the agent, else by a touch.
     fn unlocked(&mut self) -> Result<(Home, StoreKey), CommandError> {
+        let (home, key, _) = self.unlocked_by()?;
+        Ok((home, key))
+    }
+
+    /// The same, and the touch, if there was one.
+    pub(super) fn unlocked_by(
+        &mut self,
+    ) -> Result<(Home, StoreKey, Option<Touched>), CommandError> {
         let home = self.home()?;
         if !home.is_taken() {
             return Err(refusal(&Error::NotJoined));
         }
-        let key = match agent::store_key(&home) {
-            Some(key) => key,
-            None => self.with_key(|keyring| Session::unlock(&home, keyring))?,
-        };
-        Ok((home, key))
+        if let Some(key) = agent::store_key(&home) {
+            return Ok((home, key, None));
+        }
+        let (key, touched) = self.with_key(|keyring| Session::unlock_by_touch(&home, keyring))?;
+        Ok((home, key, Some(touched)))
     }
 
     /// Runs something that asks for the hardware key.
@@ -128,9 +149,14 @@ impl<'u> Desk<'u> {
         session: &mut Session,
         run: impl AsyncFnMut(&mut Session, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, CommandError> {
-        self.at_hand(self.source()?, |keyring, runtime| {
+        let done = self.at_hand(self.source()?, |keyring, runtime| {
             runtime.block_on(session.online(keyring, run))
-        })
+        });
+        for warning in session.take_warnings() {
+            let text = format!("WARNING: {warning}: ask them, not by Valise, whether it was they");
+            self.ui.note(Safe::line(&text));
+        }
+        done
     }
 
     /// Runs something with the hardware key at `source` and the person in front of it at hand.

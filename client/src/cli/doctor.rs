@@ -77,6 +77,7 @@ impl Desk<'_> {
             Err(error) => check("server", State::Failed, error.error),
         });
         checks.push(log(session));
+        checks.extend(witnesses(session, self.clock.now_ms()));
         checks.push(device(session));
         checks.push(keys(session));
         checks.extend(mail(session).ok());
@@ -106,6 +107,25 @@ fn log(session: &Session) -> Check {
             check("log", state, Safe::line(&text))
         }
     }
+}
+
+/// One line for each witness; none where there are none.
+fn witnesses(session: &Session, now_ms: u64) -> Vec<Check> {
+    let sightings = session.sightings().into_iter().map(|sighting| {
+        let name = sighting.witness.as_str();
+        let (state, text) = match sighting.seen_ms {
+            Some(seen_ms) => {
+                let minutes = now_ms.saturating_sub(seen_ms) / 60_000;
+                (
+                    State::Ok,
+                    format!("{name} signed this log {minutes} minutes ago"),
+                )
+            }
+            None => (State::Warning, format!("{name} has not signed this log")),
+        };
+        check("witness", state, Safe::line(&text))
+    });
+    sightings.collect()
 }
 
 fn device(session: &Session) -> Check {

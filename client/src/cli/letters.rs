@@ -14,12 +14,18 @@ use super::{
 };
 use crate::{
     config::Format,
+    mail::{Quote, quotes},
     safe::Safe,
     store::{Filter, LetterRow, Store},
 };
 
 /// How many letters `valise inbox` shows.
 const RECENT: u64 = 20;
+
+/// How many of a letter's people `valise list` names to a person.
+const NAMED: usize = 3;
+/// What stands before words that are not where they claim to come from.
+const UNVERIFIED: &str = "unverified quote";
 
 /// One letter, whole, for programs.
 #[derive(Serialize)]
@@ -39,6 +45,16 @@ struct Whole<'a> {
     outgoing: bool,
     waiting: bool,
     remark: Option<&'a str>,
+    imported: Option<String>,
+    quotes: Vec<Quoted>,
+}
+
+/// Lines that quote another letter, counted from 1.
+#[derive(Serialize)]
+struct Quoted {
+    first: usize,
+    lines: usize,
+    verified: bool,
 }
 
 impl Desk<'_> {
@@ -109,7 +125,13 @@ impl Desk<'_> {
         let last = last.into_iter().take(if programs { 4 } else { 1 });
         let mut table = Table::new(names.into_iter().chain(last));
         for letter in letters.iter().rev() {
-            let people = letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
+            let mut people: Vec<Safe> =
+                letter.to.iter().chain(&letter.cc).map(Safe::from).collect();
+            if !programs && people.len() > NAMED + 1 {
+                let more = format!("{} more", people.len() - NAMED);
+                people.truncate(NAMED);
+                people.push(Safe::line(&more));
+            }
             let mut cells = vec![
                 Cell::Number(letter.number),
                 Cell::Flag(letter.unread),
@@ -141,7 +163,7 @@ impl Desk<'_> {
     pub(super) fn read(&mut self, which: Which) -> Result<Exit, CommandError> {
         let mut store = self.store()?;
         let letter = letter(&store, which)?;
-        self.show_letter(&letter)?;
+        self.show_letter(&store, &letter)?;
         store
             .mark_read(letter.number)
             .map_err(|error| refusal(&error.into()))?;
@@ -163,7 +185,7 @@ impl Desk<'_> {
             if position > 0 && self.ui.format() == Format::Human {
                 self.ui.print("")?;
             }
-            self.show_letter(letter)?;
+            self.show_letter(&store, letter)?;
             store
                 .mark_read(letter.number)
                 .map_err(|error| refusal(&error.into()))?;
@@ -171,9 +193,11 @@ impl Desk<'_> {
         Ok(Exit::Done)
     }
 
-    fn show_letter(&mut self, letter: &LetterRow) -> Result<(), CommandError> {
+    fn show_letter(&mut self, store: &Store, letter: &LetterRow) -> Result<(), CommandError> {
+        let body = shown(letter);
+        let quotes = checked_quotes(store, letter, &body)?;
         if self.ui.format() == Format::Json {
-            let whole = whole(letter)?;
+            let whole = whole(letter, &quotes)?;
             return self.ui.json(&whole);
         }
         let people = |names: &[Name]| {
@@ -197,15 +221,29 @@ impl Desk<'_> {
         if !letter.remark.is_empty() {
             lines.push(format!("Note:    {}", letter.remark));
         }
+        if let Some(device) = letter.imported {
+            let device = device.to_string();
+            let device = device.get(..9).unwrap_or_default();
+            lines.push(format!(
+                "Import:  from your device {device}, on your own word alone"
+            ));
+        }
+        if quotes.iter().any(|quote| !quote.verified) {
+            lines.push(format!(
+                "Quotes:  {UNVERIFIED}: not in the letter that this one answers"
+            ));
+        }
         self.ui.print(Safe::block(&lines.join("\n")))?;
         self.ui.print("")?;
         // Headers begin a line and a body never does: no text looks like the next letter.
-        let body = Safe::block(letter.body.trim_end());
-        let indented: Vec<_> = body
-            .as_str()
-            .lines()
-            .map(|line| format!("  {line}"))
-            .collect();
+        let mut indented = Vec::new();
+        for (position, line) in body.as_str().lines().enumerate() {
+            let forged = |quote: &Quote| !quote.verified && quote.first == position;
+            if quotes.iter().any(forged) {
+                indented.push(format!("  [{UNVERIFIED}]"));
+            }
+            indented.push(format!("  {line}"));
+        }
         self.ui.print(Safe::block(&indented.join("\n")))
     }
 
@@ -232,7 +270,27 @@ impl Desk<'_> {
     }
 }
 
-fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
+/// A letter's text as a person gets to see it.
+fn shown(letter: &LetterRow) -> Safe {
+    Safe::block(letter.body.trim_end())
+}
+
+/// The quotes in `body`, against the letter that is answered, both as they are shown.
+fn checked_quotes(
+    store: &Store,
+    letter: &LetterRow,
+    body: &Safe,
+) -> Result<Vec<Quote>, CommandError> {
+    let answered = match letter.in_reply_to {
+        Some(id) => store.read().letter_by_id(id),
+        None => Ok(None),
+    };
+    let answered = answered.map_err(|error| refusal(&error.into()))?;
+    let said = answered.as_ref().map(shown);
+    Ok(quotes(body.as_str(), said.as_ref().map(Safe::as_str)))
+}
+
+fn whole<'a>(letter: &'a LetterRow, quotes: &[Quote]) -> Result<Whole<'a>, CommandError> {
     Ok(Whole {
         number: letter.number,
         id: letter.id.to_string(),
@@ -249,6 +307,15 @@ fn whole(letter: &LetterRow) -> Result<Whole<'_>, CommandError> {
         outgoing: letter.outgoing,
         waiting: letter.waiting,
         remark: (!letter.remark.is_empty()).then_some(&letter.remark),
+        imported: letter.imported.map(|device| device.to_string()),
+        quotes: quotes
+            .iter()
+            .map(|quote| Quoted {
+                first: quote.first + 1,
+                lines: quote.lines,
+                verified: quote.verified,
+            })
+            .collect(),
     })
 }
 

@@ -16,15 +16,22 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("nothing was signed")
             .hint("valise admin log show"),
         Error::Alarm(alarm) => self::alarm(alarm),
+        Error::CopiedKey => CommandError::new(Code::CopiedKey, text)
+            .outcome("you were not logged in")
+            .hint("use your other key, and have this one revoked: valise key list"),
         Error::Api(error) => api(error),
-        Error::File(error) => file(error),
-        Error::FileGone(_) => CommandError::new(Code::FileGone, text)
-            .outcome("nothing was saved")
-            .hint("ask whoever wrote the letter to send it again"),
+        Error::Attached(_) | Error::FileGone(_) | Error::NoSuchFile(_) => of_files(error, text),
         Error::Home(error) => home(error),
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
         Error::Store(error) => store(error),
+        Error::BadHistory { .. } => CommandError::new(Code::BadHistory, text)
+            .outcome("nothing was imported")
+            .hint("valise history export FILE, on the other computer"),
+        Error::File(_, error) => file(text, error),
+        Error::NotSealedToKey => CommandError::new(Code::OtherKey, text)
+            .outcome("nothing was imported")
+            .hint("plug in a key that was yours then, or export again"),
         Error::EnrolmentRefused => CommandError::new(Code::NotEnrolled, text)
             .hint("call an admin, then run the same command again: it asks anew"),
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
@@ -43,9 +50,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::NoDevice(_) => CommandError::new(Code::Unreachable, text)
             .outcome("the letter waits in the outbox")
             .hint("valise outbox retry"),
-        Error::NoSuchFile(number) => CommandError::new(Code::NotFound, text)
-            .outcome("nothing was saved")
-            .hint(Safe::line(&format!("valise attach list {number}"))),
+        Error::NobodyOnList(list) => CommandError::new(Code::UnknownRecipient, text)
+            .outcome("nothing was sent or kept")
+            .hint(Safe::line(&format!("valise contact lists {list}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
         Error::NoSuchRequest(_) => {
             CommandError::new(Code::NotFound, text).hint("valise admin requests")
@@ -73,6 +80,17 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .hint("valise outbox retry"),
         Error::UnknownRecipient { near, .. } => unknown_recipient(text, near.as_ref()),
     }
+}
+
+fn file(text: Safe, error: &std::io::Error) -> CommandError {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => Code::NotFound,
+        std::io::ErrorKind::StorageFull => Code::DiskFull,
+        _ => Code::Failed,
+    };
+    CommandError::new(code, text)
+        .outcome("nothing was written")
+        .hint("name another file")
 }
 
 fn keys_changed(text: Safe, name: &Name) -> CommandError {
@@ -115,11 +133,14 @@ fn unknown_recipient(text: Safe, near: Option<&Name>) -> CommandError {
 
 fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
+        Alarm::ForeignHistory(_) => return foreign_history(alarm),
         Alarm::ForgedSignature { .. } => Code::ForgedSignature,
         Alarm::BadAttachment { .. } => Code::BadAttachment,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
+        Alarm::UnwitnessedLog { .. } => Code::Unwitnessed,
         Alarm::LogRollback { .. } => Code::Rollback,
+        Alarm::GroupFork { .. } => Code::Split,
         Alarm::HiddenLog { .. } | Alarm::LogFork(_) | Alarm::OtherLog { .. } => Code::Fork,
         Alarm::BorrowedId { .. }
         | Alarm::MisboundDevice { .. }
@@ -160,8 +181,24 @@ fn alarm(alarm: &Alarm) -> CommandError {
                 Safe::line(&format!("root {}", evidence.older.head.root)),
             )
             .fact("proof", "valise log evidence export"),
+        Alarm::UnwitnessedLog { .. } => refusal
+            .fact("who", "valise log head says who has signed, and when")
+            .hint("valise sync; if it stays so, call an admin, by another way than Valise"),
+        Alarm::GroupFork { .. } => CommandError::new(code, Safe::line(&alarm.to_string()))
+            .outcome("nothing more is sent in it: a new one of the same people takes its place")
+            .fact(
+                "first",
+                "ask them, by another way than Valise, what you have not got",
+            )
+            .hint("valise sync"),
         _ => refusal,
     }
+}
+
+fn foreign_history(alarm: &Alarm) -> CommandError {
+    CommandError::new(Code::ForeignHistory, Safe::line(&alarm.to_string()))
+        .outcome("nothing was imported")
+        .hint("valise history export FILE, on a computer of your own")
 }
 
 fn api(error: &ApiError) -> CommandError {
@@ -197,8 +234,19 @@ fn api(error: &ApiError) -> CommandError {
     }
 }
 
-fn file(error: &FileError) -> CommandError {
-    let text = Safe::line(&error.to_string());
+fn of_files(error: &Error, text: Safe) -> CommandError {
+    match error {
+        Error::Attached(error) => attached(error, text),
+        Error::NoSuchFile(number) => CommandError::new(Code::NotFound, text)
+            .outcome("nothing was saved")
+            .hint(Safe::line(&format!("valise attach list {number}"))),
+        _ => CommandError::new(Code::FileGone, text)
+            .outcome("nothing was saved")
+            .hint("ask whoever wrote the letter to send it again"),
+    }
+}
+
+fn attached(error: &FileError, text: Safe) -> CommandError {
     let code = match error {
         FileError::TooLarge(_) | FileError::TooMany => Code::TooLarge,
         _ if error.is_full() => Code::DiskFull,
@@ -215,7 +263,7 @@ fn file(error: &FileError) -> CommandError {
     }
 }
 
-fn home(error: &HomeError) -> CommandError {
+pub(super) fn home(error: &HomeError) -> CommandError {
     let text = Safe::line(&error.to_string());
     match error {
         HomeError::Open(path) => CommandError::new(Code::HomeOpen, text)

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser as _, error::ErrorKind};
 
 use super::{
-    Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, Key, Log, Outbox, OutboxAct,
+    Cli, Command, ConfigCommand, Contact, Device, EvidenceAct, History, Key, Log, Outbox,
+    OutboxAct,
     desk::Desk,
     error::{CommandError, Exit},
     help,
@@ -78,6 +79,7 @@ fn says_yes(command: &Command) -> bool {
         Command::Admin(admin) => admin.says_yes(),
         Command::Contact(Contact::Verify(verify)) => verify.yes,
         Command::Device(Device::Revoke(revoke)) => revoke.yes,
+        Command::Drill(drill) => drill.yes,
         Command::Key(Key::Remove(remove)) => remove.yes,
         Command::Outbox(Outbox {
             act: Some(OutboxAct::Rm(rm)),
@@ -119,9 +121,11 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Log(Log::Head) => desk.log_head(),
         Command::Log(Log::Evidence(act)) => desk.evidence(&act),
         Command::Doctor => desk.doctor(),
+        Command::Drill(_) => desk.drill(),
         Command::Config(ConfigCommand::Show { origin }) => desk.config_show(origin),
         Command::Config(ConfigCommand::Path) => desk.config_path(),
         Command::Contact(Contact::List) => desk.contact_list(),
+        Command::Contact(Contact::Lists { list }) => desk.contact_lists(list.as_ref()),
         Command::Contact(Contact::Show(person)) => desk.contact_show(&person.name),
         Command::Contact(Contact::Verify(verify)) => desk.contact_verify(&verify.name),
         Command::Contact(Contact::Accept(person)) => desk.contact_accept(&person.name),
@@ -135,7 +139,10 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Device(Device::This) => desk.device_this(),
         Command::Device(Device::Revoke(revoke)) => desk.revoke(None, &revoke.device),
         Command::Events => desk.events(),
+        Command::Witness(command) => desk.witness(&command),
         Command::Search(search) => desk.search(&search.query),
+        Command::History(History::Export(export)) => desk.history_export(&export.file),
+        Command::History(History::Import(import)) => desk.history_import(&import.file),
         Command::Help(_) => Ok(Exit::Done),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     ui::{Cell, Column, Record, Row, Table},
 };
 use crate::{
-    mail::Draft,
+    mail::{Addressees, Draft, quoted},
     safe::Safe,
     session::{Error, Session},
     store::LetterRow,
@@ -24,26 +24,31 @@ const WIDE: usize = 20;
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
         let body = self.body(args.message, !args.attach.is_empty())?;
-        let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
         let draft = Draft {
-            to: names(&args.to),
-            cc: names(&args.cc),
+            to: typed(&args.to),
+            cc: typed(&args.cc),
             subject: args.subject,
             body,
             in_reply_to: None,
             files: args.attach,
         };
-        let session = self.session()?;
-        self.post(session, &draft, args.yes)
+        let mut session = self.session()?;
+        if args.dry_run {
+            return self.would_send(&mut session, &draft);
+        }
+        self.post(session, draft, args.yes)
     }
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let letter = letter(session.store(), args.letter)?;
-        let body = self.body(args.message, !args.attach.is_empty())?;
+        let mut body = self.body(args.message, !args.attach.is_empty())?;
+        if args.quote {
+            body = format!("{}\n{body}", quoted(letter.sender.as_str(), &letter.body));
+        }
         let mut draft = Draft::reply(&letter, session.account(), args.all, body);
         draft.files = args.attach;
-        self.post(session, &draft, args.yes)
+        self.post(session, draft, args.yes)
     }
 
     /// The text, which may be empty only if there is something else to say.
@@ -64,34 +69,72 @@ impl Desk<'_> {
         Ok(body)
     }
 
+    /// Who gets the letter. Whom the log here does not know, and who is on a list, the newest says.
+    fn addressees(
+        &mut self,
+        session: &mut Session,
+        draft: &Draft,
+    ) -> Result<Addressees, CommandError> {
+        if session
+            .must_look_up(draft)
+            .map_err(|error| refusal(&error))?
+        {
+            self.online(session, async |session, _| session.look_up().await)
+                .map_err(|error| error.outcome("nothing was sent or kept"))?;
+        }
+        session.addressees(draft).map_err(|error| refusal(&error))
+    }
+
+    fn would_send(&mut self, session: &mut Session, draft: &Draft) -> Result<Exit, CommandError> {
+        let found = self.addressees(session, draft)?;
+        let record = Record::new()
+            .with("state", "not sent")
+            .with("to", people(&found.to))
+            .with("cc", people(&found.cc))
+            .with("lists", people(&found.lists))
+            .with("suspended", people(&found.suspended));
+        self.ui.record(&record)?;
+        Ok(Exit::Done)
+    }
+
+    fn confirm_wide(&mut self, people: usize) -> Result<(), CommandError> {
+        if people > WIDE {
+            let question = format!("send this letter to {people} people?");
+            self.ui.confirm(Safe::line(&question))?;
+        }
+        Ok(())
+    }
+
     /// Keeps the letter, then sends it. A letter that cannot go now stays in the outbox.
     fn post(
         &mut self,
         mut session: Session,
-        draft: &Draft,
+        mut draft: Draft,
         yes: bool,
     ) -> Result<Exit, CommandError> {
-        if draft.to.len() + draft.cc.len() > WIDE {
-            let people = draft.to.len() + draft.cc.len();
-            self.ui
-                .confirm(Safe::line(&format!("send this letter to {people} people?")))?;
+        let named = draft.to.len() + draft.cc.len();
+        self.confirm_wide(named)?;
+        let found = self.addressees(&mut session, &draft)?;
+        for name in &found.suspended {
+            let note = format!("{name} is suspended and gets nothing");
+            self.ui.note(Safe::line(&note));
         }
-        let written = match session.write(draft.clone()) {
-            Err(Error::UnknownRecipient { .. }) => {
-                self.online(&mut session, async |session, _| session.read_log().await)?;
-                session.write(draft.clone())
-            }
-            written => written,
-        };
+        let count = found.to.len() + found.cc.len();
+        // Who was asked about so many names is not asked again about their people.
+        if named <= WIDE {
+            self.confirm_wide(count)?;
+        }
+        (draft.to, draft.cc) = (typed(&found.to), typed(&found.cc));
+        let written = session.write(draft.clone());
         let number = written.map_err(|error| match error {
-            Error::File(_) => refusal(&error).outcome("nothing was sent or kept"),
+            Error::Attached(_) => refusal(&error).outcome("nothing was sent or kept"),
             _ => refusal(&error),
         })?;
         let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
         if let Err(error) = caught_up {
             return Err(kept(&session, number, error));
         }
-        if let Err(error) = self.agree(&mut session, draft, yes) {
+        if let Err(error) = self.agree(&mut session, &found, yes) {
             if error.code == Code::Cancelled {
                 let dropped = session.drop_letter(number);
                 dropped.map_err(|error| refusal(&error))?;
@@ -112,15 +155,14 @@ impl Desk<'_> {
     fn agree(
         &mut self,
         session: &mut Session,
-        draft: &Draft,
+        found: &Addressees,
         yes: bool,
     ) -> Result<(), CommandError> {
         let failed = |error| refusal(&error);
         let size = session.ledger().map_or(0, |ledger| ledger.head().size);
-        let named = draft.to.iter().chain(&draft.cc);
-        let mut people: Vec<Name> = named.filter_map(|name| name.parse().ok()).collect();
-        people.retain(|name| name != session.account());
-        for name in &people {
+        let own = session.account().clone();
+        let others = found.to.iter().chain(&found.cc);
+        for name in others.filter(|name| **name != own) {
             let changes = session.changes(name).map_err(failed)?;
             if changes.is_empty() {
                 continue;
@@ -163,13 +205,12 @@ impl Desk<'_> {
 
     fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
         let letter = letter(session.store(), Which::Number(number))?;
-        let people = |names: &[Name]| -> Vec<Safe> { names.iter().map(Safe::from).collect() };
         let record = Record::new()
             .with("state", "sent")
             .with("number", Cell::Number(number))
             .with("id", letter.id)
-            .with("to", Cell::List(people(&letter.to)))
-            .with("cc", Cell::List(people(&letter.cc)));
+            .with("to", people(&letter.to))
+            .with("cc", people(&letter.cc));
         self.ui.record(&record)?;
         Ok(Exit::Done)
     }
@@ -228,6 +269,14 @@ impl Desk<'_> {
         self.ui.record(&record)?;
         Ok(Exit::Done)
     }
+}
+
+fn typed(names: &[Name]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn people(names: &[Name]) -> Cell {
+    Cell::List(names.iter().map(Safe::from).collect())
 }
 
 /// Because of whom a letter does not go until this person agrees.

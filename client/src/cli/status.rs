@@ -56,6 +56,7 @@ impl Desk<'_> {
             .with("outbox", Cell::count(waiting))
             .with("alarms", Cell::count(alarms))
             .with("log", session.freshness().name())
+            .with("witnesses", self.witnesses(&session))
             .with("locks_in", Safe::line(&format!("{left} min")));
         self.ui.record(&record)?;
         self.warn_of_age(&session);
@@ -70,9 +71,25 @@ impl Desk<'_> {
             Freshness::Late => "2 hours: after 24 nothing is sent",
             Freshness::Stale => "24 hours: nothing is sent",
         };
-        self.ui.note(Safe::line(&format!(
-            "warning: the server has not said that its directory log is the newest for {age}"
-        )));
+        let quorum = quorum(session);
+        let said = match quorum {
+            0 => "the server has not said that its directory log is the newest for".to_owned(),
+            _ => format!("fewer than {quorum} witnesses have signed the directory log for"),
+        };
+        self.ui.note(Safe::line(&format!("warning: {said} {age}")));
+    }
+
+    /// Who has signed the log as it is here, and when.
+    fn witnesses(&mut self, session: &Session) -> Cell {
+        let sightings = session.sightings().into_iter().map(|sighting| {
+            let name = sighting.witness.as_str();
+            let text = match sighting.seen_ms {
+                Some(seen_ms) => format!("{name} signed {}", self.ui.time(seen_ms)),
+                None => format!("{name} has not signed"),
+            };
+            Safe::line(&text)
+        });
+        Cell::List(sightings.collect())
     }
 
     pub(super) fn whoami(&mut self) -> Result<Exit, CommandError> {
@@ -110,8 +127,16 @@ impl Desk<'_> {
         let record = Record::new()
             .with("entries", Cell::Number(head.size))
             .with("root", head.root)
-            .with("organisation_id", ledger.directory().org());
+            .with("organisation_id", ledger.directory().org())
+            .with("witness_quorum", Cell::Number(quorum(&session).into()))
+            .with("witnesses", self.witnesses(&session));
         self.ui.record(&record)?;
         Ok(Exit::Done)
     }
+}
+
+/// How many witnesses must have signed; 0 where there are none.
+pub(super) fn quorum(session: &Session) -> u8 {
+    let ledger = session.ledger();
+    ledger.map_or(0, |ledger| ledger.directory().policy().witness_quorum)
 }

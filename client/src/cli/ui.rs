@@ -318,15 +318,26 @@ impl Ui {
     /// Errors: [`Code::Cancelled`] unless the answer is yes; [`Code::Unasked`] where nobody can be
     /// asked.
     pub fn confirm(&mut self, question: impl Into<Safe>) -> Result<(), CommandError> {
-        if self.choices.yes {
-            return Ok(());
-        }
-        let question = Safe::line(&format!("{} [y/N]", question.into()));
-        let answer = self.ask(question, "--yes")?;
-        if matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+        if self.agrees(question)? {
             Ok(())
         } else {
             Err(cancelled())
+        }
+    }
+
+    /// Asks for a yes, where a no is an answer as well: false. Neither of them is a refusal.
+    ///
+    /// Errors: as [`Ui::confirm`].
+    pub fn agrees(&mut self, question: impl Into<Safe>) -> Result<bool, CommandError> {
+        if self.choices.yes {
+            return Ok(true);
+        }
+        let question = Safe::line(&format!("{} [y/N]", question.into()));
+        let answer = self.ask(question, "--yes")?;
+        match answer.to_lowercase().as_str() {
+            "y" | "yes" => Ok(true),
+            "n" | "no" => Ok(false),
+            _ => Err(cancelled()),
         }
     }
 

@@ -47,7 +47,7 @@ pub fn create(path: &Path, pin: Option<&str>) -> Result<(), KeyError> {
     store::create(path, &State::new(verification)).map_err(failed)
 }
 
-/// The names of the last commands that reached the key, oldest first.
+/// The names of the last commands that reached the key, oldest first, and `touch` for each finger on it.
 ///
 /// # Errors
 /// [`KeyError::File`] if the file cannot be read.

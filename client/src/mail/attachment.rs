@@ -115,13 +115,13 @@ impl Session {
             self.fetch_file((number, &what), (id, size), &mut partial)
                 .await?;
             match self.open_into(file, id, &mut partial, folder) {
-                Err(Error::File(FileError::Bad(_))) if resumed => {
+                Err(Error::Attached(FileError::Bad(_))) if resumed => {
                     // What an earlier run left may have suffered in a crash: the server gets one chance
                     // to give all of it again.
                     partial.empty()?;
                     resumed = false;
                 }
-                Err(Error::File(FileError::Bad(_))) => {
+                Err(Error::Attached(FileError::Bad(_))) => {
                     partial.remove()?;
                     return Err(bad().into());
                 }

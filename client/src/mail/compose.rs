@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use valise_proto::{
     id::{Hash, Name, SubmissionId, ThreadId},
     letter::{Format, Letter},
-    log::replay::Account,
 };
 
+use super::Addressees;
 use crate::{
     failpoint::reached,
     random,
@@ -76,18 +76,10 @@ impl Draft {
 impl Session {
     /// Puts a letter into the outbox and returns its number. From here on it is not lost.
     ///
-    /// Who is somebody, the log says as it is here: [`Error::UnknownRecipient`] may be somebody new
-    /// once [`Session::read_log`] has been asked.
+    /// Who is somebody, and who is on a list, the log says as it is here: see
+    /// [`Session::must_look_up`].
     pub fn write(&mut self, draft: Draft) -> Result<u64, Error> {
-        let to = self.people(&draft.to)?;
-        let cc: Vec<_> = self
-            .people(&draft.cc)?
-            .into_iter()
-            .filter(|n| !to.contains(n))
-            .collect();
-        if to.is_empty() {
-            return Err(Error::Wrong("a letter needs somebody to go to"));
-        }
+        let Addressees { to, cc, .. } = self.addressees(&draft)?;
         if draft.subject.contains(['\n', '\r']) {
             return Err(Error::Wrong("a subject is one line"));
         }
@@ -149,6 +141,7 @@ impl Session {
             outgoing: true,
             unread: false,
             remark: "",
+            imported: None,
         };
         let work = self.store.begin()?;
         for name in letter.to.iter().chain(&letter.cc) {
@@ -186,83 +179,5 @@ impl Session {
         let mut report = Report::default();
         self.deliver_until(number, &mut report).await?;
         Ok(report)
-    }
-
-    /// Who `name` is or was, by the log as it is here.
-    pub fn known(&self, name: &Name) -> Result<&Account, Error> {
-        let directory = self.directory()?;
-        if let Some(account) = directory.account(name) {
-            return Ok(account);
-        }
-        let near = nearest(name.as_str(), directory.accounts().map(|(name, _)| name));
-        let name = name.to_string();
-        Err(Error::UnknownRecipient { name, near })
-    }
-
-    /// The people of these names, each once, in the order typed.
-    fn people(&self, names: &[String]) -> Result<Vec<Name>, Error> {
-        let directory = self.directory()?;
-        let mut people = Vec::new();
-        for typed in names {
-            let name: Option<Name> = typed.trim().parse().ok();
-            let account = name.as_ref().and_then(|name| directory.account(name));
-            match (name, account) {
-                (Some(name), Some(account)) if account.suspended.is_none() => {
-                    if !people.contains(&name) {
-                        people.push(name);
-                    }
-                }
-                _ => {
-                    let near = nearest(typed, directory.accounts().map(|(name, _)| name));
-                    return Err(Error::UnknownRecipient {
-                        name: typed.clone(),
-                        near,
-                    });
-                }
-            }
-        }
-        Ok(people)
-    }
-}
-
-/// The name with the fewest letters changed from what was typed, if that is fewer than three.
-fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n Name>) -> Option<Name> {
-    let typed = typed.trim().to_lowercase();
-    let near = names
-        .map(|name| (distance(&typed, name.as_str()), name))
-        .min();
-    near.filter(|(distance, _)| *distance < 3)
-        .map(|(_, name)| name.clone())
-}
-
-/// Levenshtein distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, r) in right.iter().enumerate() {
-            let get =
-                |row: &Vec<usize>, index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
-            let replaced = get(&row, j) + usize::from(l != *r);
-            next.push(replaced.min(get(&row, j + 1) + 1).min(get(&next, j) + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_name_finds_its_neighbour() {
-        let names: Vec<Name> = ["alice", "bob", "carol"]
-            .map(|name| name.parse().unwrap())
-            .into();
-        assert_eq!(nearest("allice", names.iter()), names.first().cloned());
-        assert_eq!(nearest("Bob", names.iter()), names.get(1).cloned());
-        assert_eq!(nearest("zebra", names.iter()), None);
     }
 }

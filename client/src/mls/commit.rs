@@ -11,7 +11,7 @@ use valise_proto::{
     log::checkpoint::SignedHead,
 };
 
-use super::{CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, library, load};
+use super::{CONVERSATION, Me, MlsError, capabilities, gossip, library, load, wire_format};
 use crate::provider::{Provider, SUITE};
 
 /// A commit for the delivery service. It is pending in the group until it comes back in order.
@@ -38,7 +38,7 @@ pub(crate) fn create(
     let extension = Extension::Unknown(CONVERSATION, UnknownExtension(encode(record)));
     let config = MlsGroupCreateConfig::builder()
         .ciphersuite(SUITE)
-        .wire_format_policy(WIRE_FORMAT)
+        .wire_format_policy(wire_format())
         .use_ratchet_tree_extension(true)
         .max_past_epochs(0)
         .capabilities(capabilities())
@@ -85,7 +85,8 @@ fn propose(
         .map(|member| member.index)
         .collect();
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(log));
+    let aad = gossip(group, log);
+    group.set_aad(aad);
     let bundle = group
         .commit_builder()
         .propose_removals(leaving)

@@ -58,7 +58,8 @@ impl Audited {
             .into());
         }
         let epoch = self.group.epoch().as_u64();
-        self.group.set_aad(gossip(log));
+        let aad = gossip(&self.group, log);
+        self.group.set_aad(aad);
         let message = self
             .group
             .create_message(provider, me.signer, &letter.to_padded())

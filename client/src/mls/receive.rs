@@ -2,13 +2,13 @@
 
 use openmls::prelude::{
     ContentType, LeafNodeIndex, MlsGroup, MlsMessageIn, ProcessMessageError,
-    ProcessedMessageContent, Proposal, Sender, StagedCommit,
+    ProcessedMessageContent, Proposal, ProtocolMessage, Sender, StagedCommit,
 };
 use tls_codec::DeserializeBytes as _;
 use valise_proto::{
     codec,
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
-    id::{DeviceId, GroupId},
+    id::{DeviceId, GroupId, Hash},
     letter::Letter,
     log::{Head, replay::Directory},
 };
@@ -16,7 +16,7 @@ use valise_proto::{
 use super::{
     MlsError, library, load,
     members::{audit, identity, usable_leaf},
-    peer,
+    peer, state,
 };
 use crate::{
     provider::Provider,
@@ -77,10 +77,12 @@ pub(crate) fn receive(
     if message.epoch() > group.epoch() {
         return Err(MlsError::LostCommit);
     }
+    let forked = message.epoch() == group.epoch() && from_another_half(&group, &message);
     let message = group
         .process_message(provider, message)
         .map_err(|error| match error {
             ProcessMessageError::StorageError(error) => MlsError::Store(error.into()),
+            _ if forked => split(record),
             other => peer(other),
         })?;
     let Sender::Member(index) = *message.sender() else {
@@ -89,7 +91,7 @@ pub(crate) fn receive(
     let authenticated = message.aad().to_vec();
     match message.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
-            let head = gossip(ledger, &authenticated)?;
+            let head = gossip(&group, ledger, &authenticated)?;
             let sender = sender(&group, index, directory, record)?;
             let letter = sound(Letter::from_padded(&content.into_bytes()).map_err(peer)?)?;
             Ok(Received::Letter {
@@ -99,7 +101,7 @@ pub(crate) fn receive(
             })
         }
         ProcessedMessageContent::StagedCommitMessage(commit) => {
-            let head = gossip(ledger, &authenticated)?;
+            let head = gossip(&group, ledger, &authenticated)?;
             let room = Room {
                 directory,
                 record,
@@ -120,10 +122,10 @@ fn dangerously_let_in(
     group: &mut MlsGroup,
     ledger: &Ledger,
     record: &Conversation,
-    message: openmls::prelude::ProtocolMessage,
+    message: ProtocolMessage,
 ) -> Result<Received, MlsError> {
     let message = group.process_message(provider, message).map_err(peer)?;
-    gossip(ledger, message.aad())?;
+    word(ledger, message.aad())?;
     let directory = ledger.directory();
     let ProcessedMessageContent::StagedCommitMessage(commit) = message.into_content() else {
         return Err(peer("a proposal from outside"));
@@ -141,14 +143,38 @@ fn dangerously_let_in(
     Ok(Received::Commit { removed, left })
 }
 
-/// The sender's view of the log, which must not contradict ours.
-fn gossip(ledger: &Ledger, authenticated: &[u8]) -> Result<Head, MlsError> {
+/// Whether a message of this epoch names another past of the group than this device knows. The word
+/// has no weight once the message opens: then both have the same past.
+fn from_another_half(group: &MlsGroup, message: &ProtocolMessage) -> bool {
+    let ProtocolMessage::PrivateMessage(message) = message else {
+        return false;
+    };
+    let said = codec::decode::<AuthenticatedData>(message.aad());
+    said.is_ok_and(|said| said.state != state(group)) && checked("G06")
+}
+
+fn split(record: &Conversation) -> MlsError {
+    let people = record.accounts.clone();
+    Alarm::GroupFork { people }.into()
+}
+
+/// The sender's view of the log, which must not contradict ours, nor what they say of the group.
+fn gossip(group: &MlsGroup, ledger: &Ledger, authenticated: &[u8]) -> Result<Head, MlsError> {
+    let (head, said) = word(ledger, authenticated)?;
+    if said != state(group) {
+        return Err(peer("a false word about the group"));
+    }
+    Ok(head)
+}
+
+/// What a sender says of the log, compared with ours, and of the group.
+fn word(ledger: &Ledger, authenticated: &[u8]) -> Result<(Head, Hash), MlsError> {
     let gossip: AuthenticatedData = codec::decode(authenticated).map_err(peer)?;
-    if gossip.version != 2 {
+    if gossip.version != AuthenticatedData::VERSION {
         return Err(peer("authenticated data of another version"));
     }
     match compare(ledger, gossip.log)? {
-        Gossip::Agrees => Ok(gossip.log.head),
+        Gossip::Agrees => Ok((gossip.log.head, gossip.state)),
         Gossip::Ahead => Err(MlsError::Ahead(gossip.log)),
         Gossip::Unsigned => Err(peer("a view of the log that the server never signed")),
     }

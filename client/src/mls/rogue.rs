@@ -12,15 +12,15 @@ use openmls_traits::OpenMlsProvider as _;
 use tls_codec::{DeserializeBytes as _, Serialize as _, VLByteSlice};
 use valise_proto::{
     codec::encode,
-    conversation::{Conversation, LeafIdentity},
-    id::{DeviceId, GroupId},
+    conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    id::{DeviceId, GroupId, Hash},
     letter::Letter,
     log::checkpoint::SignedHead,
 };
 
 use super::{
-    CONVERSATION, Me, MlsError, WIRE_FORMAT, capabilities, gossip, join_config, library, load,
-    make_packages, peer,
+    CONVERSATION, Me, MlsError, capabilities, gossip, join_config, library, load, make_packages,
+    peer, wire_format,
 };
 use crate::provider::{DeviceSigner, Provider, SUITE, Storage, migrate};
 
@@ -160,7 +160,7 @@ impl Rogue {
         let extension = Extension::Unknown(CONVERSATION, UnknownExtension(encode(record)));
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
-            .wire_format_policy(WIRE_FORMAT)
+            .wire_format_policy(wire_format())
             .use_ratchet_tree_extension(true)
             .capabilities(capabilities())
             .with_group_context_extensions(Extensions::single(extension).map_err(library)?)
@@ -214,7 +214,11 @@ impl Rogue {
         let leaf = LeafNodeParameters::builder().with_capabilities(capabilities());
         let (_, bundle) = MlsGroup::external_commit_builder()
             .with_config(join_config())
-            .with_aad(gossip(log))
+            .with_aad(encode(&AuthenticatedData {
+                version: AuthenticatedData::VERSION,
+                log,
+                state: Hash([0; 32]),
+            }))
             .build_group(&provider, group_info, me.credential_with_key())
             .map_err(library)?
             .leaf_node_parameters(leaf.build())
@@ -305,6 +309,29 @@ pub(crate) fn read_blindly(
     }
 }
 
+/// Opens `message` once for each of `bits`, with that bit turned, in one group object that is kept all
+/// the time. Returns how many opened.
+pub(crate) fn open_flipped(
+    provider: &Provider<'_>,
+    group: GroupId,
+    message: &[u8],
+    bits: impl Iterator<Item = usize>,
+) -> Result<usize, MlsError> {
+    let mut group = load(provider, group)?;
+    let mut opened = 0;
+    for bit in bits {
+        let mut flipped = message.to_vec();
+        if let Some(byte) = flipped.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+        let message = MlsMessageIn::tls_deserialize_exact_bytes(&flipped).ok();
+        let message = message.and_then(|message| message.try_into_protocol_message().ok());
+        let message = message.map(|message| group.process_message(provider, message));
+        opened += usize::from(matches!(message, Some(Ok(_))));
+    }
+    Ok(opened)
+}
+
 /// Encrypts `letter` without looking who is there, under any signature.
 pub(crate) fn encrypt_blindly(
     provider: &Provider<'_>,
@@ -315,7 +342,8 @@ pub(crate) fn encrypt_blindly(
 ) -> Result<(u64, Vec<u8>), MlsError> {
     let mut group = load(provider, group)?;
     let epoch = group.epoch().as_u64();
-    group.set_aad(gossip(log));
+    let aad = gossip(&group, log);
+    group.set_aad(aad);
     let message = group
         .create_message(provider, signer, &letter.to_padded())
         .map_err(library)?;
@@ -336,7 +364,8 @@ pub(crate) fn propose_removal(
         .members()
         .find(|member| member.signature_key == device.as_ref());
     let index = member.ok_or(MlsError::NoGroup)?.index;
-    group.set_aad(gossip(log));
+    let aad = gossip(&group, log);
+    group.set_aad(aad);
     let (message, _) = group
         .propose_remove_member(provider, me.signer, index)
         .map_err(library)?;

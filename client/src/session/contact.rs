@@ -89,6 +89,16 @@ impl Session {
         Ok(work.commit()?)
     }
 
+    /// This admin heard other words from `name` than those of the key that asks for that name.
+    pub fn words_differ(&mut self, name: &Name) -> Result<(), Error> {
+        let now_ms = self.clock.now_ms();
+        let detail =
+            format!("the key that asks for the name {name} has other words than its person");
+        let work = self.store.begin()?;
+        work.add_event(now_ms, "words-differ", true, &detail)?;
+        Ok(work.commit()?)
+    }
+
     /// What two people read to each other to compare all keys of `name`.
     pub fn fingerprint(&self, name: &Name) -> Result<[u8; 10], Error> {
         let directory = self.directory()?;

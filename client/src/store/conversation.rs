@@ -19,6 +19,8 @@ pub enum ConversationState {
     Creating,
     /// In use.
     Open,
+    /// Split in two: what opens is read, and nothing is sent in it. A new letter starts another one.
+    Disputed,
     /// Beyond repair, or left: a new letter starts another one.
     Closed,
 }
@@ -28,6 +30,7 @@ impl ConversationState {
         match self {
             Self::Creating => "creating",
             Self::Open => "open",
+            Self::Disputed => "disputed",
             Self::Closed => "closed",
         }
     }
@@ -82,6 +85,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
             state: match &*state {
                 "creating" => ConversationState::Creating,
                 "open" => ConversationState::Open,
+                "disputed" => ConversationState::Disputed,
                 "closed" => ConversationState::Closed,
                 _ => return Err(damaged),
             },
@@ -104,14 +108,14 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// The conversation of exactly these accounts (sorted) that is not closed: of several, the one
+    /// The conversation of exactly these accounts (sorted) in which one may write: of several, the one
     /// with the smallest group id, so that everybody settles on the same one.
     pub fn conversation_of(
         &self,
         accounts: &[Name],
     ) -> Result<Option<ConversationRow>, StoreError> {
         let sql = format!(
-            "select {COLUMNS} from conversation where accounts = ?1 and state <> 'closed'
+            "select {COLUMNS} from conversation where accounts = ?1 and state in ('creating', 'open')
              order by group_id limit 1"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -121,11 +125,11 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// The smallest group id of closed conversations of exactly these accounts (sorted).
+    /// The smallest group id of ended conversations of exactly these accounts (sorted).
     pub fn ended_conversation_of(&self, accounts: &[Name]) -> Result<Option<GroupId>, StoreError> {
         // Of one that the server never took (cursor 0) nobody knows.
         let sql = "select min(group_id) from conversation
-                   where accounts = ?1 and state = 'closed' and cursor > 0";
+                   where accounts = ?1 and state in ('disputed', 'closed') and cursor > 0";
         let mut statement = self.connection.prepare_cached(sql)?;
         let group: Option<Vec<u8>> =
             statement.query_row([accounts_text(accounts)], |row| row.get(0))?;
@@ -135,12 +139,13 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// The accounts of every conversation that is closed and has no successor.
+    /// The accounts of every conversation that has ended and has no successor.
     pub fn ended_conversations(&self) -> Result<Vec<Vec<Name>>, StoreError> {
         let sql = format!(
-            "select {COLUMNS} from conversation as ended where state = 'closed' and cursor > 0 and not exists
+            "select {COLUMNS} from conversation as ended
+             where state in ('disputed', 'closed') and cursor > 0 and not exists
                (select 1 from conversation as other
-                where other.accounts = ended.accounts and other.state <> 'closed')
+                where other.accounts = ended.accounts and other.state in ('creating', 'open'))
              group by accounts"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -212,6 +217,16 @@ impl Work<'_> {
         self.transaction
             .prepare_cached(sql)?
             .execute((group.as_ref(), state.name()))?;
+        Ok(())
+    }
+
+    /// The commit that begins a conversation came back: it is in use, if nothing else ended it.
+    pub fn open_conversation(&self, group: GroupId) -> Result<(), StoreError> {
+        let sql =
+            "update conversation set state = 'open' where group_id = ?1 and state = 'creating'";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute([group.as_ref()])?;
         Ok(())
     }
 

@@ -25,12 +25,14 @@ pub struct LetterRow {
     pub thread: ThreadId,
     /// The letter that it answers.
     pub in_reply_to: Option<LetterId>,
-    /// Who wrote it, by the MLS signature.
+    /// Who wrote it, by the MLS signature; of an imported letter, by its owner's own word.
     pub sender: Name,
     /// On which device.
     pub device: DeviceId,
     /// When, by the writer's clock: milliseconds.
     pub date_ms: u64,
+    /// When it came, by the clock of the computer that it came to first: milliseconds.
+    pub here_ms: u64,
     /// Untrusted.
     pub subject: String,
     /// To.
@@ -51,6 +53,8 @@ pub struct LetterRow {
     pub waiting: bool,
     /// What the reader must know about it; empty as a rule.
     pub remark: String,
+    /// The own device from whose history it comes; `None`: it came here by itself.
+    pub imported: Option<DeviceId>,
 }
 
 /// A letter to keep, with what its bytes do not say.
@@ -63,7 +67,7 @@ pub struct NewLetter<'a> {
     pub sender: &'a Name,
     /// On which device.
     pub device: DeviceId,
-    /// This device's clock: milliseconds.
+    /// When it came, by the clock of the computer that it came to: milliseconds.
     pub here_ms: u64,
     /// Written on this device.
     pub outgoing: bool,
@@ -71,6 +75,8 @@ pub struct NewLetter<'a> {
     pub unread: bool,
     /// What the reader must know about it.
     pub remark: &'a str,
+    /// The own device from whose history it comes.
+    pub imported: Option<DeviceId>,
 }
 
 /// Which letters to list. All of it must hold.
@@ -91,7 +97,8 @@ pub struct Filter {
 const COLUMNS: &str =
     "number, letter_id, group_id, thread_id, in_reply_to, sender, device, date_ms,
     subject, recipients, copies, body, format, outgoing, unread, remark,
-    exists (select 1 from outbox where outbox.number = letter.number), attachments";
+    exists (select 1 from outbox where outbox.number = letter.number), attachments,
+    here_ms, imported";
 
 fn names_text(names: &[Name]) -> String {
     let names: Vec<_> = names.iter().map(Name::as_str).collect();
@@ -116,6 +123,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
     let (outgoing, unread): (bool, bool) = (row.get(13)?, row.get(14)?);
     let (remark, waiting): (String, bool) = (row.get(15)?, row.get(16)?);
     let attachments: Vec<u8> = row.get(17)?;
+    let (here_ms, imported): (i64, Option<Vec<u8>>) = (row.get(18)?, row.get(19)?);
     Ok((|| {
         let damaged = |_| StoreError::Damaged("a letter");
         Ok(LetterRow {
@@ -133,6 +141,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
             sender: sender.parse().map_err(damaged)?,
             device: DeviceId::try_from(&*device).map_err(damaged)?,
             date_ms: unsigned(date_ms)?,
+            here_ms: unsigned(here_ms)?,
             subject,
             to: names(&to)?,
             cc: names(&cc)?,
@@ -148,6 +157,10 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<LetterRow, StoreError>> {
             unread,
             waiting,
             remark,
+            imported: imported
+                .map(|device| DeviceId::try_from(&*device))
+                .transpose()
+                .map_err(damaged)?,
         })
     })())
 }
@@ -173,7 +186,7 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// Letters in the order of their numbers.
+    /// Letters in the order in which they came: imported ones, then those that came by themselves.
     pub fn letters(&self, filter: &Filter) -> Result<Vec<LetterRow>, StoreError> {
         let mut conditions = vec!["1 = 1"];
         let mut values: Vec<Value> = Vec::new();
@@ -194,8 +207,8 @@ impl Reader<'_> {
         }
         values.push(signed(filter.limit.unwrap_or(u64::MAX >> 1))?.into());
         let sql = format!(
-            "select * from (select {COLUMNS} from letter where {} order by number desc limit ?)
-             order by number",
+            "select * from (select {COLUMNS} from letter where {}
+               order by imported is null desc, number desc limit ?) order by imported is null, number",
             conditions.join(" and "),
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -203,9 +216,32 @@ impl Reader<'_> {
         rows.map(|row| row?).collect()
     }
 
+    /// Hands every letter that waits for nothing to `take`, in the order in which they came, one by
+    /// one: they need not fit in memory together.
+    pub fn each_letter<E: From<StoreError>>(
+        &self,
+        mut take: impl FnMut(LetterRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = format!(
+            "select {COLUMNS} from letter
+             where not exists (select 1 from outbox where outbox.number = letter.number)
+             order by imported is null, number"
+        );
+        let failed = |error: rusqlite::Error| E::from(error.into());
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement.query(()).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            take(read_row(row).map_err(failed)??)?;
+        }
+        Ok(())
+    }
+
     /// The unread letter that came first.
     pub fn oldest_unread(&self) -> Result<Option<LetterRow>, StoreError> {
-        let sql = format!("select {COLUMNS} from letter where unread = 1 order by number limit 1");
+        let sql = format!(
+            "select {COLUMNS} from letter where unread = 1
+             order by imported is null, number limit 1"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         statement.query_row((), read_row).optional()?.transpose()
     }
@@ -237,51 +273,64 @@ impl Store {
 
 impl Work<'_> {
     /// Keeps a letter and indexes it. Returns its number; `None` when its id is here already.
+    ///
+    /// A letter that comes by itself takes the place of its imported copy, and keeps whether that was
+    /// read: no history is there first with a colleague's letter.
     pub fn add_letter(&self, new: &NewLetter<'_>) -> Result<Option<u64>, StoreError> {
         let letter = new.letter;
         let sql = "insert into letter (letter_id, group_id, thread_id, in_reply_to, sender, device,
                      date_ms, here_ms, subject, recipients, copies, body, format, outgoing, unread, remark,
-                     attachments)
-                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-                   on conflict (letter_id) do nothing";
+                     attachments, imported)
+                   values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+                   on conflict (letter_id) do update set (group_id, thread_id, in_reply_to, sender,
+                     device, date_ms, subject, recipients, copies, body, format, outgoing, remark,
+                     attachments, imported) = (excluded.group_id, excluded.thread_id,
+                     excluded.in_reply_to, excluded.sender, excluded.device, excluded.date_ms,
+                     excluded.subject, excluded.recipients, excluded.copies, excluded.body,
+                     excluded.format, excluded.outgoing, excluded.remark, excluded.attachments, null)
+                   where imported is not null and excluded.imported is null
+                   returning number";
         let (to, cc) = (names_text(&letter.to), names_text(&letter.cc));
-        let added = self
+        let number: Option<i64> = self
             .transaction
             .prepare_cached(sql)?
-            .execute(rusqlite::params![
-                letter.id.as_ref(),
-                new.group.as_ref().map(AsRef::<[u8]>::as_ref),
-                letter.thread.as_ref(),
-                letter.in_reply_to.as_ref().map(AsRef::<[u8]>::as_ref),
-                new.sender.as_str(),
-                new.device.as_ref(),
-                signed(letter.date)?,
-                signed(new.here_ms)?,
-                letter.subject.as_str(),
-                &to,
-                &cc,
-                letter.body.as_str(),
-                i64::from(letter.format == Format::Markdown),
-                new.outgoing,
-                new.unread,
-                new.remark,
-                encode(&letter.attachments),
-            ])?;
-        if added == 0 {
+            .query_row(
+                rusqlite::params![
+                    letter.id.as_ref(),
+                    new.group.as_ref().map(AsRef::<[u8]>::as_ref),
+                    letter.thread.as_ref(),
+                    letter.in_reply_to.as_ref().map(AsRef::<[u8]>::as_ref),
+                    new.sender.as_str(),
+                    new.device.as_ref(),
+                    signed(letter.date)?,
+                    signed(new.here_ms)?,
+                    letter.subject.as_str(),
+                    &to,
+                    &cc,
+                    letter.body.as_str(),
+                    i64::from(letter.format == Format::Markdown),
+                    new.outgoing,
+                    new.unread,
+                    new.remark,
+                    encode(&letter.attachments),
+                    new.imported.as_ref().map(AsRef::<[u8]>::as_ref),
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(number) = number else {
             return Ok(None);
-        }
-        let number = self.transaction.last_insert_rowid();
+        };
         let people = format!("{} {to} {cc}", new.sender);
-        self.transaction
-            .prepare_cached(
-                "insert into letter_text (rowid, subject, body, people) values (?1, ?2, ?3, ?4)",
-            )?
-            .execute((
-                number,
-                letter.subject.as_str(),
-                letter.body.as_str(),
-                people,
-            ))?;
+        let words = (
+            number,
+            letter.subject.as_str(),
+            letter.body.as_str(),
+            people,
+        );
+        let sql = "insert or replace into letter_text (rowid, subject, body, people)
+                   values (?1, ?2, ?3, ?4)";
+        self.transaction.prepare_cached(sql)?.execute(words)?;
         unsigned(number).map(Some)
     }
 

@@ -82,6 +82,15 @@ impl Work<'_> {
     }
 }
 
+impl Work<'_> {
+    /// Forgets every entry after this head: only a client without the check D07 or D10 does.
+    pub(crate) fn dangerously_cut_log(&self, head: Head) -> Result<(), StoreError> {
+        let sql = "delete from log_entry where position >= ?1";
+        self.transaction.execute(sql, [signed(head.size)?])?;
+        self.set(Setting::Head, &encode(&head))
+    }
+}
+
 /// SQLite's integers are signed.
 pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Damaged("a number is out of range"))

@@ -31,6 +31,10 @@ fn letter(number: u8, subject: &str, body: &str) -> Letter {
 }
 
 fn add(work: &Work<'_>, letter: &Letter) -> Option<u64> {
+    add_from(work, letter, None)
+}
+
+fn add_from(work: &Work<'_>, letter: &Letter, imported: Option<DeviceId>) -> Option<u64> {
     let new = NewLetter {
         letter,
         group: None,
@@ -40,6 +44,7 @@ fn add(work: &Work<'_>, letter: &Letter) -> Option<u64> {
         outgoing: false,
         unread: true,
         remark: "",
+        imported,
     };
     work.add_letter(&new).unwrap()
 }
@@ -112,6 +117,55 @@ fn a_letter_is_kept_once() {
 }
 
 #[test]
+fn a_letter_that_comes_by_itself_takes_the_place_of_its_imported_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
+    let device = Some(DeviceId([9; 32]));
+    let work = store.begin().unwrap();
+    add(&work, &letter(1, "here", "b"));
+    assert_eq!(
+        add_from(&work, &letter(2, "claimed", "planted"), device),
+        Some(2)
+    );
+    assert_eq!(add_from(&work, &letter(2, "again", "b"), device), None);
+    // What is here by itself stays what it is.
+    assert_eq!(
+        add_from(&work, &letter(1, "claimed", "planted"), device),
+        None
+    );
+    work.commit().unwrap();
+    let order = |store: &Store| -> Vec<(u64, String)> {
+        let letters = store.read().letters(&Filter::default()).unwrap();
+        letters
+            .into_iter()
+            .map(|it| (it.number, it.subject))
+            .collect()
+    };
+    let both = [(2, "claimed".to_owned()), (1, "here".to_owned())];
+    assert_eq!(order(&store), both);
+    store.mark_read(2).unwrap();
+
+    let work = store.begin().unwrap();
+    assert_eq!(add(&work, &letter(2, "true", "real")), Some(2));
+    assert_eq!(add(&work, &letter(2, "again", "b")), None);
+    work.commit().unwrap();
+    let now = store.read().letter(2).unwrap().unwrap();
+    assert_eq!(
+        (now.subject.as_str(), now.imported, now.unread),
+        ("true", None, false)
+    );
+    let found = |words: &str| {
+        let words = Some(words.to_owned());
+        let filter = Filter {
+            words,
+            ..Filter::default()
+        };
+        store.read().letters(&filter).unwrap().len()
+    };
+    assert_eq!((found("planted"), found("real")), (0, 1));
+}
+
+#[test]
 fn letters_are_found_by_words_with_or_without_accents() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Store::create(&folder.path().join("store.db"), &key(1)).unwrap();
@@ -174,7 +228,7 @@ fn a_store_of_the_first_format_is_brought_to_this_one() {
     add(&work, &letter(1, "a", "b"));
     work.commit().unwrap();
     let first = "drop table evidence; drop table contact; drop table own; drop table label;
-        drop table upload;
+        drop table act; drop table upload; drop index letter_place; alter table letter drop column imported;
         insert into conversation (group_id, record, accounts, state, joined, cursor, sent_hash)
         values (x'00', x'00', 'alice bob', 'disputed', 1, 1, zeroblob(32));
         pragma user_version = 1;";

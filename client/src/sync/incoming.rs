@@ -71,6 +71,7 @@ impl Session {
             let row = row.filter(|row| row.state != ConversationState::Closed);
             if row.is_some_and(|row| row.cursor < cursor.sequence) && checked("G22") {
                 let ends = Some(cursor.group);
+                let ends = ends.map(|group| (group, ConversationState::Closed));
                 self.park(&Alarm::StoreRollback.into(), ends, report, |_| Ok(()))?;
             }
         }
@@ -185,9 +186,16 @@ impl Session {
                     let gap = message.sequence > row.cursor + 1;
                     let lost = matches!(error, MlsError::LostCommit) && gap;
                     let rolled_back = matches!(error, MlsError::Alarm(Alarm::StoreRollback));
-                    let ends = lost || rolled_back || mls::is_commit(message.message.as_slice());
                     let (group, sequence) = (message.group, message.sequence);
-                    return self.park(&error, ends.then_some(group), report, |work| {
+                    let ends = if lost || rolled_back || mls::is_commit(message.message.as_slice())
+                    {
+                        Some((group, ConversationState::Closed))
+                    } else if matches!(error, MlsError::Alarm(Alarm::GroupFork { .. })) {
+                        Some((group, ConversationState::Disputed))
+                    } else {
+                        None
+                    };
+                    return self.park(&error, ends, report, |work| {
                         work.advance_cursor(group, sequence)
                     });
                 }
@@ -213,7 +221,7 @@ impl Session {
             // This device's own commit, in its place.
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
-            work.set_conversation_state(message.group, ConversationState::Open)?;
+            work.open_conversation(message.group)?;
         } else if message.message.as_slice().is_empty() {
             // This device's own letter, in its place, be it that the server's word never came back.
             // Anything else was emptied on the way.
@@ -275,11 +283,11 @@ impl Session {
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
-    /// conversation here: see [`Session::succeed`].
+    /// conversation here, and so does a message from another half of it: see [`Session::succeed`].
     fn park(
         &mut self,
         error: &MlsError,
-        ends: Option<GroupId>,
+        ends: Option<(GroupId, ConversationState)>,
         report: &mut Report,
         forget: impl FnOnce(&Work<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Error> {
@@ -291,9 +299,9 @@ impl Session {
         } else {
             work.add_event(now, "unreadable", false, &error.to_string())?;
         }
-        if let Some(group) = ends {
+        if let Some((group, state)) = ends {
             work.remove_proposed_commit(group)?;
-            work.set_conversation_state(group, ConversationState::Closed)?;
+            work.set_conversation_state(group, state)?;
         }
         forget(&work)?;
         Ok(work.commit()?)
@@ -363,6 +371,7 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         } else {
             remark
         },
+        imported: None,
     };
     if work.add_letter(&new)?.is_some() {
         return Ok(1);

@@ -147,8 +147,8 @@ impl Session {
 
     /// Whether a ciphertext of an earlier try may go. One that was made before somebody was shut
     /// out may not: not even the server must have it. The group goes on to an epoch without them,
-    /// and the letter is encrypted anew for that. Had the server got it before, it would have given
-    /// it back by then.
+    /// and the letter is encrypted anew for that; after a split, for another group. Had the server got
+    /// it before, it would have given it back by then.
     async fn still_for_its_people(
         &mut self,
         number: u64,
@@ -160,17 +160,19 @@ impl Session {
             return Ok(true);
         };
         self.unchanged(&row.record.accounts)?;
-        let proposed = self.store.read().proposed_commit(encrypted.group)?;
-        if row.state != ConversationState::Open || proposed.is_some() {
-            return Ok(true);
+        if row.state != ConversationState::Disputed {
+            let proposed = self.store.read().proposed_commit(encrypted.group)?;
+            if row.state != ConversationState::Open || proposed.is_some() {
+                return Ok(true);
+            }
+            let drift = self.drift(&row);
+            let drift = self.noted(drift)?;
+            if drift.surplus.is_empty() {
+                return Ok(true);
+            }
+            let (missing, surplus) = (Vec::new(), drift.surplus);
+            self.repair(&row, &Drift { missing, surplus }).await?;
         }
-        let drift = self.drift(&row);
-        let drift = self.noted(drift)?;
-        if drift.surplus.is_empty() {
-            return Ok(true);
-        }
-        let (missing, surplus) = (Vec::new(), drift.surplus);
-        self.repair(&row, &Drift { missing, surplus }).await?;
         self.pull(report).await?;
         let renewed = SubmissionId(random::bytes()?);
         let work = self.store.begin()?;

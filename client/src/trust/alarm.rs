@@ -1,6 +1,7 @@
 //! Trust failures, by name.
 
 use valise_proto::{
+    history::PeerForeignHistory,
     id::{DeviceId, Name, OrgId},
     log::{Head, checkpoint::PeerBadCheckpoint, evidence::Evidence, replay::Refusal},
 };
@@ -20,6 +21,9 @@ pub enum Alarm {
     /// The server's checkpoint is not signed as the card says.
     #[error("the server's checkpoint is not signed by the log key on the organisation card")]
     BadCheckpoint(#[from] PeerBadCheckpoint),
+    /// A history that somebody else made, or that comes from a computer or a key that is shut out.
+    #[error("this history is not your own word: {0}")]
+    ForeignHistory(PeerForeignHistory),
     /// The log holds an entry that its signers had no power to make.
     #[error("the server's log holds an entry that is not valid: {0}")]
     ForgedEntry(Refusal),
@@ -42,6 +46,16 @@ pub enum Alarm {
         account: Name,
         /// Its key.
         device: DeviceId,
+    },
+    /// A conversation has two pasts: the server gave one commit to some of its people and another to the
+    /// rest, or somebody says so.
+    #[error(
+        "the conversation of {} was split in two: a message from another half of it came, and does not open",
+        list(people)
+    )]
+    GroupFork {
+        /// Everybody in the conversation.
+        people: Vec<Name>,
     },
     /// The server shows less of the log than a colleague has seen, or than it signed for.
     #[error("the server hides part of the log: it has {seen} entries and shows {shown}")]
@@ -112,6 +126,17 @@ pub enum Alarm {
     /// The server took an entry, or gave one, and does not prove that it is in its log.
     #[error("the server does not prove that an entry is in the log that it signed")]
     UnprovenEntry,
+    /// No majority of the witnesses has signed this very log within a day: another one may be shown to
+    /// colleagues, or a newer one.
+    #[error(
+        "not enough witnesses have signed this directory log within 24 hours: {quorum} of {witnesses} must"
+    )]
+    UnwitnessedLog {
+        /// How many must have.
+        quorum: u8,
+        /// Of how many.
+        witnesses: usize,
+    },
     /// A key to which nobody can encrypt: it would end every conversation that it is in.
     #[error("{account}'s key is of a kind to which nobody can encrypt")]
     WeakKey {
@@ -151,10 +176,12 @@ impl Alarm {
         match self {
             Self::BadAttachment { .. } => "bad-attachment",
             Self::BadCheckpoint(_) => "bad-checkpoint",
+            Self::ForeignHistory(_) => "foreign-history",
             Self::ForgedEntry(_) => "forged-entry",
             Self::ForgedSignature { .. } => "forged-signature",
             Self::FutureLog { .. } => "future-log",
             Self::GhostDevice { .. } => "ghost-device",
+            Self::GroupFork { .. } => "group-fork",
             Self::HiddenLog { .. } => "hidden-log",
             Self::LogFork(_) => "log-fork",
             Self::LogRollback { .. } => "log-rollback",
@@ -167,6 +194,7 @@ impl Alarm {
             Self::SwappedKey { .. } => "swapped-key",
             Self::UnauthorisedMember { .. } => "unauthorised-member",
             Self::UnprovenEntry => "unproven-entry",
+            Self::UnwitnessedLog { .. } => "unwitnessed-log",
             Self::WeakKey { .. } => "weak-key",
             Self::WrongConversation => "wrong-conversation",
             Self::WrongCard { .. } => "wrong-card",
@@ -174,4 +202,9 @@ impl Alarm {
             Self::WrongRecipients { .. } => "wrong-recipients",
         }
     }
+}
+
+fn list(people: &[Name]) -> String {
+    let names: Vec<_> = people.iter().map(Name::as_str).collect();
+    names.join(", ")
 }

@@ -1,7 +1,16 @@
 //! How long ago somebody said that this log is the newest one (D04).
 //!
 //! A server that shows yesterday's log hides today's revocations. So its word ages: it is renewed by
-//! every look at the log, and when that does not happen, nothing is sent after a day.
+//! every look at the log, and when that does not happen, nothing is sent after a day. Where the
+//! organisation has witnesses, it is their word that counts, and the server's does not.
+
+use valise_proto::{
+    codec::Text,
+    log::{
+        entry::Policy,
+        witness::{quorum_time, seen_at},
+    },
+};
 
 use super::Alarm;
 use crate::weaken::checked;
@@ -50,6 +59,35 @@ impl Freshness {
             Self::Stale => "stale",
         }
     }
+}
+
+/// One witness, and when it last signed the log as it is here: milliseconds since 1970.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sighting {
+    /// The witness' name.
+    pub witness: Text<64>,
+    /// When; `None`: never, or dated into the future.
+    pub seen_ms: Option<u64>,
+}
+
+/// When each witness of `policy` signed `note`, by a clock that shows `now_ms`.
+pub(super) fn sightings(note: &str, policy: &Policy, now_ms: u64) -> Vec<Sighting> {
+    let seen = seen_at(note, &policy.witnesses);
+    let seen = seen.into_iter().map(|seconds| {
+        let seen_ms = seconds?.saturating_mul(1000);
+        (seen_ms <= now_ms.saturating_add(AHEAD_MS)).then_some(seen_ms)
+    });
+    let names = policy.witnesses.iter().map(|it| it.name.clone());
+    let both = names.zip(seen);
+    both.map(|(witness, seen_ms)| Sighting { witness, seen_ms })
+        .collect()
+}
+
+/// When as many witnesses as `policy` asks for had signed `note`: milliseconds since 1970.
+pub(super) fn witnessed_ms(note: &str, policy: &Policy, now_ms: u64) -> Option<u64> {
+    let seen = sightings(note, policy, now_ms);
+    let times = seen.into_iter().filter_map(|it| it.seen_ms);
+    quorum_time(times, policy.witness_quorum)
 }
 
 /// Milliseconds, of a cosignature's seconds. Refused when they are from the future.

@@ -17,7 +17,7 @@ use valise_proto::{
 
 use super::{
     Alarm,
-    freshness::{Freshness, said_ms},
+    freshness::{Freshness, Sighting, said_ms, sightings, witnessed_ms},
 };
 use crate::{
     store::{StoreError, VerifiedLog},
@@ -137,24 +137,58 @@ impl Ledger {
 
     /// When the server last said that this is its newest log: milliseconds since 1970.
     pub fn said_ms(&self) -> Option<u64> {
+        self.whole()?.said_ms
+    }
+
+    /// The checkpoint, when everything under it was read and nothing else.
+    fn whole(&self) -> Option<&Checkpoint> {
         let signed = self.signed.as_ref();
-        signed
-            .filter(|signed| signed.log.head == self.head())?
-            .said_ms
+        signed.filter(|signed| signed.log.head == self.head())
+    }
+
+    /// The organisation's witnesses, and when each last signed exactly this log.
+    pub fn sightings(&self, now_ms: u64) -> Vec<Sighting> {
+        let note = self.whole().map_or("", |signed| &signed.note);
+        sightings(note, self.directory.policy(), now_ms)
+    }
+
+    /// When somebody who counts last said that `checkpoint` is the newest: as many witnesses as the
+    /// policy asks for, and the server where there are none. Milliseconds since 1970.
+    fn word_ms(&self, checkpoint: &Checkpoint, now_ms: u64) -> Option<u64> {
+        let policy = self.directory.policy();
+        match policy.witness_quorum {
+            0 => checkpoint.said_ms,
+            _ => witnessed_ms(&checkpoint.note, policy, now_ms),
+        }
+    }
+
+    /// When this device last had all of the log that the server had, by the server's word: milliseconds.
+    /// What it reads after that came later. `None` before the first time.
+    pub(crate) fn complete_ms(&self) -> Option<u64> {
+        self.signed.as_ref()?.said_ms
     }
 
     /// How long ago that was at `now_ms`, by this device's clock.
     pub fn freshness(&self, now_ms: u64) -> Freshness {
-        Freshness::of(self.said_ms(), now_ms)
+        let word_ms = self.whole().and_then(|it| self.word_ms(it, now_ms));
+        Freshness::of(word_ms, now_ms)
     }
 
     /// What goes with everything that this device sends at `now_ms`: its log, as the server signed
     /// it. Refused when it may long have been overtaken.
     pub(crate) fn word(&self, now_ms: u64) -> Result<SignedHead, Alarm> {
-        let signed = self.signed.as_ref().map(|signed| signed.log);
-        let signed = signed.filter(|signed| signed.head == self.head());
         let stale = self.freshness(now_ms) == Freshness::Stale;
-        signed.filter(|_| !stale).ok_or(Alarm::StaleLog)
+        let signed = self.whole().filter(|_| !stale);
+        signed.map(|signed| signed.log).ok_or_else(|| {
+            let policy = self.directory.policy();
+            match policy.witness_quorum {
+                0 => Alarm::StaleLog,
+                quorum => Alarm::UnwitnessedLog {
+                    quorum,
+                    witnesses: policy.witnesses.len(),
+                },
+            }
+        })
     }
 
     /// How many entries are under a checkpoint here: all but those of a log half read.
@@ -211,7 +245,7 @@ impl Ledger {
         }
         self.directory = next;
         let more = head.size < shown.size;
-        let news = !more && self.is_news(&checkpoint);
+        let news = !more && self.is_news(&checkpoint, now_ms);
         let note = news.then(|| checkpoint.note.clone());
         if news {
             self.signed = Some(checkpoint);
@@ -225,9 +259,10 @@ impl Ledger {
     }
 
     /// Another head, or a later word about the same: an old page never makes the word older.
-    fn is_news(&self, checkpoint: &Checkpoint) -> bool {
+    fn is_news(&self, checkpoint: &Checkpoint, now_ms: u64) -> bool {
+        let words = |it: &Checkpoint| (self.word_ms(it, now_ms), it.said_ms);
         self.signed.as_ref().is_none_or(|known| {
-            known.log.head != checkpoint.log.head || known.said_ms < checkpoint.said_ms
+            known.log.head != checkpoint.log.head || words(known) < words(checkpoint)
         })
     }
 

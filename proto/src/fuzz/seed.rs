@@ -10,6 +10,7 @@ use crate::{
     card::Card,
     codec::{Bytes, Text, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
+    history::{self, KeptLetter, Manifest, SealedKey, SignedManifest, Standing},
     id::{
         DeviceId, EnrolmentId, GroupId, Hash, KeyId, LetterId, Name, OrgId, OrgTag, SessionId,
         SubmissionId, ThreadId,
@@ -27,6 +28,7 @@ use crate::{
         },
         evidence::Evidence,
         merkle::{Tree, leaf_hash},
+        witness::{AddCheckpoint, format_size},
     },
     request::{self, Parameters},
     statement::{AUTHENTICATOR_DATA_LEN, StatementSignature},
@@ -70,6 +72,9 @@ pub fn all() -> Vec<Seed> {
     for (which, name, body) in bodies() {
         add("api", name, [vec![which], body].concat());
     }
+    add("add_checkpoint", "grown", add_checkpoint(3).into_bytes());
+    add("add_checkpoint", "first", add_checkpoint(0).into_bytes());
+    add("add_checkpoint", "size", format_size(42).into_bytes());
     add("attachment", "small", sealed_file());
     add("authenticated_data", "gossip", encode(&gossip()));
     add("card", "card", card().to_string().into_bytes());
@@ -84,6 +89,8 @@ pub fn all() -> Vec<Seed> {
     add("checkpoint", "cosigned", cosigned.into_bytes());
     add("conversation", "two", encode(&conversation()));
     add("evidence", "fork", evidence().into_bytes());
+    add("history", "manifest", encode(&manifest()));
+    add("kept_letter", "letter", encode(&kept_letter()));
     add("key_record", "key", encode(&key(1)));
     add("leaf_identity", "leaf", encode(&leaf()));
     add("letter", "padded", letter().to_padded());
@@ -109,7 +116,27 @@ pub fn all() -> Vec<Seed> {
         "default",
         b"https://mail.campagne.example".to_vec(),
     );
+    for (number, witness) in policy().witnesses.iter().enumerate() {
+        let name = format!("witness{number}");
+        add("witness_key", &name, witness.to_string().into_bytes());
+    }
     seeds
+}
+
+/// A log of five entries that asks a witness to sign, from `old` entries on.
+fn add_checkpoint(old: u64) -> String {
+    let mut tree = Tree::default();
+    for index in 0..5 {
+        tree.append(leaf_hash(&[index]));
+    }
+    let server = SoftDevice::from_seed(SERVER_SEED);
+    let key = Ed25519Key::try_from(server.id().0).unwrap();
+    let request = AddCheckpoint {
+        old,
+        proof: tree.consistency(old, tree.size()).unwrap(),
+        checkpoint: checkpoint::format_signed(ORG, tree.head(), key, |text| server.sign(text)),
+    };
+    request.to_text()
 }
 
 fn name(text: &str) -> Name {
@@ -277,8 +304,9 @@ fn card() -> Card {
 
 fn gossip() -> AuthenticatedData {
     AuthenticatedData {
-        version: 2,
+        version: AuthenticatedData::VERSION,
         log: signed(HEAD),
+        state: AuthenticatedData::state_of(&[10; 48]),
     }
 }
 
@@ -360,6 +388,42 @@ fn letter() -> Letter {
             content: Hash([6; 32]),
             blob: bytes(7, 48),
         }],
+    }
+}
+
+fn manifest() -> SignedManifest {
+    SignedManifest {
+        manifest: Manifest {
+            version: history::VERSION,
+            org: ORG,
+            account: name("alice"),
+            device: DeviceId([8; 32]),
+            made_ms: TIME_MS,
+            letters: 3,
+            content: Hash([6; 32]),
+            seals: vec![SealedKey {
+                key: KeyId([3; 32]),
+                encapsulated: bytes(2, 1120),
+                sealed: bytes(7, 48),
+            }],
+        },
+        signature: StatementSignature {
+            key: KeyId([3; 32]),
+            authenticator_data: [1; AUTHENTICATOR_DATA_LEN],
+            signature: bytes(2, 70),
+        },
+    }
+}
+
+fn kept_letter() -> KeptLetter {
+    KeptLetter {
+        letter: letter(),
+        group: Some(GroupId([9; 32])),
+        sender: name("bob"),
+        device: DeviceId([8; 32]),
+        here_ms: TIME_MS,
+        standing: Standing::Unread,
+        remark: text("answers a letter that had not come here"),
     }
 }
 

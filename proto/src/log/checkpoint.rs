@@ -7,7 +7,8 @@ mod cosignature;
 use data_encoding::BASE64;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
-pub use cosignature::{cosigned_at, format_cosignature};
+pub(super) use cosignature::COSIGNATURE;
+pub use cosignature::{Cosignature, cosignature, cosigned_at, format_cosignature};
 
 use crate::{
     codec::Limited,
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// Largest signed note in bytes.
-const NOTE_MAX: usize = 4096;
+pub const NOTE_MAX: usize = 4096;
 
 /// The signed-note signature type of plain Ed25519 (c2sp.org/signed-note, "Signature types").
 const ED25519: u8 = 0x01;
@@ -113,7 +114,7 @@ impl SignedHead {
 }
 
 /// The four bytes by which a note says which key signed, and how (c2sp.org/signed-note, "Key IDs").
-fn key_hash(name: &str, kind: u8, key: Ed25519Key) -> [u8; 4] {
+pub(super) fn key_hash(name: &str, kind: u8, key: Ed25519Key) -> [u8; 4] {
     let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", &[kind], &key.to_bytes()]);
     [a, b, c, d]
 }

@@ -57,6 +57,7 @@ use crate::{
         merkle::{Tree, leaf_hash},
     },
     statement::sha256,
+    weaken::checked,
 };
 
 use council::Council;
@@ -186,7 +187,7 @@ impl Directory {
     /// Every rule, the cheap ones first.
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
         let missing = self.check_signers(entry)?;
-        if missing > 0 {
+        if missing > 0 && checked("E06") {
             let fact = &entry.statement.fact;
             let needed = self.needed(fact);
             return Err(Refusal::Threshold {
@@ -205,7 +206,10 @@ impl Directory {
         authority::check_size(entry)?;
         self.check_place(statement)?;
         authority::check_order(entry)?;
-        self.check_authority(entry)
+        match self.check_authority(entry) {
+            Err(_) if !checked("D13") => Ok(0),
+            verdict => verdict,
+        }
     }
 
     /// It can be so, and the signatures are their signers'.
@@ -221,14 +225,14 @@ impl Directory {
             return Err(Refusal::SecondGenesis);
         }
         let (seen, size) = (statement.seen.size, self.tree.size());
-        if seen == 0 || seen > size {
+        if (seen == 0 || seen > size) && checked("D09") {
             return Err(Refusal::SeenSize { kind, seen, size });
         }
-        if self.tree.root_at(seen) != Some(statement.seen.root) {
+        if self.tree.root_at(seen) != Some(statement.seen.root) && checked("D09") {
             return Err(Refusal::SeenRoot { kind, seen });
         }
         let (expected, found) = (self.sequence_of(&statement.fact), statement.sequence);
-        if expected == found {
+        if expected == found || !checked("D14") {
             return Ok(());
         }
         Err(match statement.fact.subject().cloned() {

@@ -33,8 +33,12 @@ pub(super) async fn read(
         .as_deref()
         .and_then(parse)
         .ok_or_else(|| Error::new(ErrorCode::Malformed, "the query must be from=N&old=M"))?;
+    // Whoever reads an entry in the moment after it came gets its witnesses with it.
+    service.witnesses.settle().await;
     let now_ms = service.clock.now_ms();
-    Ok(Answer(service.log.page(from, old, now_ms).await?))
+    let mut page = service.log.page(from, old, now_ms).await?;
+    service.witnesses.sign(&mut page);
+    Ok(Answer(page))
 }
 
 pub(super) async fn append(
@@ -54,7 +58,9 @@ pub(super) async fn append(
     let shown = service.enrolments.shown(&entry).await?;
     let log = Arc::clone(&service.log);
     let append = async move { log.append(&entry, shown).await };
-    Ok(Answer(service.see_through(append).await??))
+    let appended = service.see_through(append).await??;
+    service.witnesses.settle().await;
+    Ok(Answer(appended))
 }
 
 /// `from=N&old=M`, and no other spelling.

@@ -117,7 +117,8 @@ impl From<SessionRefusal> for Error {
 impl From<LoginError> for Error {
     fn from(error: LoginError) -> Self {
         let code = match &error {
-            LoginError::Refused | LoginError::Counter => ErrorCode::Unauthenticated,
+            LoginError::Copied => ErrorCode::KeyCopied,
+            LoginError::Refused => ErrorCode::Unauthenticated,
             LoginError::Revoked => ErrorCode::Revoked,
             LoginError::Store(_) | LoginError::Ceremony => return Self::internal(&error),
         };

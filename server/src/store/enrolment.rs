@@ -185,7 +185,7 @@ impl Write {
     /// Refuses an ask; false when there is none.
     pub async fn refuse_enrolment(&mut self, id: EnrolmentId) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "update enrolment set status = 2 where enrolment_id = $1 and status in (1, 2)",
+            "update enrolment set status = 2, network = '' where enrolment_id = $1 and status in (1, 2)",
         )
         .bind(&id.0[..])
         .execute(&mut *self.0)
@@ -195,10 +195,12 @@ impl Write {
 
     /// Records that the key of an ask is in the log.
     pub async fn settle_enrolment(&mut self, id: EnrolmentId) -> Result<(), StoreError> {
-        sqlx::query("update enrolment set status = 3 where enrolment_id = $1 and status = 1")
-            .bind(&id.0[..])
-            .execute(&mut *self.0)
-            .await?;
+        sqlx::query(
+            "update enrolment set status = 3, network = '' where enrolment_id = $1 and status = 1",
+        )
+        .bind(&id.0[..])
+        .execute(&mut *self.0)
+        .await?;
         Ok(())
     }
 

@@ -52,19 +52,37 @@ impl Write {
         Ok(())
     }
 
-    /// Raises a key's counter; false when it would not rise (WebAuthn §7.2 step 22). A key that has
-    /// never counted may stay at zero.
+    /// Raises a key's counter; false when it would not rise (WebAuthn §7.2 step 22), and for a key that
+    /// [`Write::suspend_key`] has stopped. A key that has never counted may stay at zero.
     pub async fn raise_counter(&mut self, key: KeyId, counter: u32) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "insert into credential_counter (key_id, counter) values ($1, $2) \
              on conflict (key_id) do update set counter = excluded.counter \
-             where credential_counter.counter < excluded.counter \
-             or (credential_counter.counter = 0 and excluded.counter = 0)",
+             where credential_counter.suspended_at_ms = 0 \
+             and (credential_counter.counter < excluded.counter \
+             or (credential_counter.counter = 0 and excluded.counter = 0))",
         )
         .bind(&key.0[..])
         .bind(i64::from(counter))
         .execute(&mut *self.0)
         .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// From now on `key` logs in nowhere, and what it has opened is over. False when it was so before.
+    pub async fn suspend_key(&mut self, key: KeyId, now_ms: u64) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "update credential_counter set suspended_at_ms = $2 \
+             where key_id = $1 and suspended_at_ms = 0",
+        )
+        .bind(&key.0[..])
+        .bind(stored(now_ms.max(1)))
+        .execute(&mut *self.0)
+        .await?;
+        sqlx::query("delete from session where key_id = $1")
+            .bind(&key.0[..])
+            .execute(&mut *self.0)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 }

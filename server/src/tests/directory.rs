@@ -21,7 +21,7 @@ use valise_proto::{
     testing,
 };
 
-use super::support::{Person, TestServer};
+use super::support::{Assertion, Person, TestServer};
 use crate::{
     ServeError,
     clock::Clock,
@@ -141,6 +141,57 @@ async fn d15_racing_entries_about_one_name_have_one_winner() {
     let statuses = races.join_all().await;
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1);
     assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 19);
+}
+
+/// A thousand at the same moment, over twenty connections. Every one is valid until another wins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d15_of_a_thousand_enrolments_of_one_name_one_wins_and_none_is_half_done() {
+    let (mut server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.entries_per_account_minute = 2_000;
+    })
+    .await;
+    let name = "bob".parse().unwrap();
+    let rivals = (0..1_000).map(|_| Person::new("bob"));
+    let mut rivals: Vec<_> = rivals
+        .map(|rival| {
+            let entry = testing::account_add(&server.directory, &name, &rival.key, &[&alice.key]);
+            (rival, entry)
+        })
+        .collect();
+    let size = server.directory.head().size;
+    let races = rivals.chunks(50).map(async |entries| {
+        let mut connection = server.connect().await;
+        let mut statuses = Vec::new();
+        for (_, entry) in entries {
+            let request = server.signed(&alice, "POST", api::LOG, entry.clone());
+            statuses.push(connection.send(&request).await.status);
+        }
+        statuses
+    });
+    let statuses = futures_util::future::join_all(races).await.concat();
+    let won = |status: &u16| *status == 200;
+    assert_eq!(statuses.iter().filter(|status| won(status)).count(), 1);
+    assert!(statuses.iter().all(|status| won(status) || *status == 422));
+    let (winner, entry) = rivals.swap_remove(statuses.iter().position(won).unwrap());
+    // Of the others there is nothing: not in the log, not beside it, not after a restart.
+    server.stop().await;
+    server.run().await.unwrap();
+    server.directory.apply(&entry).unwrap();
+    let target = format!("{}?from={size}&old={size}", api::LOG);
+    let page: Page = server.get(&alice, &target).await.read();
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].as_slice(), entry);
+    for (person, wins) in [(winner, true), (rivals.swap_remove(0).0, false)] {
+        let nonce = server.nonce().await;
+        let finish = Assertion::of(&person, nonce, 1).sign(&person.login);
+        let answer = server.as_device(&person, "POST", api::SESSION, Some(&finish));
+        assert_eq!(answer.await.status, if wins { 200 } else { 401 });
+    }
+    // A loser's key is free: it goes under another name.
+    let (loser, _) = rivals.swap_remove(0);
+    let other = "robert".parse().unwrap();
+    let entry = testing::account_add(&server.directory, &other, &loser.key, &[&alice.key]);
+    server.append(&alice, entry).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -156,19 +156,44 @@ async fn l04_a_thousand_replays_at_once_log_in_at_most_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn l08_a_counter_never_goes_back_and_zero_may_stay() {
+async fn l08_a_key_whose_counter_goes_back_is_let_in_no_more_and_zero_may_stay() {
     let (mut server, alice) = TestServer::start().await;
     let log_in = async |server: &TestServer, person: &Person, counter| {
         let good = Assertion::of(person, server.nonce().await, counter).sign(&person.login);
         finish(server, person, &good).await
     };
-    log_in(&server, &alice, 1_000).await.read::<Session>();
-    for counter in [1_000, 999, 0] {
-        log_in(&server, &alice, counter)
+    for spoilt in [1_000, 999, 0] {
+        let mut erin = server.hire(&alice, &format!("erin{spoilt}")).await;
+        log_in(&server, &erin, 1_000).await.read::<Session>();
+        assert_eq!(server.get(&erin, api::SYNC).await.status, 200);
+        log_in(&server, &erin, spoilt)
+            .await
+            .refused(ErrorCode::KeyCopied);
+        // Nobody knows which of the two is the copy: neither comes in, and neither is in any more.
+        let next = log_in(&server, &erin, 1_001).await;
+        next.refused(ErrorCode::KeyCopied);
+        server
+            .get(&erin, api::SYNC)
             .await
             .refused(ErrorCode::Unauthenticated);
+        server.stop().await;
+        server.run().await.unwrap();
+        let next = log_in(&server, &erin, 1_002).await;
+        next.refused(ErrorCode::KeyCopied);
+        server
+            .get(&erin, api::SYNC)
+            .await
+            .refused(ErrorCode::Unauthenticated);
+        // With another key of hers she is in, and has the copied one revoked.
+        let spare = Person::new("spare");
+        let entry = testing::key_add(&server.directory, &erin.name, &spare.key, &[&erin.key]);
+        server.append(&alice, entry).await;
+        let copied = erin.key.id();
+        (erin.key, erin.login) = (spare.key, spare.login);
+        log_in(&server, &erin, 1).await.read::<Session>();
+        let entry = testing::key_revoke(&server.directory, &erin.name, copied, &[&erin.key]);
+        server.append(&alice, entry).await;
     }
-    log_in(&server, &alice, 1_001).await.read::<Session>();
     let bob = Person::new("bob");
     let entry = testing::account_add(&server.directory, &bob.name, &bob.key, &[&alice.key]);
     server.append(&alice, entry).await;
@@ -285,7 +310,7 @@ async fn l08_a_counter_that_went_back_is_told_apart_inside() {
     let good = Assertion::of(&alice, nonce, 0).sign(&alice.login);
     let device = alice.device.id();
     let first = service.login.finish(&good, device).await;
-    assert!(matches!(first, Err(LoginError::Counter)), "{first:?}");
+    assert!(matches!(first, Err(LoginError::Copied)), "{first:?}");
     let again = service.login.finish(&good, device).await;
     assert!(matches!(again, Err(LoginError::Refused)), "{again:?}");
 }
@@ -314,4 +339,33 @@ async fn l14_a_revoked_keys_session_ends_and_it_opens_no_other() {
     bob.session = None;
     let answer = server.as_device(&bob, "POST", api::SESSION, Some(&finish));
     answer.await.refused(ErrorCode::Unauthenticated);
+}
+
+/// Who knocks without a key is told the same, byte for byte, whether or not he names somebody: there
+/// is no name in the first step, and the second ends where the credential is looked up or does not sign.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l15_no_answer_tells_who_exists() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    let suspended = server.hire(&alice, "carol").await;
+    let entry = testing::account_suspend(&server.directory, &suspended.name, &[&alice.key]);
+    server.append(&alice, entry).await;
+    let nobody = Person::new("nobody");
+    let stranger = Person::new("stranger");
+    let mut answers = Vec::new();
+    for named in [&alice, &bob, &suspended, &nobody] {
+        for credential in [&named.key, &nobody.key, &alice.key] {
+            let begun = server.anybody("POST", api::LOGIN).await;
+            assert_eq!((begun.status, begun.body.len()), (200, 32));
+            let nonce = begun.read::<api::login::Challenge>().nonce;
+            let mut assertion = Assertion::of(named, nonce, 1_000);
+            assertion.finish.credential_id = credential.record.login.id.clone();
+            let knock = assertion.sign(&p256());
+            let answer = finish(&server, &stranger, &knock).await;
+            answers.push((answer.status, answer.body));
+        }
+    }
+    assert_eq!(answers.len(), 12);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(answers[0].0, 401);
 }

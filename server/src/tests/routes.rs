@@ -1,9 +1,24 @@
 //! V01: every route against every caller that it is not for.
 
 use valise_proto::{
-    api::{self, ErrorCode},
-    id::{Name, SessionId},
-    testing,
+    api::{
+        self, ErrorCode,
+        directory::Page,
+        proposal::{Open, Propose},
+    },
+    codec::{decode, encode},
+    fuzz::seed,
+    id::{Name, ProposalId, SessionId},
+    key::KeyRecord,
+    log::{
+        entry::{
+            AccountAdd, AdminAdd, AdminRemove, Entry, Fact, KeyAdd, Policy, RecoveryBegin,
+            ThresholdSet,
+        },
+        replay::Directory,
+    },
+    statement::StatementSignature,
+    testing::{self, SoftStatementKey},
 };
 
 use super::support::{Person, Request, TestServer};
@@ -166,4 +181,107 @@ async fn l02_l03_no_other_way_in() {
         .anybody("DELETE", api::LOGIN)
         .await
         .refused(ErrorCode::NotFound);
+}
+
+/// Every kind of fact; and what would give `name` power over others.
+fn facts(name: &Name, key: &KeyRecord) -> Vec<Fact> {
+    let (account, alice) = (name.clone(), "alice".parse::<Name>().unwrap());
+    let key = key.clone();
+    let mut facts = seed::facts();
+    facts.extend([
+        Fact::AdminAdd(AdminAdd { account }),
+        Fact::ThresholdSet(ThresholdSet { threshold: 1 }),
+        Fact::AccountAdd(AccountAdd {
+            account: "mallory".parse().unwrap(),
+            key: key.clone(),
+        }),
+        Fact::KeyAdd(KeyAdd {
+            account: alice.clone(),
+            key: key.clone(),
+        }),
+        Fact::RecoveryBegin(RecoveryBegin {
+            account: alice.clone(),
+            key,
+        }),
+        Fact::AdminRemove(AdminRemove { account: alice }),
+    ]);
+    facts
+}
+
+/// Each of them three times: signed by nobody, by this key, and with a signature of an admin's that was made
+/// for something else.
+fn powers(
+    directory: &Directory,
+    name: &Name,
+    key: &SoftStatementKey,
+    stolen: &[StatementSignature],
+) -> Vec<Entry> {
+    let org = directory.org();
+    let each = facts(name, &key.record).into_iter().flat_map(|fact| {
+        let statement = testing::statement(directory, fact);
+        let mut replayed = testing::entry(statement.clone(), org, &[]);
+        replayed.signatures = stolen.to_vec();
+        [
+            testing::entry(statement.clone(), org, &[]),
+            testing::entry(statement, org, &[key]),
+            replayed,
+        ]
+    });
+    each.collect()
+}
+
+/// Every route that takes something, by a thief with the card and a key and a computer of his own, by
+/// somebody who works here, and by an admin's live session without his key: nothing comes into the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e04_e01_l20_no_route_gives_power_to_who_holds_no_admins_key() {
+    let (mut server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.sessionless_per_ip_minute = 1_000_000;
+        config.entries_per_account_minute = 1_000_000;
+    })
+    .await;
+    let bob = server.hire(&alice, "bob").await;
+    let mut thief = Person::new("thief");
+    let old = testing::device_add(&server.directory, &alice.name, &thief.device, &alice.key);
+    let stolen = decode::<Entry>(&old).unwrap().signatures;
+    // A session's id is no secret.
+    thief.session = alice.session;
+    let writes = ROUTES
+        .iter()
+        .filter(|(method, ..)| ["POST", "PUT"].contains(method));
+    let mut tried = 0;
+    for (caller, target) in [(&thief, &thief), (&bob, &thief), (&alice, &bob)] {
+        let own = Person::new("own").key;
+        for entry in powers(&server.directory, &target.name, &own, &stolen) {
+            let proposal = format!("{}/{}", api::PROPOSALS, ProposalId::of(&entry.statement));
+            let propose = encode(&Propose {
+                entry: entry.clone(),
+            });
+            let entry = encode(&entry);
+            let mut requests = vec![
+                ("POST", api::LOG, &entry),
+                ("PUT", proposal.as_str(), &propose),
+            ];
+            if tried == 0 {
+                requests.extend(
+                    writes
+                        .clone()
+                        .map(|(method, path, _)| (*method, *path, &entry)),
+                );
+            }
+            for (method, path, body) in requests {
+                let request = server.signed(caller, method, path, body.clone());
+                let answer = server.send(&request).await;
+                let begins = [api::ENROLMENTS, api::LOGIN].contains(&path);
+                let refused = answer.status >= 400;
+                assert!(begins || refused, "{method} {path} by {}", caller.name);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 400, "{tried}");
+    let page: Page = server.get(&bob, "/v1/log?from=0&old=0").await.read();
+    let size = u64::try_from(page.entries.len()).unwrap();
+    assert_eq!(size, server.directory.head().size);
+    let open: Open = server.get(&alice, api::PROPOSALS).await.read();
+    assert!(open.proposals.is_empty());
 }

@@ -5,11 +5,11 @@ use valise_proto::{
     log::entry::{Fact, ListSet},
 };
 
-use super::{entries, signed_at, tree::List};
+use super::tree::List;
 use crate::cli::{
     desk::{Desk, directory},
     error::{Code, CommandError, Exit},
-    ui::{Cell, Column, Record, Row, Table},
+    ui::{Cell, Record},
 };
 
 impl Desk<'_> {
@@ -55,21 +55,7 @@ impl Desk<'_> {
 
     fn list_show(&mut self, name: Option<&Name>) -> Result<Exit, CommandError> {
         let session = self.informed()?;
-        let (directory, entries) = (directory(&session)?, entries(&session)?);
-        let columns = ["list", "people", "set"].map(Column::new);
-        let mut table = Table::new(columns.into_iter().chain([Column::flexible("members")]));
-        for (list, state) in directory.lists() {
-            if name.is_none_or(|name| name == list) {
-                table.push(Row::new([
-                    Cell::Text(list.into()),
-                    Cell::count(state.members.len()),
-                    signed_at(&entries, state.set),
-                    names(&state.members),
-                ]));
-            }
-        }
-        self.ui.table_or(&table, "there is no such list")?;
-        Ok(Exit::Done)
+        self.show_lists(&session, name)
     }
 }
 

@@ -1,10 +1,14 @@
 //! `valise admin policy`.
 
-use valise_proto::log::entry::{Fact, PolicySet};
+use valise_proto::log::entry::{Fact, Policy as Rules, PolicySet};
 
-use super::{entries, log::signers, tree::Policy};
+use super::{
+    entries,
+    log::signers,
+    tree::{self, Policy},
+};
 use crate::{
-    account::{changes, rules, with_rule},
+    account::{changes, rules, with_rule, with_witnesses},
     cli::{
         desk::{Desk, directory},
         error::{Code, CommandError, Exit},
@@ -17,7 +21,7 @@ impl Desk<'_> {
     pub(super) fn admin_policy(&mut self, verb: &Policy) -> Result<Exit, CommandError> {
         match verb {
             Policy::Show => self.policy_show(),
-            Policy::Set { field, value, .. } => self.policy_set(field, value),
+            Policy::Set(set) => self.policy_set(set),
             Policy::History => self.policy_history(),
         }
     }
@@ -32,17 +36,25 @@ impl Desk<'_> {
         Ok(Exit::Done)
     }
 
-    fn policy_set(&mut self, field: &str, value: &str) -> Result<Exit, CommandError> {
+    fn policy_set(&mut self, set: &tree::PolicySet) -> Result<Exit, CommandError> {
         let mut session = self.informed()?;
-        let Some(policy) = with_rule(directory(&session)?.policy(), field, value) else {
-            let text = format!("there is no rule {field} that takes {value}");
-            return Err(CommandError::new(Code::Usage, Safe::line(&text))
-                .outcome("nothing was signed")
-                .hint("valise admin policy show"));
+        let before = directory(&session)?.policy();
+        let (policy, rule, value) = if let (Some(field), Some(value)) = (&set.field, &set.value) {
+            (with_one(before, field, value)?, &**field, &**value)
+        } else {
+            let policy = with_witnesses(before, set.witnesses.clone(), set.quorum);
+            let value = if set.no_witnesses { "none" } else { "these" };
+            (policy, "witnesses", value)
         };
+        if !set.witnesses.is_empty() {
+            self.ui.note(
+                "until enough of them have signed the log, nobody sends letters: have them run, and their \
+                 addresses in the server's valised.toml, before you sign",
+            );
+        }
         let done = Record::new()
             .with("state", "set")
-            .with("rule", Safe::line(field))
+            .with("rule", Safe::line(rule))
             .with("value", Safe::line(value));
         self.decide(&mut session, &Fact::PolicySet(PolicySet { policy }), &done)
     }
@@ -71,4 +83,14 @@ impl Desk<'_> {
             .table_or(&table, "the rules are those of the founding")?;
         Ok(Exit::Done)
     }
+}
+
+/// The rules with one changed.
+fn with_one(before: &Rules, field: &str, value: &str) -> Result<Rules, CommandError> {
+    with_rule(before, field, value).ok_or_else(|| {
+        let text = format!("there is no rule {field} that takes {value}");
+        CommandError::new(Code::Usage, Safe::line(&text))
+            .outcome("nothing was signed")
+            .hint("valise admin policy show")
+    })
 }

@@ -58,7 +58,7 @@ impl Desk<'_> {
         known(&session, name)?;
         let request = self.request(&mut session, name)?;
         let request = request.ok_or_else(|| refusal(&Error::NoSuchRequest(name.clone())))?;
-        self.compare(&request)?;
+        self.compare(&mut session, &request)?;
         let done = Record::new()
             .with("state", "recovering")
             .with("name", name)

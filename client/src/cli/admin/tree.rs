@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use valise_proto::id::Name;
+use valise_proto::{id::Name, log::entry::Witness};
 
 use crate::cli::name;
 
@@ -163,21 +163,41 @@ pub enum Policy {
     /// Show the rules
     #[command(after_help = "Example:\n  valise admin policy show")]
     Show,
-    /// Change one rule
-    #[command(after_help = "Examples:\n  valise admin policy set recovery 48h\n  \
-        valise admin policy set client_retention never")]
-    Set {
-        /// Which rule: see valise admin policy show
-        field: String,
-        /// Such as 15m, 12h, 30d, never, or a number
-        value: String,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
+    /// Change one rule, or who watches the log
+    Set(PolicySet),
     /// Show every change of the rules
     #[command(after_help = "Example:\n  valise admin policy history")]
     History,
+}
+
+/// `valise admin policy set`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Witnesses are named all at once, each by --witness KEY. From then on letters go only under a log that as many of them as \
+        the quorum, more than half, have signed within a day. So have them run first, and their addresses \
+        in the server's valised.toml.\n\n\
+        Examples:\n  valise admin policy set recovery 48h\n  \
+        valise admin policy set client_retention never\n  \
+        valise admin policy set --no-witnesses"
+)]
+pub struct PolicySet {
+    /// Which rule: see valise admin policy show
+    #[arg(requires = "value", required_unless_present_any = ["witnesses", "no_witnesses"])]
+    pub field: Option<String>,
+    /// Such as 15m, 12h, 30d, never, or a number
+    pub value: Option<String>,
+    /// A witness' key, as valise witness show says it; once for each
+    #[arg(long = "witness", value_name = "KEY", conflicts_with = "field")]
+    pub witnesses: Vec<Witness>,
+    /// How many of them must have signed; without it, just more than half
+    #[arg(long, value_name = "N", requires = "witnesses")]
+    pub quorum: Option<u8>,
+    /// Have no witnesses any more
+    #[arg(long, conflicts_with_all = ["field", "witnesses"])]
+    pub no_witnesses: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `valise admin recovery`.
@@ -329,7 +349,7 @@ impl Admin {
             | Self::Device(Device::Revoke(RevokeOne { yes, .. }))
             | Self::Role(Role::Grant(Upon { yes, .. }) | Role::Revoke(Upon { yes, .. }))
             | Self::Threshold(Threshold::Set { yes, .. })
-            | Self::Policy(Policy::Set { yes, .. })
+            | Self::Policy(Policy::Set(PolicySet { yes, .. }))
             | Self::Recovery(
                 Recovery::Begin(Upon { yes, .. })
                 | Recovery::Veto(Upon { yes, .. })

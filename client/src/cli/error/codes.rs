@@ -158,8 +158,22 @@ codes! {
     ForgedSignature "V0412" Alarm
         "An act that waits for admins carries a signature that its signer did not make. Someone changed the act, or wants you to believe that a colleague agreed."
         "Sign nothing. Call the colleague whom the error names, not by Valise, and ask what he signed."
-
-    BadAttachment "V0413" Alarm
+    Unwitnessed "V0413" Alarm
+        "Not enough of the organisation's witnesses have signed this directory log within a day. The server may be showing you a log of your own, or an old one; or the witnesses are switched off."
+        "Run `valise sync`. `valise log head` says who has signed, and when. If it stays so, call an admin: reading and admins' acts still work, and `valise admin policy set --witness` replaces a witness that is gone."
+    Split "V0414" Alarm
+        "A message came from another half of a conversation: the server gave its people different changes of who is in it, or a member sent nonsense. What was written there since may not have reached everybody."
+        "Tell an admin, not by Valise. `valise sync` begins a new conversation of the same people; ask them for the letters that you have not got."
+    NotStopped "V0415" Alarm
+        "The drill tried an attack on your own installation, and nothing stopped it."
+        "Write nothing more. Call whoever runs your server, not by Valise, and show the drill's answer: its software is old, broken or not what it says."
+    ForeignHistory "V0416" Alarm
+        "A history is not its importer's own word: somebody else made it, or a computer or a key that was revoked. Its letters might be invented."
+        "Import nothing from it. If it came from your own computer, export it there again; if somebody gave it to you, call an admin."
+    CopiedKey "V0417" Alarm
+        "The server has seen the counter of this security key go back: somebody may have a copy of it. It logs in nowhere any more."
+        "Log in with your other key and remove this one: `valise key remove ID`. If you have no other, ask an admin, not by Valise, to revoke it."
+    BadAttachment "V0418" Alarm
         "An attached file is not the one that its letter names: the server changed or swapped it, or the writer's own program lies. Nothing of it was saved."
         "Do not take the file by another way from the same server. Call the writer, not by Valise, and an admin."
 
@@ -167,8 +181,8 @@ codes! {
         "An admin has not enrolled you yet."
         "Call an admin, read each other the six words that `valise join` showed, then run it again."
     UnknownRecipient "V0502" NotFound
-        "There is nobody of that name in your organisation. Letters never leave it."
-        "Check the spelling. `valise sync` fetches people who were enrolled lately."
+        "There is nobody of that name in your organisation, or nobody on that list. Letters never leave it."
+        "Check the spelling. `valise contact list` and `valise contact lists` show who and what there is."
     TooLarge "V0503" Usage
         "The letter is larger than a letter may be."
         "Shorten it, or send it in parts."
@@ -234,6 +248,9 @@ codes! {
     DiskFull "V0609" Failed
         "There is no room left on this machine's disk."
         "Make room and run the command again. Nothing is lost."
+    BadHistory "V0610" Failed
+        "The file is no history of letters, or it was cut or changed on the way."
+        "Copy it from the other computer again, or export it there again."
 }
 
 /// Not the number of any code.

@@ -372,6 +372,7 @@ fn l16_nothing_ever_resets_the_key_or_manages_its_credentials() {
     let sent: BTreeSet<String> = soft::commands(&desk.path("k"))
         .unwrap()
         .into_iter()
+        .filter(|command| command != "touch")
         .collect();
     let expected = ["clientPIN", "getAssertion", "getInfo", "makeCredential"];
     assert!(sent.iter().eq(&expected), "{sent:?}");

@@ -24,6 +24,9 @@ const USER_VERIFIED: u8 = 0x04;
 const ATTESTED: u8 = 0x40;
 const EXTENSIONS: u8 = 0x80;
 
+/// A finger on the key, among the names of its commands.
+const TOUCH: &str = "touch";
+
 /// authenticatorMakeCredential.
 pub(super) fn make(params: &Map, state: &mut State, power: &mut Power) -> Result<Value, Status> {
     let hash = params.bytes(0x01)?;
@@ -62,6 +65,7 @@ pub(super) fn make(params: &Map, state: &mut State, power: &mut Power) -> Result
         return Err(Status::KEY_STORE_FULL);
     }
     power.touched();
+    state.log(TOUCH);
     state.counter = state.counter.saturating_add(1);
     let data = attested_data(&credential, &extensions, verified, state.counter)?;
     if let Some(old) = replaced {
@@ -127,6 +131,7 @@ pub(super) fn assert(params: &Map, state: &mut State, power: &mut Power) -> Resu
     };
     if present {
         power.touched();
+        state.log(TOUCH);
     }
     state.counter = state.counter.saturating_add(1);
     let mut flags = if present { USER_PRESENT } else { 0 };

@@ -16,6 +16,9 @@ const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const YEARS_100_MS: u64 = 36_525 * DAY_MS;
 
+/// Witnesses at most: all their lines fit under one checkpoint.
+const WITNESSES_MAX: u64 = 15;
+
 /// The rules are sound.
 pub(super) fn check_policy(policy: &Policy) -> Result<(), Refusal> {
     if policy.suite != SUITE {
@@ -34,7 +37,8 @@ pub(super) fn check_policy(policy: &Policy) -> Result<(), Refusal> {
 
 fn check_limits(policy: &Policy) -> Result<(), Refusal> {
     let letter_max = u64::try_from(Letter::PADDED_MAX).unwrap_or(u64::MAX);
-    let limits: [(&'static str, u64, RangeInclusive<u64>); 6] = [
+    let witnesses = u64::try_from(policy.witnesses.len()).unwrap_or(u64::MAX);
+    let limits: [(&'static str, u64, RangeInclusive<u64>); 7] = [
         (
             "letter_bytes_max",
             policy.letter_bytes_max.into(),
@@ -54,6 +58,7 @@ fn check_limits(policy: &Policy) -> Result<(), Refusal> {
         ),
         // Shorter, and a veto would come too late (E07).
         ("recovery_ms", policy.recovery_ms, HOUR_MS..=365 * DAY_MS),
+        ("witnesses", witnesses, 0..=WITNESSES_MAX),
     ];
     for (rule, value, range) in limits {
         if !range.contains(&value) {
