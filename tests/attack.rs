@@ -4,6 +4,7 @@
 //! one check were missing, in the client or in the server. Where the check is the library's there is
 //! nothing to switch off; then the twin shows that the attack's bytes are good but for the one thing.
 
+mod attachment;
 mod authority;
 mod board;
 mod bytes;

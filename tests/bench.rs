@@ -2,7 +2,7 @@
 //! machine can do at best. It asserts nothing about time.
 //!
 //! `make bench`; or after it, for one part:
-//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log`.
+//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log|file`.
 //! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
@@ -19,6 +19,8 @@
     reason = "a measurement stops at the first surprise, and needs only a part of the office"
 )]
 
+#[path = "bench/attachment.rs"]
+mod attachment;
 #[path = "bench/baseline.rs"]
 mod baseline;
 #[path = "bench/figure.rs"]
@@ -53,5 +55,8 @@ fn main() {
     }
     if wants("log") {
         log::measure(&best);
+    }
+    if wants("file") {
+        runtime.block_on(attachment::measure());
     }
 }

@@ -1,13 +1,14 @@
 //! Days in the life of an office.
 
 mod agent;
+mod attachment;
 mod canary;
 mod crash;
 mod drill;
 mod first_day;
 mod governance;
-mod history;
 mod haste;
+mod history;
 mod idle;
 mod letter;
 mod newcomer;

@@ -1,5 +1,6 @@
 //! The office in which stories happen: a real server and people with software keys.
 
+pub mod cutter;
 pub mod dice;
 pub mod mallory;
 pub mod office;

@@ -117,6 +117,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "clock",
                 "config",
                 "failpoint",
+                "file",
                 "home",
                 "random",
                 "safe",
@@ -132,6 +133,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["http", "listen", "service"],
             &[
                 "account",
+                "attachment",
                 "delivery",
                 "directory",
                 "init",

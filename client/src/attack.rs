@@ -180,7 +180,7 @@ impl Session {
 
     /// Puts any letter into the outbox, as [`Session::write`] does with those that it makes itself.
     pub fn attack_write(&mut self, letter: &Letter) -> Result<u64, Error> {
-        self.put_into_outbox(letter)
+        self.put_into_outbox(letter, &[])
     }
 
     /// Sends `letter` in this device's name with `other`'s signature under it. Every member could: in

@@ -12,12 +12,14 @@ use valise_proto::id::Name;
 use crate::config::{Color, Flags, Format, KeySource};
 
 pub use admin::tree::Admin;
+pub use attach::Attach;
 pub use drill::Drill;
 pub use history::{History, HistoryFile};
 pub use run::main;
 pub use which::{NoLetter, Which};
 
 pub mod admin;
+pub mod attach;
 mod contact;
 mod desk;
 mod device;
@@ -136,6 +138,9 @@ pub enum Command {
     Thread(Thread),
     /// Answer a letter; the text comes from -m or stdin
     Reply(Reply),
+    /// List and save files that came with letters
+    #[command(subcommand)]
+    Attach(Attach),
     /// See or send letters that wait for the server
     Outbox(Outbox),
     /// Show every person and device that can read a letter
@@ -242,7 +247,8 @@ pub struct Sync {
     after_help = "Who is named can read it, and nobody else. Text given with -m stays in your shell's \
         history.\n\n\
         Examples:\n  valise send lea karim -s 'Point presse' < note.md\n  \
-        valise send lea -c karim -s 'Bus' -m 'It leaves at 7.'"
+        valise send lea -c karim -s 'Bus' -m 'It leaves at 7.'\n  \
+        valise send lea -s 'Plan' -m 'See the file.' -a plan.pdf"
 )]
 pub struct Send {
     /// To whom: people, and lists such as press
@@ -257,6 +263,9 @@ pub struct Send {
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
+    /// Attach this file, encrypted
+    #[arg(short, long = "attach", value_name = "FILE")]
+    pub attach: Vec<PathBuf>,
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,
@@ -315,6 +324,9 @@ pub struct Reply {
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
+    /// Attach this file, encrypted
+    #[arg(short, long = "attach", value_name = "FILE")]
+    pub attach: Vec<PathBuf>,
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,

@@ -53,6 +53,16 @@ impl Home {
         self.0.join("vault")
     }
 
+    /// Ciphertext of files that wait for the server.
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    /// Ciphertext of files of which a part has come.
+    pub fn partial(&self) -> PathBuf {
+        self.0.join("partial")
+    }
+
     /// Whether there is an account here: the vault is the last thing that is made.
     pub fn is_taken(&self) -> bool {
         self.vault().exists()

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod drill;
 pub mod failpoint;
+pub mod file;
 pub mod history;
 pub mod home;
 pub mod key;

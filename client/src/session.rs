@@ -1,6 +1,7 @@
 //! An unlocked account: what the commands, the TUI and the tests share.
 
 mod contact;
+mod progress;
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{Api, ApiError, Caller},
     clock::Clock,
+    file::FileError,
     home::{Home, HomeError},
     key::{Key, KeyError, Prompt, Source},
     mls::{Me, MlsError},
@@ -27,6 +29,8 @@ use crate::{
     trust::{Alarm, Freshness, Ledger, Sighting, own_credential},
     vault::{Touched, Vault, VaultError},
 };
+
+pub use self::progress::{Onlooker, Step};
 
 /// Everything that can go wrong with an account, by who has to act.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,12 @@ pub enum Error {
     /// The request to be enrolled was refused, or is too old.
     #[error("the request to be enrolled was refused, or is older than 24 hours")]
     EnrolmentRefused,
+    /// A file cannot go out or come in.
+    #[error(transparent)]
+    Attached(#[from] FileError),
+    /// The server does not have the file.
+    #[error("the server does not have this file of letter {0}, or not any more")]
+    FileGone(u64),
     /// A history file that is cut, changed or none at all.
     #[error("{}: {what}", .path.display())]
     BadHistory {
@@ -88,6 +98,9 @@ pub enum Error {
     /// The recipient has no device that could receive.
     #[error("{0} has not set up a device yet")]
     NoDevice(Name),
+    /// The letter has no such file.
+    #[error("letter {0} has no such file")]
+    NoSuchFile(u64),
     /// There is no such letter.
     #[error("there is no letter {0}")]
     NoSuchLetter(u64),
@@ -238,6 +251,8 @@ impl Identity {
 
 /// An unlocked account on this device.
 pub struct Session {
+    pub(crate) home: Home,
+    onlooker: Option<Box<dyn Onlooker>>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) me: Identity,
@@ -273,10 +288,14 @@ impl Session {
             return Err(Error::NotJoined);
         }
         let store = Store::open(&home.store(), key)?;
-        Self::with_store(store, clock)
+        Self::with_store(home, store, clock)
     }
 
-    pub(crate) fn with_store(store: Store, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(crate) fn with_store(
+        home: &Home,
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let read = store.read();
         let setting = |name| -> Result<Vec<u8>, StoreError> {
             read.setting(name)?
@@ -304,6 +323,8 @@ impl Session {
             record,
         };
         let mut session = Self {
+            home: home.clone(),
+            onlooker: None,
             store,
             clock,
             me,

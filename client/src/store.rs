@@ -13,6 +13,7 @@ mod log;
 mod outbox;
 mod person;
 mod setting;
+mod upload;
 
 use std::path::Path;
 
@@ -27,18 +28,20 @@ pub use log::VerifiedLog;
 pub use outbox::{Encrypted, OutboxRow, ProposedCommit};
 pub use person::ContactRow;
 pub use setting::Setting;
+pub use upload::UploadRow;
 
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
     include_str!("../../migrations/client/0003_people.sql"),
     include_str!("../../migrations/client/0004_history.sql"),
     include_str!("../../migrations/client/0005_act.sql"),
+    include_str!("../../migrations/client/0006_upload.sql"),
 ];
 
 /// Why the store cannot be used. Nothing of its content is in the text.

@@ -11,6 +11,7 @@ mod haste;
 mod incoming;
 mod news;
 mod outgoing;
+mod transfer;
 
 use reqwest::Method;
 use valise_proto::{
@@ -78,6 +79,7 @@ impl Session {
         self.deliver(&mut report).await?;
         self.admit(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
+        self.clear_spool()?;
         self.store.truncate_log()?;
         Ok(report)
     }

@@ -5,6 +5,7 @@
 //! a session (signed by the device key that the session is bound to). Every write carries a
 //! client-chosen id or is naturally idempotent: sent twice, it happens once and answers the same.
 
+pub mod attachment;
 pub mod delivery;
 pub mod directory;
 pub mod enrolment;
@@ -51,6 +52,10 @@ pub const ACKS: &str = "/v1/acks";
 /// `GET`, a certified device's session: WebSocket upgrade. The server sends [`delivery::Page`] frames
 /// whenever there is something, one at once; the client sends [`delivery::Ack`] frames.
 pub const PUSH: &str = "/v1/push";
+/// `PUT`, a certified device's session: [`attachment::Begin`] to [`attachment::Stored`]. `POST`, the same
+/// device, query `at=N`: bytes, raw, to [`attachment::Stored`]. `GET`, a certified device's session, query
+/// `at=N&length=M`: bytes, raw.
+pub const ATTACHMENT: &str = "/v1/attachments/{id}";
 
 /// Largest request or answer body in bytes.
 pub const BODY_MAX: usize = 8 << 20;
@@ -100,6 +105,8 @@ pub enum ErrorCode {
     Unavailable = 12,
     /// The key's counter went back: somebody may have a copy, and it logs in nowhere any more (L08).
     KeyCopied = 13,
+    /// There is no room for it: on the server's disk, or in what an account may have there.
+    Full = 14,
 }
 
 impl ErrorCode {
@@ -116,6 +123,7 @@ impl ErrorCode {
             Self::TooMany => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
+            Self::Full => 507,
         }
     }
 }

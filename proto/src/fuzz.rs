@@ -13,6 +13,7 @@ use tls_codec::{DeserializeBytes, Serialize};
 
 use crate::{
     api::{self, delivery, directory, enrolment, key_package, login, proposal},
+    attachment::{HEADER, Opener, Sealer},
     card::{Card, ServerUrl},
     codec::{Limited, decode, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
@@ -35,6 +36,7 @@ use crate::{
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("add_checkpoint", add_checkpoint),
     ("api", api),
+    ("attachment", attachment),
     ("authenticated_data", authenticated_data),
     ("card", card),
     ("checkpoint", checkpoint),
@@ -80,6 +82,8 @@ const BODIES: &[fn(&[u8])] = &[
     round_trip::<delivery::Ack>,
     round_trip::<proposal::Propose>,
     round_trip::<proposal::Open>,
+    round_trip::<api::attachment::Begin>,
+    round_trip::<api::attachment::Stored>,
 ];
 
 /// Every body of the API; the first byte says which.
@@ -102,6 +106,40 @@ pub fn add_checkpoint(bytes: &[u8]) {
     if let Ok(size) = witness::parse_size(text) {
         assert!(witness::format_size(size) == text, "another form");
     }
+}
+
+/// [`Opener`], for the key of [`seed::file_key`]: after the file's size, its ciphertext. What opens whole is
+/// what would be sealed.
+pub fn attachment(bytes: &[u8]) {
+    let Some((size, ciphertext)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
+    let (key, size) = (seed::file_key(), u64::from_be_bytes(*size));
+    let Some((header, chunks)) = ciphertext.split_first_chunk::<HEADER>() else {
+        return;
+    };
+    let Ok(mut opener) = Opener::new(&seed::file(size), header) else {
+        return;
+    };
+    let Ok((mut sealer, first)) = Sealer::new(&key, size) else {
+        return;
+    };
+    let (mut again, mut rest) = (first.to_vec(), chunks);
+    while let Some((now, later)) = opener
+        .wants()
+        .and_then(|wants| rest.split_at_checked(wants))
+    {
+        let mut chunk = now.to_vec();
+        let Ok(content) = opener.open(&mut chunk) else {
+            return;
+        };
+        let mut content = content.to_vec();
+        assert!(sealer.seal(&mut content).is_ok(), "another order");
+        again.extend(content);
+        rest = later;
+    }
+    let read = ciphertext.strip_suffix(rest).unwrap_or_default();
+    assert!(again == read, "another form");
 }
 
 /// [`AuthenticatedData`]

@@ -99,6 +99,10 @@ id!(
     SubmissionId, 16
 );
 id!(
+    /// An attached file at the server: derived from its key, see [`crate::attachment`].
+    AttachmentId, 16
+);
+id!(
     /// A login session. Not a secret: every request is signed by the device key it is bound to.
     SessionId, 16
 );

@@ -28,6 +28,12 @@ pub const GROUP_STATE: &[u8] = b"valise/v1 state of a group\0";
 pub const LETTER: &[u8] = b"valise/v1 letter\0";
 /// A letter's id, out of its device and its nonce.
 pub const LETTER_ID: &[u8] = b"valise/v1 id of a letter\0";
+/// HKDF info: the id of an attached file, out of its key.
+pub const ATTACHMENT_ID: &[u8] = b"valise/v1 id of a file\0";
+/// HKDF info: what stands before a file's ciphertext and names its key.
+pub const ATTACHMENT_COMMITMENT: &[u8] = b"valise/v1 commitment of a file\0";
+/// HKDF info: the key of a file's chunks.
+pub const ATTACHMENT_STREAM: &[u8] = b"valise/v1 chunks of a file\0";
 /// Salt of hmac-secret from which the vault key pair V comes.
 pub const VAULT_SALT: &[u8] = b"valise/v1 vault salt\0";
 /// HKDF info: the seed of V out of the hmac-secret.

@@ -29,7 +29,8 @@ pub struct Attachment {
     pub size: u64,
     /// SHA-256 of the plaintext.
     pub content: Hash,
-    /// Where the server keeps the ciphertext, and the key that opens it: 16 and 32 bytes.
+    /// Where the server keeps the ciphertext, and the key that opens it: 16 and 32 bytes, see
+    /// [`crate::attachment::FileKey`].
     pub blob: Bytes<48>,
 }
 
@@ -123,7 +124,7 @@ impl Letter {
 
 /// The Padmé bucket of `length` (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files
 /// and Communication with PURBs", 2019): at most 12 % longer, and O(log log n) bits leak.
-fn padme(length: usize) -> usize {
+pub(crate) fn padme(length: usize) -> usize {
     let Some(exponent) = length.checked_ilog2() else {
         return length;
     };

@@ -4,6 +4,7 @@
 //! one strict parse by [`codec`], and a signature whose check is the only way to the verified type.
 
 pub mod api;
+pub mod attachment;
 pub mod card;
 pub mod codec;
 pub mod conversation;

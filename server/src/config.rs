@@ -75,6 +75,19 @@ pub struct Config {
     pub claims_per_target_hour: u32,
     /// One-time key packages kept of each device at most.
     pub key_packages_per_device_max: u64,
+    /// Where attached files are kept. Default: `attachments` in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<PathBuf>,
+    /// Largest attached file, encrypted: bytes.
+    pub attachment_bytes_max: u64,
+    /// What the files that one account has sent may take here, all together: bytes.
+    pub attachments_per_account_bytes_max: u64,
+    /// Files that one account has sent, kept here at most.
+    pub attachments_per_account_max: u64,
+    /// What everybody's files may take, all together: bytes.
+    pub attachments_bytes_max: u64,
+    /// So much of their disk stays free of attached files: percent.
+    pub disk_reserve_percent: u8,
     /// `error`, `warn`, `info`, `debug`, `trace`.
     pub log_level: String,
     /// Form of log lines.
@@ -129,6 +142,12 @@ impl Default for Config {
             letters_per_device_minute: 12_000,
             claims_per_target_hour: 120,
             key_packages_per_device_max: 200,
+            attachments: None,
+            attachment_bytes_max: 4 << 30,
+            attachments_per_account_bytes_max: 16 << 30,
+            attachments_per_account_max: 10_000,
+            attachments_bytes_max: 256 << 30,
+            disk_reserve_percent: 5,
             log_level: "info".to_owned(),
             log_format: LogFormat::Auto,
             witness_interval_ms: 15 * 60_000,
@@ -221,6 +240,13 @@ impl Config {
         self.tls_key
             .clone()
             .unwrap_or_else(|| self.data.join("tls.key"))
+    }
+
+    /// The folder of attached files.
+    pub fn attachments_path(&self) -> PathBuf {
+        self.attachments
+            .clone()
+            .unwrap_or_else(|| self.data.join("attachments"))
     }
 
     /// The Ed25519 key that signs checkpoints, PKCS#8 DER.

@@ -1,5 +1,6 @@
 //! The router: every route, its callers and its bodies, in one table. The only room that names axum.
 
+mod attachment;
 mod body;
 mod caller;
 mod delivery;
@@ -56,6 +57,12 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(api::KEY_PACKAGE_CLAIMS, post(key_package::claim))
         .route(api::COMMITS, post(delivery::commit))
         .route(api::LETTERS, post(delivery::send_letter))
+        .route(
+            api::ATTACHMENT,
+            put(attachment::begin)
+                .post(attachment::append)
+                .get(attachment::read),
+        )
         .route(api::SYNC, get(delivery::sync))
         .route(api::ACKS, get(delivery::acknowledged).post(delivery::ack))
         .route(api::PUSH, get(push::open))

@@ -2,13 +2,14 @@
 //!
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package` and
-//! `delivery` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those `config` and
-//! `clock`.
+//! (the routes) ask `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
+//! `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those
+//! `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
 pub mod account;
+pub mod attachment;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -71,6 +72,9 @@ pub enum ServeError {
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The folder of attached files cannot be opened.
+    #[error("the folder of attached files cannot be opened")]
+    Attachments(#[from] std::io::Error),
 }
 
 /// Serves the organisation in `config.data` on `listener` until `shutdown` resolves; then stops

@@ -15,6 +15,7 @@ use valise_proto::{
 use crate::{
     ServeError,
     account::enrolment::{self, Enrolments},
+    attachment::{AttachmentError, Attachments},
     clock::Clock,
     config::Config,
     delivery::{Delivery, Writer},
@@ -25,7 +26,7 @@ use crate::{
     login::{Ceremonies, Login},
     proposal::Proposals,
     session::{SessionRefusal, Sessions},
-    store::{SessionRow, Store, StoreError},
+    store::{SessionRow, Store},
     wake::{Streams, Wake},
     witness::Witnesses,
 };
@@ -57,6 +58,7 @@ pub(crate) struct Service {
     pub(crate) proposals: Proposals,
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
+    pub(crate) attachments: Arc<Attachments>,
     /// Pages on their way.
     pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
@@ -127,6 +129,7 @@ impl Service {
                 rate: Rate::new(config.claims_per_target_hour, HOUR_MS),
                 each_max: config.key_packages_per_device_max,
             },
+            attachments: Attachments::open(&config, &store, &log, &clock)?,
             config,
             clock,
             store,
@@ -169,7 +172,7 @@ impl Service {
     }
 
     /// Drops what is too old, and writes down what is only in memory.
-    pub(crate) async fn tidy(&self) -> Result<(), StoreError> {
+    pub(crate) async fn tidy(&self) -> Result<(), AttachmentError> {
         let now_ms = self.clock.now_ms();
         self.sessions.flush(&self.log.now().directory).await?;
         self.delivery.expire().await?;
@@ -184,7 +187,8 @@ impl Service {
         write
             .delete_old_proposals(now_ms.saturating_sub(OPEN_MS))
             .await?;
-        write.commit().await
+        write.commit().await?;
+        self.attachments.expire().await
     }
 }
 

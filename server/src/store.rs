@@ -3,6 +3,7 @@
 //! Reads go to a small pool. Every write goes through [`Store::begin`]: SQLite has one writer, so
 //! there is one connection for it, and who waits for it waits in order.
 
+mod attachment;
 mod delivery;
 mod directory;
 mod enrolment;
@@ -18,6 +19,7 @@ use sqlx::{
     any::{AnyPoolOptions, AnyRow},
 };
 
+pub use attachment::{AttachmentRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
 pub use proposal::ProposalRow;

@@ -1,5 +1,6 @@
 //! The whole server over real TLS, driven as strangers, staff and thieves drive it.
 
+mod attachment;
 mod delivery;
 mod directory;
 mod enrolment;

@@ -13,17 +13,23 @@ use crate::support::{
 };
 
 const REASONS: &str = include_str!("../../migrations/README.md");
-const POSTGRES: [&str; 3] = [
-    include_str!("../../migrations/postgres/0001_server.sql"),
-    include_str!("../../migrations/postgres/0002_enrolment_network.sql"),
-    include_str!("../../migrations/postgres/0003_proposal.sql"),
-];
+
+/// Every migration for PostgreSQL, in their order.
+fn migrations_of_postgres() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres");
+    let files = std::fs::read_dir(folder).expect("the migrations");
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.sort();
+    let read = |path| std::fs::read_to_string(path).expect("a migration");
+    paths.into_iter().map(read).collect()
+}
 
 /// Columns that the migrations for PostgreSQL make: one column a line, as we write them.
 fn columns_of_postgres() -> BTreeSet<String> {
     let mut columns = BTreeSet::new();
+    let files = migrations_of_postgres();
     let mut table = "";
-    for line in POSTGRES.iter().flat_map(|file| file.lines()) {
+    for line in files.iter().flat_map(|file| file.lines()) {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["create", "table", name, ..] => table = name,

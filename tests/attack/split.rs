@@ -7,9 +7,7 @@ use valise_proto::{
     id::GroupId,
 };
 
-use super::{
-    flight::CONTENT_TYPE,
-};
+use super::flight::CONTENT_TYPE;
 use crate::support::{Mallory, Office, Person};
 
 /// Everybody, as alice, bob, carol and dave see them.

@@ -32,18 +32,12 @@ impl Server {
 
     /// Resident memory in MB, as `VmRSS` has it.
     pub fn resident_mb(&self) -> f64 {
-        let status = self.file("status");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("VmRSS");
-        let kib: f64 = line
-            .split_whitespace()
-            .nth(1)
-            .expect("a number")
-            .parse()
-            .expect("a number");
-        kib * 1024.0 / 1e6
+        memory_mb(self.0.id(), "VmRSS:").expect("VmRSS")
+    }
+
+    /// The most that was resident at once, in MB, as `VmHWM` has it.
+    pub fn peak_mb(&self) -> f64 {
+        peak_mb(self.0.id()).expect("VmHWM")
     }
 
     /// Processor time used so far: seconds.
@@ -75,4 +69,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.0.kill());
     }
+}
+
+/// The most memory that a process had resident at once: MB. `None` when it is gone.
+pub fn peak_mb(id: u32) -> Option<f64> {
+    memory_mb(id, "VmHWM:")
+}
+
+fn memory_mb(id: u32, what: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(what))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
 }

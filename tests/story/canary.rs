@@ -5,21 +5,11 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
 };
 
-use valise_client::{
-    clock::{self, Clock},
-    home::Home,
-    key::Source,
-    session::{Keyring, Session},
-};
-use valise_proto::{id::Hash, letter::Attachment};
-
-use crate::attack::insider::letter;
 use crate::support::{
     Site,
-    person::Willing,
     program::{Cli, said},
     search::{count, everything_in, files_with, memory, told_to},
 };
@@ -62,39 +52,48 @@ fn correspond(alice: &Cli, bob: &Cli) {
     );
 }
 
-/// Alice writes a letter whose manifest names a file, and bob is shown what it carries.
-fn attach(alice: &Cli, bob: &Cli) {
-    let name = format!("{}f\u{202e}fdp.exe", *CANARY);
-    let clock: Arc<dyn Clock> = Arc::new(clock::System);
-    let home = Home::open(&alice.home).unwrap();
-    let mut keyring = Keyring {
-        source: Source::Soft(alice.key.clone()),
-        prompt: &mut Willing::default(),
-    };
-    let key = Session::unlock(&home, &mut keyring).unwrap();
-    let mut session = Session::open(&home, &key, clock).unwrap();
-    let mut letter = letter(session.device(), &["bob"], "See the file.");
-    letter.attachments.push(Attachment {
-        name: name.clone().try_into().unwrap(),
-        size: 1_234,
-        content: Hash([6; 32]),
-        blob: vec![7; 48].try_into().unwrap(),
-    });
-    let number = session.attack_write(&letter).unwrap().to_string();
-    drop(session);
-    alice.must(&["outbox", "retry"]);
+/// A file whose name and content are canaries, on the writer's desk.
+fn file(site: &Site) -> String {
+    let desk = site.folder.path().join("desk");
+    fs::create_dir_all(&desk).unwrap();
+    let file = desk.join(format!("{}f\u{202e}fdp.exe", *CANARY));
+    fs::write(&file, CANARY.repeat(30_000)).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Alice sends bob a file, and bob is shown what came, begins to fetch it, and has it.
+fn attach(site: &Site, alice: &Cli, bob: &Cli) {
+    let file = file(site);
+    alice.must(&["send", "bob", "-s", "File", "-m", "See.", "-a", &file]);
     bob.must(&["sync"]);
-    for (person, number) in [(alice, number.as_str()), (bob, "@last")] {
-        let read = person.json(&["read", number]).object();
-        assert_eq!(read["attachments"][0]["name"], name.as_str());
-        assert_eq!(read["attachments"][0]["size"], 1_234);
-        let shown = person.must(&["read", number, "-o", "human"]).out;
+    let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
+    let bytes = fs::metadata(&file).unwrap().len();
+    for person in [alice, bob] {
+        let read = person.json(&["read", "@last"]).object();
+        assert_eq!(read["attachments"][0]["name"], name);
+        assert_eq!(read["attachments"][0]["size"], bytes);
+        let shown = person.must(&["read", "@last", "-o", "human"]).out;
         let line = shown.lines().find(|line| line.starts_with("File:"));
         let line = line.expect("the file");
         assert!(line.contains(&format!("{}f", *CANARY)), "{line}");
-        assert!(line.ends_with("fdp.exe (1234 bytes)"), "{line}");
+        assert!(
+            line.contains("fdp.exe (") && line.ends_with(" KiB)"),
+            "{line}"
+        );
         assert!(!line.contains('\u{202e}'), "{line}");
     }
+    let place = site.folder.path().join("place");
+    fs::create_dir(&place).unwrap();
+    let save = ["attach", "save", "@last", "--to", place.to_str().unwrap()];
+    bob.dies_at("after-part-stored", &save);
+    let partial = everything_in(&bob.home.join("partial"));
+    assert!(partial.iter().any(|path| path.is_file()));
+    assert_eq!(
+        files_with(&bob.home, CANARY.as_bytes()),
+        Vec::<PathBuf>::new()
+    );
+    bob.must(&save);
+    assert_eq!(files_with(&place, CANARY.as_bytes()).len(), 1);
 }
 
 #[test]
@@ -102,12 +101,20 @@ fn v08_c01_c12_no_word_of_a_letter_is_on_the_server_or_in_a_locked_home() {
     let canary = &*CANARY;
     let (mut site, alice, [bob]) = Site::with(["bob"]);
     correspond(&alice, &bob);
-    attach(&alice, &bob);
+    attach(&site, &alice, &bob);
     // A letter that waits, and a server that has crashed with letters in its write-ahead log.
     site.kill();
-    let kept = alice.run_with(&["send", "bob", "-s", &format!("{canary}w")], canary);
+    let (subject, file) = (format!("{canary}w"), file(&site));
+    let kept = alice.run_with(&["send", "bob", "-s", &subject, "-a", &file], canary);
     assert_eq!(kept.code, 7, "{kept:?}");
+    let spool = everything_in(&alice.home.join("spool"));
+    assert!(spool.iter().any(|path| path.is_file()));
+    assert_eq!(
+        files_with(&alice.home, canary.as_bytes()),
+        Vec::<PathBuf>::new()
+    );
     let server = site.folder.path().join("server");
+    assert!(everything_in(&server.join("attachments")).len() > 1);
     assert!(server.join("valise.db-wal").metadata().unwrap().len() > 0);
     let nothing = Vec::<PathBuf>::new();
     assert_eq!(files_with(&server, canary.as_bytes()), nothing);

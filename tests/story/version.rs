@@ -37,7 +37,9 @@ fn r08_a_store_of_a_newer_valise_is_refused_and_left_as_it_is() {
         assert_eq!(refused.code, 1, "{refused:?}");
         assert!(refused.err.contains("error[V0605]"), "{refused:?}");
         assert!(
-            refused.err.contains("written by a newer valise (format 99;"),
+            refused
+                .err
+                .contains("written by a newer valise (format 99;"),
             "{refused:?}"
         );
     }

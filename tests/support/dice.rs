@@ -13,4 +13,12 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % sides
     }
+
+    /// Bytes that nothing compresses.
+    pub fn bytes(&mut self, size: usize) -> Vec<u8> {
+        let words = (0..size.div_ceil(8)).map(|_| self.roll(u64::MAX).to_le_bytes());
+        let mut bytes: Vec<u8> = words.flatten().collect();
+        bytes.truncate(size);
+        bytes
+    }
 }

@@ -40,7 +40,7 @@ pub struct Person {
     pub key: PathBuf,
     pub time: Time,
     hand: Willing,
-    session: Option<Session>,
+    session: Option<Box<Session>>,
 }
 
 /// Touches at once, and types the PIN once.
@@ -151,7 +151,7 @@ impl Person {
     /// Completes joining.
     pub async fn join(&mut self, office: &Office) {
         match self.try_join(office).await.expect("joining") {
-            Joined::Done(session) => self.session = Some(session),
+            Joined::Done(session) => self.session = Some(Box::new(session)),
             Joined::Waiting { .. } => panic!("{} is not enrolled", self.name),
         }
     }
@@ -177,7 +177,7 @@ impl Person {
             source,
             prompt: &mut self.hand.clone(),
         };
-        let session = self.session.as_mut().expect("an open account");
+        let session = self.session.as_deref_mut().expect("an open account");
         Box::pin(session.online(&mut keyring, run)).await
     }
 
@@ -189,7 +189,7 @@ impl Person {
             prompt: &mut self.hand.clone(),
         };
         self.session
-            .as_mut()
+            .as_deref_mut()
             .expect("an open account")
             .login(&mut keyring)
             .await
@@ -280,7 +280,7 @@ impl Person {
     }
 
     pub fn session(&mut self) -> &mut Session {
-        self.session.as_mut().expect("an open account")
+        self.session.as_deref_mut().expect("an open account")
     }
 
     /// Closes the account, as a process that ends does.
@@ -302,7 +302,7 @@ impl Person {
 
     /// Goes on with an account that is open.
     pub fn open(&mut self, session: Session) {
-        self.session = Some(session);
+        self.session = Some(Box::new(session));
     }
 
     /// Opens the account again with its store's key, as an agent does.
@@ -310,7 +310,7 @@ impl Person {
         self.session = None;
         let clock = Arc::new(self.time.clone());
         let session = Session::open(&self.home(), key, clock).expect("opening");
-        self.session = Some(session);
+        self.session = Some(Box::new(session));
     }
 
     /// Who this device is, by the log.

@@ -157,13 +157,25 @@ impl Site {
 
     /// Starts the server, and returns when it accepts connections.
     pub fn start(&mut self) {
+        self.start_by(self.valised("serve --data server"));
+    }
+
+    /// The same, with a disk on which no file grows beyond so many KiB.
+    pub fn start_cramped(&mut self, kib: u32) {
+        let mut command = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" serve --data server");
+        command.env_clear().current_dir(self.folder.path());
+        command.arg("-c").arg(script).arg(valised());
+        self.start_by(command);
+    }
+
+    fn start_by(&mut self, mut command: Command) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log())
             .expect("the log");
-        let mut server = self
-            .valised("serve --data server")
+        let mut server = command
             .env("VALISED_LOG_LEVEL", "trace")
             .stdout(Stdio::piped())
             .stderr(log)

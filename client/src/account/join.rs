@@ -235,7 +235,7 @@ impl Newcomer<'_> {
                 more(work)
             },
         )?;
-        Session::with_store(store, Arc::clone(self.clock))
+        Session::with_store(self.home, store, Arc::clone(self.clock))
     }
 }
 

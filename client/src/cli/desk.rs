@@ -79,8 +79,11 @@ impl<'u> Desk<'u> {
     /// The account whose store has this key. The seal follows the person's keys, and whatever happened
     /// to the account elsewhere is said before anything else.
     pub(super) fn opened(&mut self, home: &Home, key: &StoreKey) -> Result<Session, CommandError> {
-        let session =
+        let mut session =
             Session::open(home, key, Arc::clone(&self.clock)).map_err(|error| refusal(&error))?;
+        if let Some(meter) = self.ui.meter() {
+            session.tell(meter);
+        }
         session
             .keep_sealed(home, key)
             .map_err(|error| refusal(&error))?;

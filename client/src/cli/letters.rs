@@ -1,10 +1,11 @@
 //! `valise list`, `inbox`, `search`, `read`, `thread` and `who`.
 
 use serde::Serialize;
-use valise_proto::{id::Name, letter::Attachment};
+use valise_proto::id::Name;
 
 use super::{
     List, Which,
+    attach::{self, Attached},
     contact::standing,
     desk::{Desk, letter},
     error::{Code, CommandError, Exit},
@@ -54,13 +55,6 @@ struct Quoted {
     first: usize,
     lines: usize,
     verified: bool,
-}
-
-/// One attached file, by what the letter says of it.
-#[derive(Serialize)]
-struct Attached<'a> {
-    name: &'a str,
-    size: u64,
 }
 
 impl Desk<'_> {
@@ -125,9 +119,10 @@ impl Desk<'_> {
             Column::flexible("subject"),
             Column::new("id"),
             Column::new("thread"),
+            Column::new("files"),
         ];
         let programs = self.ui.format() != Format::Human;
-        let last = last.into_iter().take(if programs { 3 } else { 1 });
+        let last = last.into_iter().take(if programs { 4 } else { 1 });
         let mut table = Table::new(names.into_iter().chain(last));
         for letter in letters.iter().rev() {
             let mut people: Vec<Safe> =
@@ -143,11 +138,21 @@ impl Desk<'_> {
                 Cell::Time(letter.date_ms),
                 Cell::Text((&letter.sender).into()),
                 Cell::List(people),
-                Cell::Text(Safe::line(&letter.subject)),
             ];
+            let files = letter.attachments.len();
+            let subject = match files {
+                0 => Safe::line(&letter.subject),
+                // What is said about files stands first: a subject can say anything.
+                1 => Safe::line(&format!("[1 file] {}", letter.subject)),
+                _ => Safe::line(&format!("[{files} files] {}", letter.subject)),
+            };
             if programs {
+                cells.push(Cell::Text(Safe::line(&letter.subject)));
                 cells.push(Cell::Id(letter.id.into()));
                 cells.push(Cell::Id(letter.thread.into()));
+                cells.push(Cell::count(files));
+            } else {
+                cells.push(Cell::Text(subject));
             }
             table.push(Row::new(cells).bold(letter.unread));
         }
@@ -209,10 +214,7 @@ impl Desk<'_> {
         lines.push(format!("Date:    {}", self.ui.time(letter.date_ms)));
         lines.push(format!("Subject: {}", Safe::line(&letter.subject)));
         lines.push(format!("Number:  {}", letter.number));
-        for file in &letter.attachments {
-            let name = Safe::line(file.name.as_str());
-            lines.push(format!("File:    {name} ({} bytes)", file.size));
-        }
+        lines.extend(attach::lines(letter));
         if letter.waiting {
             lines.push("Status:  waiting in the outbox".to_owned());
         }
@@ -300,7 +302,7 @@ fn whole<'a>(letter: &'a LetterRow, quotes: &[Quote]) -> Result<Whole<'a>, Comma
         date: rfc3339(letter.date_ms)?,
         subject: &letter.subject,
         body: &letter.body,
-        attachments: letter.attachments.iter().map(attached).collect(),
+        attachments: attach::attached(letter),
         unread: letter.unread,
         outgoing: letter.outgoing,
         waiting: letter.waiting,
@@ -315,13 +317,6 @@ fn whole<'a>(letter: &'a LetterRow, quotes: &[Quote]) -> Result<Whole<'a>, Comma
             })
             .collect(),
     })
-}
-
-fn attached(file: &Attachment) -> Attached<'_> {
-    Attached {
-        name: file.name.as_str(),
-        size: file.size,
-    }
 }
 
 /// A writer's clock can say anything, so it may be no time at all.

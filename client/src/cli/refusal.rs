@@ -4,8 +4,8 @@ use valise_proto::{api::ErrorCode, id::Name};
 
 use super::error::{Code, CommandError};
 use crate::{
-    api::ApiError, home::HomeError, key::KeyError, safe::Safe, session::Error, store::StoreError,
-    trust::Alarm, vault::VaultError,
+    api::ApiError, file::FileError, home::HomeError, key::KeyError, safe::Safe, session::Error,
+    store::StoreError, trust::Alarm, vault::VaultError,
 };
 
 /// The refusal that says `error`.
@@ -20,6 +20,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("you were not logged in")
             .hint("use your other key, and have this one revoked: valise key list"),
         Error::Api(error) => api(error),
+        Error::Attached(_) | Error::FileGone(_) | Error::NoSuchFile(_) => of_files(error, text),
         Error::Home(error) => home(error),
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
@@ -134,6 +135,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
     let code = match alarm {
         Alarm::ForeignHistory(_) => return foreign_history(alarm),
         Alarm::ForgedSignature { .. } => Code::ForgedSignature,
+        Alarm::BadAttachment { .. } => Code::BadAttachment,
         Alarm::GhostDevice { .. } => Code::GhostDevice,
         Alarm::FutureLog { .. } | Alarm::StaleLog => Code::StaleHead,
         Alarm::UnwitnessedLog { .. } => Code::Unwitnessed,
@@ -152,8 +154,12 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::BadCheckpoint(_) | Alarm::ForgedEntry(_) | Alarm::UnprovenEntry => Code::BadEntry,
         Alarm::WrongCard { .. } | Alarm::WrongGenesis { .. } => Code::WrongCard,
     };
+    let outcome = match alarm {
+        Alarm::BadAttachment { .. } => "nothing was saved",
+        _ => "nothing was sent",
+    };
     let refusal = CommandError::new(code, Safe::line(&alarm.to_string()))
-        .outcome("nothing was sent")
+        .outcome(outcome)
         .hint("call an admin, by another way than Valise");
     match alarm {
         Alarm::WrongCard { expected, seen } | Alarm::WrongGenesis { expected, seen } => refusal
@@ -216,6 +222,7 @@ fn api(error: &ApiError) -> CommandError {
                 ErrorCode::Revoked => Code::DeviceRevoked,
                 ErrorCode::NotFound => Code::NotFound,
                 ErrorCode::TooLarge => Code::TooLarge,
+                ErrorCode::Full => Code::ServerFull,
                 ErrorCode::TooMany | ErrorCode::Unavailable => Code::Busy,
                 _ => Code::Refused,
             };
@@ -224,6 +231,35 @@ fn api(error: &ApiError) -> CommandError {
                 .fact("why", detail)
                 .hint("valise doctor")
         }
+    }
+}
+
+fn of_files(error: &Error, text: Safe) -> CommandError {
+    match error {
+        Error::Attached(error) => attached(error, text),
+        Error::NoSuchFile(number) => CommandError::new(Code::NotFound, text)
+            .outcome("nothing was saved")
+            .hint(Safe::line(&format!("valise attach list {number}"))),
+        _ => CommandError::new(Code::FileGone, text)
+            .outcome("nothing was saved")
+            .hint("ask whoever wrote the letter to send it again"),
+    }
+}
+
+fn attached(error: &FileError, text: Safe) -> CommandError {
+    let code = match error {
+        FileError::TooLarge(_) | FileError::TooMany => Code::TooLarge,
+        _ if error.is_full() => Code::DiskFull,
+        _ => Code::BadFile,
+    };
+    let refusal = CommandError::new(code, text);
+    match error {
+        FileError::Folder(_) => refusal.hint("pack it into one file first, with tar or zip"),
+        FileError::Changed(_) => refusal.hint("run it again when nothing writes to the file"),
+        FileError::TooMany => refusal.hint("pack them into one file, or send several letters"),
+        FileError::TooLarge(_) => refusal.hint("send it in parts"),
+        FileError::NoName(_) => refusal.hint("name another folder with --to"),
+        _ => refusal,
     }
 }
 

@@ -113,6 +113,7 @@ fn run(ui: &mut Ui, config: &Config, command: Option<Command>) -> Result<Exit, C
         Command::Read(read) => desk.read(read.letter),
         Command::Thread(thread) => desk.thread(thread.letter),
         Command::Reply(reply) => desk.reply(reply),
+        Command::Attach(act) => desk.attach(&act),
         Command::Outbox(outbox) => desk.outbox(outbox.act),
         Command::Who(who) => desk.who(who.letter),
         Command::Status => desk.status(),

@@ -23,13 +23,14 @@ const WIDE: usize = 20;
 
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
-        let body = self.body(args.message)?;
+        let body = self.body(args.message, !args.attach.is_empty())?;
         let draft = Draft {
             to: typed(&args.to),
             cc: typed(&args.cc),
             subject: args.subject,
             body,
             in_reply_to: None,
+            files: args.attach,
         };
         let mut session = self.session()?;
         if args.dry_run {
@@ -41,22 +42,24 @@ impl Desk<'_> {
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let letter = letter(session.store(), args.letter)?;
-        let mut body = self.body(args.message)?;
+        let mut body = self.body(args.message, !args.attach.is_empty())?;
         if args.quote {
             body = format!("{}\n{body}", quoted(letter.sender.as_str(), &letter.body));
         }
-        let draft = Draft::reply(&letter, session.account(), args.all, body);
+        let mut draft = Draft::reply(&letter, session.account(), args.all, body);
+        draft.files = args.attach;
         self.post(session, draft, args.yes)
     }
 
-    fn body(&mut self, message: Option<String>) -> Result<String, CommandError> {
+    /// The text, which may be empty only if there is something else to say.
+    fn body(&mut self, message: Option<String>, files: bool) -> Result<String, CommandError> {
         let body = match message {
             Some(message) => message,
             None => self
                 .ui
                 .read_text("the letter's text", "-m TEXT", TEXT_MAX)?,
         };
-        if body.trim().is_empty() {
+        if body.trim().is_empty() && !files {
             return Err(
                 CommandError::new(Code::EmptyLetter, "the letter has no text")
                     .outcome("nothing was sent or kept")
@@ -123,7 +126,10 @@ impl Desk<'_> {
         }
         (draft.to, draft.cc) = (typed(&found.to), typed(&found.cc));
         let written = session.write(draft.clone());
-        let number = written.map_err(|error| refusal(&error))?;
+        let number = written.map_err(|error| match error {
+            Error::Attached(_) => refusal(&error).outcome("nothing was sent or kept"),
+            _ => refusal(&error),
+        })?;
         let caught_up = self.online(&mut session, async |session, _| session.catch_up().await);
         if let Err(error) = caught_up {
             return Err(kept(&session, number, error));

@@ -38,7 +38,9 @@ fn every_page_fits_a_screen() {
             command.get_arguments().all(|a| a.get_long_help().is_none()),
             "{path}"
         );
-        assert!(text.lines().count() <= 40, "{path}:\n{text}");
+        // The list of all verbs has a line for each.
+        let lines_max = if path == "valise" { 48 } else { 40 };
+        assert!(text.lines().count() <= lines_max, "{path}:\n{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{path}: {line}");
         }
@@ -67,7 +69,7 @@ fn every_leaf_has_an_example_that_parses() {
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}\n{error}"));
         }
     }
-    assert_eq!(leaves, 84);
+    assert_eq!(leaves, 86);
 }
 
 /// A shell's words, with single quotes only.

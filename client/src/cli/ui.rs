@@ -28,8 +28,10 @@ use crate::{
     safe::Safe,
 };
 
+pub use meter::{Meter, size};
 pub use table::{Cell, Column, Record, Row, Table};
 
+mod meter;
 mod table;
 
 /// Longest line that a question reads, in bytes.
@@ -270,6 +272,13 @@ impl Ui {
     /// Erases the progress line.
     pub fn progress_end(&mut self) {
         self.tell("");
+    }
+
+    /// Shows how far a file is, from any place, in the same way.
+    pub fn meter(&self) -> Option<Meter> {
+        let people = self.err.is_terminal && self.look.format == Format::Human;
+        let (to, clock) = (Box::new(io::stderr()), Box::new(clock::System));
+        people.then(|| Meter::new(to, clock, self.look.columns))
     }
 
     /// Shows a refusal on stderr and says how to exit.

@@ -24,7 +24,9 @@ impl Scheme {
     /// What it is.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Link => "A link, or a picture to scan, adds the attacker's device to your account",
+            Self::Link => {
+                "A link, or a picture to scan, adds the attacker's device to your account"
+            }
             Self::Code => "You read a code out to the attacker, or he catches what you send",
             Self::Server => "The server lies to you",
         }

@@ -1,5 +1,7 @@
 //! Writing a letter. It is in the store before anything else happens to it.
 
+use std::path::PathBuf;
+
 use valise_proto::{
     id::{Hash, Name, SubmissionId, ThreadId},
     letter::{Format, Letter},
@@ -10,7 +12,7 @@ use crate::{
     failpoint::reached,
     random,
     session::{Error, Session},
-    store::{LetterRow, NewLetter},
+    store::{LetterRow, NewLetter, UploadRow},
     sync::Report,
 };
 
@@ -27,6 +29,8 @@ pub struct Draft {
     pub body: String,
     /// The letter that it answers.
     pub in_reply_to: Option<u64>,
+    /// Files that go with it.
+    pub files: Vec<PathBuf>,
 }
 
 impl Draft {
@@ -64,6 +68,7 @@ impl Draft {
             subject,
             body,
             in_reply_to: Some(letter.number),
+            files: Vec::new(),
         }
     }
 }
@@ -85,6 +90,7 @@ impl Session {
                 Some(letter.ok_or(Error::NoSuchLetter(number))?)
             }
         };
+        let spooled = self.spool(&draft.files)?;
         let nonce = random::bytes()?;
         let letter = Letter {
             id: Letter::id_of(self.me.device, nonce),
@@ -108,13 +114,17 @@ impl Session {
                 .body
                 .try_into()
                 .map_err(|_| Error::Wrong("a letter's text has at most 1 MiB"))?,
-            attachments: Vec::new(),
+            attachments: spooled.manifests.clone(),
         };
-        self.put_into_outbox(&letter)
+        self.put_into_outbox(&letter, &spooled.uploads)
     }
 
-    /// Keeps a letter of this account's, on its way.
-    pub(crate) fn put_into_outbox(&mut self, letter: &Letter) -> Result<u64, Error> {
+    /// Keeps a letter of this account's, on its way, and what goes before it.
+    pub(crate) fn put_into_outbox(
+        &mut self,
+        letter: &Letter,
+        uploads: &[UploadRow],
+    ) -> Result<u64, Error> {
         let size_seen = self.directory()?.head().size;
         let limit = self.directory()?.policy().letter_bytes_max;
         let size = letter.to_padded().len();
@@ -143,6 +153,9 @@ impl Session {
             .add_letter(&new)?
             .ok_or(Error::Wrong("two letters with one id"))?;
         work.add_to_outbox(number, submission, letter.nonce)?;
+        for upload in uploads {
+            work.add_upload(number, upload)?;
+        }
         work.commit()?;
         reached("after-write");
         Ok(number)
@@ -157,7 +170,8 @@ impl Session {
             return Err(Error::OnItsWay(number));
         }
         work.drop_waiting(number)?;
-        Ok(work.commit()?)
+        work.commit()?;
+        self.clear_spool()
     }
 
     /// Sends a letter that [`Session::write`] put into the outbox, after those before it.

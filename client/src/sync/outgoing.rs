@@ -96,6 +96,7 @@ impl Session {
         number: u64,
         report: &mut Report,
     ) -> Result<(), Error> {
+        self.upload_files(number, report).await?;
         for _ in 0..TRIES {
             let Some(row) = self.store.read().outbox_row(number)? else {
                 return Ok(());
@@ -121,7 +122,7 @@ impl Session {
                     }
                     work.commit()?;
                     reached("after-letter-row");
-                    return Ok(());
+                    return self.clear_spool();
                 }
                 Outcome::Overtaken => {}
                 Outcome::NoGroup => {
@@ -321,7 +322,7 @@ pub(super) fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error>
 }
 
 /// Everybody whom a letter concerns, its writer included: sorted, each once.
-fn accounts(letter: &LetterRow) -> Vec<Name> {
+pub(super) fn accounts(letter: &LetterRow) -> Vec<Name> {
     let mut accounts: Vec<_> = letter.to.iter().chain(&letter.cc).cloned().collect();
     accounts.push(letter.sender.clone());
     accounts.sort();

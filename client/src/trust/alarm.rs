@@ -10,6 +10,14 @@ use valise_proto::{
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Alarm {
+    /// A file is not what the letter says that its writer sealed.
+    #[error("a file of {sender}'s letter {number} is not the one that the letter names")]
+    BadAttachment {
+        /// Who wrote the letter.
+        sender: Name,
+        /// The letter's number here.
+        number: u64,
+    },
     /// The server's checkpoint is not signed as the card says.
     #[error("the server's checkpoint is not signed by the log key on the organisation card")]
     BadCheckpoint(#[from] PeerBadCheckpoint),
@@ -166,6 +174,7 @@ impl Alarm {
     /// The event's name.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::BadAttachment { .. } => "bad-attachment",
             Self::BadCheckpoint(_) => "bad-checkpoint",
             Self::ForeignHistory(_) => "foreign-history",
             Self::ForgedEntry(_) => "forged-entry",

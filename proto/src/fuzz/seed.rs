@@ -6,6 +6,7 @@
 
 use crate::{
     api::{self, delivery, directory, enrolment, key_package, login, proposal},
+    attachment::{FileKey, Sealer},
     card::Card,
     codec::{Bytes, Text, encode},
     conversation::{AuthenticatedData, Conversation, LeafIdentity},
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Seed> {
     add("add_checkpoint", "grown", add_checkpoint(3).into_bytes());
     add("add_checkpoint", "first", add_checkpoint(0).into_bytes());
     add("add_checkpoint", "size", format_size(42).into_bytes());
+    add("attachment", "small", sealed_file());
     add("authenticated_data", "gossip", encode(&gossip()));
     add("card", "card", card().to_string().into_bytes());
     add("checkpoint", "signed", note().into_bytes());
@@ -505,7 +507,29 @@ fn log_and_delivery_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("ack", ack()),
         ("propose", encode(&propose())),
         ("open_proposals", encode(&open_proposals())),
+        ("begin", encode(&api::attachment::Begin { size: 4_144 })),
+        ("stored", encode(&api::attachment::Stored { bytes: 4_096 })),
     ]
+}
+
+/// The key of the seeds' file.
+pub fn file_key() -> FileKey {
+    FileKey::new([6; 32])
+}
+
+/// A file of that key.
+pub fn file(size: u64) -> Attachment {
+    let name = text("plan.pdf");
+    file_key().manifest(name, size, Hash([0; 32])).unwrap()
+}
+
+/// The size and the ciphertext of a small file.
+fn sealed_file() -> Vec<u8> {
+    let mut chunk = b"The bus leaves at 7.".to_vec();
+    let size = u64::try_from(chunk.len()).unwrap();
+    let (mut sealer, header) = Sealer::new(&file_key(), size).unwrap();
+    sealer.seal(&mut chunk).unwrap();
+    [&size.to_be_bytes()[..], &header, &chunk].concat()
 }
 
 fn propose() -> proposal::Propose {

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 use valise_proto::{
-    api::ErrorCode,
+    api::{ErrorCode, attachment::RANGE_MAX},
     codec::{Limited, decode},
     id::DeviceId,
     log::entry::Entry,
@@ -41,6 +41,9 @@ pub(super) struct Nothing;
 /// An entry of the log, as it came: its exact bytes are what is signed and hashed.
 pub(super) struct RawEntry(pub(super) Bytes);
 
+/// A part of an attached file, as it came.
+pub(super) struct Part(pub(super) Bytes);
+
 /// A body in the canonical encoding.
 pub(super) struct Read<T>(pub(super) T);
 
@@ -54,6 +57,14 @@ impl Body for Nothing {
 
 impl Body for RawEntry {
     const MAX: usize = Entry::MAX;
+
+    fn read(bytes: Bytes) -> Result<Self, Error> {
+        Ok(Self(bytes))
+    }
+}
+
+impl Body for Part {
+    const MAX: usize = RANGE_MAX;
 
     fn read(bytes: Bytes) -> Result<Self, Error> {
         Ok(Self(bytes))

@@ -15,6 +15,7 @@ use valise_proto::{
 use crate::{
     Chain,
     account::enrolment::EnrolmentError,
+    attachment::AttachmentError,
     delivery::DeliveryError,
     directory::AppendError,
     key_package::KeyPackageError,
@@ -175,6 +176,25 @@ impl From<KeyPackageError> for Error {
             KeyPackageError::Malformed => ErrorCode::Malformed,
             KeyPackageError::TooMany => ErrorCode::TooMany,
             KeyPackageError::Store(_) => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<AttachmentError> for Error {
+    fn from(error: AttachmentError) -> Self {
+        let code = match &error {
+            AttachmentError::Conflict => ErrorCode::Conflict,
+            AttachmentError::NotFound => ErrorCode::NotFound,
+            AttachmentError::Malformed => ErrorCode::Malformed,
+            AttachmentError::TooLarge(_) => ErrorCode::TooLarge,
+            AttachmentError::QuotaOfAccount
+            | AttachmentError::QuotaOfAll
+            | AttachmentError::DiskFull => ErrorCode::Full,
+            AttachmentError::TooMany => ErrorCode::TooMany,
+            AttachmentError::Disk(_) | AttachmentError::Store(_) | AttachmentError::Stopped(_) => {
+                return Self::internal(&error);
+            }
         };
         Self::new(code, error.to_string())
     }

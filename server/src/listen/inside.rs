@@ -15,9 +15,9 @@ use tower::ServiceExt;
 
 use crate::{
     Server,
+    attachment::AttachmentError,
     http::{Peer, router},
     service::Service,
-    store::StoreError,
 };
 
 /// A server without a door. Dropped, it has crashed: what it answered is on disk, and nothing else.
@@ -60,7 +60,7 @@ impl Inside {
     }
 
     /// Does what the server does every few seconds.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
+    pub async fn tidy(&self) -> Result<(), AttachmentError> {
         self.service.tidy().await
     }
 }

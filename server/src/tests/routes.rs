@@ -24,7 +24,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 22] = [
+const ROUTES: [(&str, &str, Kind); 25] = [
     ("GET", "/healthz", Kind::Anybody),
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
@@ -44,10 +44,22 @@ const ROUTES: [(&str, &str, Kind); 22] = [
     ("POST", api::KEY_PACKAGE_CLAIMS, Kind::Certified),
     ("POST", api::COMMITS, Kind::Certified),
     ("POST", api::LETTERS, Kind::Certified),
+    ("PUT", ATTACHMENT, Kind::Certified),
+    (
+        "POST",
+        "/v1/attachments/aaaaaaaaaaaaaaaaaaaaaaaaaa?at=0",
+        Kind::Certified,
+    ),
+    (
+        "GET",
+        "/v1/attachments/aaaaaaaaaaaaaaaaaaaaaaaaaa?at=0&length=1",
+        Kind::Certified,
+    ),
     ("GET", api::SYNC, Kind::Certified),
     ("POST", api::ACKS, Kind::Certified),
     ("GET", api::ACKS, Kind::Certified),
 ];
+const ATTACHMENT: &str = "/v1/attachments/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 const ENROLMENT: &str = "/v1/enrolments/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 const PROPOSAL: &str = "/v1/proposals/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 

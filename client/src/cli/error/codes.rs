@@ -90,6 +90,10 @@ codes! {
         "This computer's clock and the server's differ too much for either to tell fresh from old."
         "Set this computer's time automatically. If it is right, tell whoever runs your server."
 
+    ServerFull "V0209" Unreachable
+        "There is no room for the file: on the server's disk, or in what your account may keep there. The letter stays in the outbox."
+        "Try again later with `valise outbox retry`: files go from the server by themselves, after the organisation's retention time. Or ask whoever runs your server."
+
     NoKey "V0301" Key
         "No security key is plugged in."
         "Plug in your key and run the command again."
@@ -169,6 +173,9 @@ codes! {
     CopiedKey "V0417" Alarm
         "The server has seen the counter of this security key go back: somebody may have a copy of it. It logs in nowhere any more."
         "Log in with your other key and remove this one: `valise key remove ID`. If you have no other, ask an admin, not by Valise, to revoke it."
+    BadAttachment "V0418" Alarm
+        "An attached file is not the one that its letter names: the server changed or swapped it, or the writer's own program lies. Nothing of it was saved."
+        "Do not take the file by another way from the same server. Call the writer, not by Valise, and an admin."
 
     NotEnrolled "V0501" Locked
         "An admin has not enrolled you yet."
@@ -206,6 +213,13 @@ codes! {
     AgainstRules "V0512" Policy
         "The rules of the directory log do not allow this act, as things are."
         "The error says which rule. `valise admin user show NAME` and `valise admin threshold show` say how things are."
+
+    BadFile "V0513" Usage
+        "A file cannot be attached or saved: it is missing, no plain file, not yours to read or write, or was being changed."
+        "The error says which file, and why."
+    FileGone "V0514" NotFound
+        "The server does not have the file: it keeps files for the organisation's retention time only, and gets them before their letter."
+        "Ask whoever wrote the letter to send the file again. Of your own letter in the outbox, the file is still on its way."
 
     Locked "V0601" Locked
         "The store on this machine is locked."

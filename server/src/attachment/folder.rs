@@ -1,0 +1,100 @@
+//! The folder of attached files: one file an id, written at a place, flushed before it counts.
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use valise_proto::id::AttachmentId;
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+/// A disk's room: bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    /// Free for this process.
+    pub(super) free: u64,
+    /// In all.
+    pub(super) all: u64,
+}
+
+impl Folder {
+    /// Opens it for its owner alone, making it if it is not there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn path(&self, id: AttachmentId) -> PathBuf {
+        self.0.join(id.to_string())
+    }
+
+    /// Writes `part` from `at` on, over whatever was there and nobody counted, and flushes it.
+    pub(super) fn write(&self, id: AttachmentId, at: u64, part: &[u8]) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path(id))?;
+        if file.metadata()?.len() < at {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let written = file.set_len(at).and_then(|()| file.write_all_at(part, at));
+        if let Err(error) = written {
+            // What nobody counts takes no room.
+            file.set_len(at)?;
+            return Err(error);
+        }
+        file.sync_data()?;
+        if at == 0 {
+            File::open(&self.0)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// `length` bytes from `at` on.
+    pub(super) fn read(&self, id: AttachmentId, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(id))?;
+        let mut part = vec![0; length];
+        file.read_exact_at(&mut part, at)?;
+        Ok(part)
+    }
+
+    /// Takes a file away, if it is there.
+    pub(super) fn remove(&self, id: AttachmentId) -> io::Result<()> {
+        match fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is there.
+    pub(super) fn has(&self, id: AttachmentId) -> bool {
+        self.path(id).exists()
+    }
+
+    /// Every file that is there.
+    pub(super) fn ids(&self) -> io::Result<HashSet<AttachmentId>> {
+        let mut ids = HashSet::new();
+        for entry in fs::read_dir(&self.0)? {
+            let id = entry?.file_name().to_str().map(str::parse::<AttachmentId>);
+            ids.extend(id.and_then(Result::ok));
+        }
+        Ok(ids)
+    }
+
+    /// How much room its disk has.
+    pub(super) fn space(&self) -> io::Result<Space> {
+        let disk = rustix::fs::statvfs(&self.0)?;
+        Ok(Space {
+            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            all: disk.f_blocks.saturating_mul(disk.f_frsize),
+        })
+    }
+}
