@@ -16,6 +16,8 @@
 )]
 
 mod attack;
+mod model;
+mod simulation;
 mod story;
 mod support;
 mod terminal;

@@ -12,6 +12,7 @@ pub mod terminal;
 pub mod time;
 pub mod witness;
 
+pub use dice::Dice;
 pub use mallory::Mallory;
 pub use office::Office;
 pub use person::Person;

@@ -3,6 +3,8 @@
 //! TLS trusts one thing: the key whose hash is on the organisation card. Every request after login
 //! is signed by the device key (see [`valise_proto::request`]).
 
+#[cfg(feature = "weaken")]
+mod carrier;
 mod push;
 mod tls;
 
@@ -26,6 +28,8 @@ use crate::{
     random,
 };
 
+#[cfg(feature = "weaken")]
+pub use carrier::{Carried, Carrier, dangerously_carry};
 pub use push::Push;
 pub use tls::PinFailure;
 
@@ -73,6 +77,28 @@ impl ApiError {
     }
 }
 
+/// A request as it travels.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub path: String,
+    /// Its headers, signed.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// An answer as it travels.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
 /// Who signs a request.
 #[derive(Clone, Copy)]
 pub enum Caller<'a> {
@@ -84,21 +110,14 @@ pub enum Caller<'a> {
     Session(&'a DeviceSigner, SessionId),
 }
 
-/// A request with its signature, as it goes over the line.
-pub(crate) struct SignedMessage {
-    method: Method,
-    /// Where to, with its query.
-    pub(crate) path: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
 /// The organisation's server.
 pub struct Api {
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
     card: Card,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "weaken")]
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl Api {
@@ -120,6 +139,8 @@ impl Api {
             tls,
             card,
             clock,
+            #[cfg(feature = "weaken")]
+            carrier: carrier::of_this_thread(),
         })
     }
 
@@ -170,8 +191,8 @@ impl Api {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        let message = self.signed(caller, method, path, body)?;
-        self.send(&message).await
+        let parcel = self.signed(caller, method, path, body)?;
+        self.send(parcel).await
     }
 
     /// A request that is not sent yet.
@@ -181,8 +202,8 @@ impl Api {
         method: Method,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<SignedMessage, ApiError> {
-        Ok(SignedMessage {
+    ) -> Result<Parcel, ApiError> {
+        Ok(Parcel {
             headers: self.sign(caller, method.as_str(), path, &body)?,
             method,
             path: path.to_owned(),
@@ -191,30 +212,33 @@ impl Api {
     }
 
     /// Sends a request, byte for byte.
-    pub(crate) async fn send(&self, message: &SignedMessage) -> Result<Vec<u8>, ApiError> {
-        let SignedMessage {
-            method,
-            path,
-            headers,
-            body,
-        } = message;
-        let url = format!("{}{path}", self.card.url);
-        let request = self.http.request(method.clone(), url);
-        let request = request.headers(headers.clone()).body(body.clone());
+    pub(crate) async fn send(&self, parcel: Parcel) -> Result<Vec<u8>, ApiError> {
+        let Reply { status, body } = self.carry(parcel).await?;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(refusal(status, &body))
+        }
+    }
+
+    async fn carry(&self, parcel: Parcel) -> Result<Reply, ApiError> {
+        #[cfg(feature = "weaken")]
+        if let Some(carrier) = &self.carrier {
+            return carrier.carry(parcel).await;
+        }
+        let url = format!("{}{}", self.card.url, parcel.path);
+        let request = self.http.request(parcel.method, url);
+        let request = request.headers(parcel.headers).body(parcel.body);
         let mut answer = request.send().await.map_err(|error| self.failure(&error))?;
         let status = answer.status();
-        let mut bytes = Vec::new();
+        let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.failure(&error))? {
-            if bytes.len() + chunk.len() > 2 * BODY_MAX {
+            if body.len() + chunk.len() > 2 * BODY_MAX {
                 return Err(ApiError::PeerMalformed);
             }
-            bytes.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            Ok(bytes)
-        } else {
-            Err(refusal(status, &bytes))
-        }
+        Ok(Reply { status, body })
     }
 
     fn failure(&self, error: &reqwest::Error) -> ApiError {

@@ -22,12 +22,12 @@ use valise_proto::{
 use crate::{
     api::{ApiError, Caller},
     mls::{
-        self, MlsError, Received, encrypt_blindly, leak_group_info, open_flipped, propose_removal,
-        read_blindly, unchecked_package,
+        self, MlsError, Received, encrypt_blindly, epoch, leak_group_info, open_flipped,
+        propose_removal, read_blindly, unchecked_package,
     },
     random,
     session::{Error, Keyring, Session},
-    store::{ProposedCommit, Setting, StoreError},
+    store::{ConversationState, ProposedCommit, Setting, StoreError},
 };
 
 pub use crate::mls::{Rogue, Weak};
@@ -69,6 +69,18 @@ impl Session {
             .into_iter()
             .map(|row| (row.group, row.record))
             .collect())
+    }
+
+    /// The epoch of every open conversation, and its authenticator.
+    pub fn attack_epochs(&self) -> Result<Vec<(GroupId, u64, Vec<u8>)>, Error> {
+        let read = self.store.read();
+        let rows = read.conversations()?.into_iter();
+        let open = rows.filter(|row| row.state == ConversationState::Open);
+        open.map(|row| {
+            let (epoch, authenticator) = epoch(&read.mls(), row.group)?;
+            Ok((row.group, epoch, authenticator))
+        })
+        .collect()
     }
 
     /// Adds whoever owns `package` to a group, by a commit that no honest client makes.

@@ -55,8 +55,8 @@ const UNLOCK_MAX: Duration = Duration::from_hours(12);
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    help_template = "{about}\n{usage-heading} {usage}\n{all-args}{after-help}",
-    after_help = "Start with valise join CARD. See also valise help exit-codes, valise witness."
+    help_template = "{about}. Start: valise join CARD\n{usage-heading} {usage}, or valise witness\n\
+        Commands:\n{subcommands}\nOptions:\n{options}"
 )]
 pub struct Cli {
     /// What every command takes.

@@ -25,7 +25,7 @@ pub(crate) use receive::{Received, is_commit, receive};
 pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]
 pub(crate) use rogue::{
-    encrypt_blindly, leak_group_info, open_flipped, propose_removal, read_blindly,
+    encrypt_blindly, epoch, leak_group_info, open_flipped, propose_removal, read_blindly,
     unchecked_package,
 };
 pub(crate) use welcome::join;

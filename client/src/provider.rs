@@ -21,6 +21,8 @@ mod kem;
 mod signature;
 mod signer;
 mod storage;
+#[cfg(feature = "weaken")]
+mod witness;
 
 pub use crypto::Crypto;
 use openmls::prelude::KeyPackageBundle;
@@ -29,6 +31,8 @@ use openmls_traits::OpenMlsProvider;
 use openmls_traits::types::Ciphersuite;
 pub use signer::{DeviceSigner, SeedRefused};
 pub use storage::{MessagePack, MessagePackError, MigrationFailed, Storage, StorageError, migrate};
+#[cfg(feature = "weaken")]
+pub use witness::{dangerously_witness, witnessed};
 
 /// The product's only ciphersuite: X-Wing, AES-256-GCM, SHA-384 and Ed25519
 /// (0x004E, draft-ietf-mls-pq-ciphersuites). The others exist for published test vectors.

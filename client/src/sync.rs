@@ -105,6 +105,9 @@ impl Session {
             let page: delivery::Page = self.request(Method::GET, SYNC, Vec::new()).await?;
             let mut more = page.more != 0;
             let packages = usize::from(page.key_packages);
+            if !checked("R05") {
+                self.dangerously_acknowledge(&page).await?;
+            }
             let ack = self.take(page, report).await?;
             // A page that brings nothing, or the same again, is the end whatever the server says.
             more &= ack.is_some() && ack != last;
@@ -121,6 +124,20 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// What a client does that does not keep first: says that it has what it was only shown.
+    async fn dangerously_acknowledge(&self, page: &delivery::Page) -> Result<(), Error> {
+        let cursor = |message: &delivery::Message| delivery::Cursor {
+            group: message.group,
+            sequence: message.sequence,
+        };
+        let ack = delivery::Ack {
+            welcomes: page.welcomes.last().map_or(0, |welcome| welcome.number),
+            groups: page.messages.iter().map(cursor).collect(),
+        };
+        self.request_raw(Method::POST, ACKS, encode(&ack)).await?;
+        Ok(())
     }
 
     /// Opens the live connection. Each page from it goes to [`Session::receive`].

@@ -32,6 +32,9 @@ pub mod witness;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "weaken")]
+pub use listen::inside::Inside;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
@@ -122,6 +125,12 @@ impl Server {
     /// The organisation's id.
     pub fn org(&self) -> valise_proto::id::OrgId {
         self.service.log.now().directory.org()
+    }
+
+    /// Lets it work without a listener: requests are handed to it.
+    #[cfg(feature = "weaken")]
+    pub fn dangerously_inside(self) -> Inside {
+        Inside::new(self)
     }
 
     /// Serves until `shutdown` resolves.

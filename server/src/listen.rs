@@ -1,5 +1,8 @@
 //! The listener: TCP, TLS, HTTP/1.1 and 2, each with its time limit, until the server stops.
 
+#[cfg(feature = "weaken")]
+pub(crate) mod inside;
+
 use std::{
     net::IpAddr,
     pin::{Pin, pin},

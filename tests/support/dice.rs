@@ -1,9 +1,11 @@
-//! Random numbers that a seed brings back.
+//! Dice that a seed foretells: `SplitMix64`.
 
-/// `SplitMix64`.
+/// The dice.
+#[derive(Clone, Debug)]
 pub struct Dice(pub u64);
 
 impl Dice {
+    /// A number below `sides`.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

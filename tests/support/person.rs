@@ -17,7 +17,7 @@ use valise_client::{
     key::{KeyError, Prompt, Source},
     mail::Draft,
     session::{Error, Keyring, Session},
-    store::{Filter, LetterRow},
+    store::{Filter, LetterRow, StoreKey},
     sync::Report,
 };
 use valise_proto::{
@@ -255,10 +255,14 @@ impl Person {
     }
 
     /// Revokes a device of `name`.
-    pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
+    pub async fn try_revoke(&mut self, name: &Name, device: DeviceId) -> Result<(), Error> {
         let account = name.clone();
         let revoking = self.declare(Fact::DeviceRevoke(DeviceRevoke { account, device }));
-        drop(revoking.await.expect("revoking"));
+        revoking.await.map(drop)
+    }
+
+    pub async fn revoke(&mut self, name: &Name, device: DeviceId) {
+        self.try_revoke(name, device).await.expect("revoking");
     }
 
     /// Who can read letter `number`: names and devices.
@@ -286,12 +290,26 @@ impl Person {
 
     /// Opens the account again, by a touch.
     pub fn reopen(&mut self) {
-        self.session = None;
+        let key = self.unlock();
+        self.open_with(&key);
+    }
+
+    /// The store's key, by a touch.
+    pub fn unlock(&mut self) -> StoreKey {
         let home = self.home();
-        let session = self.with_keyring(|keyring, clock| {
-            let key = Session::unlock(&home, keyring).expect("unlocking");
-            Session::open(&home, &key, Arc::clone(clock)).expect("opening")
-        });
+        self.with_keyring(|keyring, _| Session::unlock(&home, keyring).expect("unlocking"))
+    }
+
+    /// Goes on with an account that is open.
+    pub fn open(&mut self, session: Session) {
+        self.session = Some(Box::new(session));
+    }
+
+    /// Opens the account again with its store's key, as an agent does.
+    pub fn open_with(&mut self, key: &StoreKey) {
+        self.session = None;
+        let clock = Arc::new(self.time.clone());
+        let session = Session::open(&self.home(), key, clock).expect("opening");
         self.session = Some(Box::new(session));
     }
 

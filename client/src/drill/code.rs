@@ -46,14 +46,14 @@ impl Session {
         let path = format!("{LOG}?from={size}&old={size}");
         let api = self.api()?;
         let caught = api.signed(self.caller()?, Method::GET, &path, Vec::new())?;
-        if let Err(error) = api.send(&caught).await {
+        if let Err(error) = api.send(caught.clone()).await {
             return match Unmade::from(error) {
                 Unmade::Why(_) => Err(Unmade::Why(NO_CONTROL.to_owned())),
                 unreachable @ Unmade::Unreachable(_) => Err(unreachable),
             };
         }
         judge(
-            api.send(&caught).await,
+            api.send(caught.clone()).await,
             "it answered as if you had asked again",
         )
     }
@@ -65,7 +65,7 @@ impl Session {
         let mut caught = api.signed(self.caller()?, Method::GET, &path, Vec::new())?;
         SYNC.clone_into(&mut caught.path);
         judge(
-            api.send(&caught).await,
+            api.send(caught.clone()).await,
             "it gave him your letters, still encrypted",
         )
     }

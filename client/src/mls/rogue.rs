@@ -284,6 +284,13 @@ pub(crate) fn leak_group_info(
         .map_err(library)
 }
 
+/// A group's epoch and its authenticator (RFC 9420 §8.7), on which all members of the epoch agree.
+pub(crate) fn epoch(provider: &Provider<'_>, group: GroupId) -> Result<(u64, Vec<u8>), MlsError> {
+    let group = load(provider, group)?;
+    let authenticator = group.epoch_authenticator().as_slice().to_vec();
+    Ok((group.epoch().as_u64(), authenticator))
+}
+
 /// Opens a message without looking who sent it: a letter is read, a commit merged.
 pub(crate) fn read_blindly(
     provider: &Provider<'_>,

@@ -13,6 +13,8 @@ pub(super) fn seal(
     aad: &[u8],
     plaintext: &[u8],
 ) -> Result<Vec<u8>, CryptoError> {
+    #[cfg(feature = "weaken")]
+    super::witness::saw(key);
     let (key, nonce) = ready(kind, key, nonce)?;
     // With room for the tag from the start, the plaintext is never left behind by a reallocation.
     let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(kind.tag_size()));

@@ -188,7 +188,8 @@ impl Session {
 
     /// Reads everything, unless that was done a moment ago.
     pub(super) async fn refresh(&mut self, report: &mut Report) -> Result<(), Error> {
-        if self.clock.now_ms().saturating_sub(self.pulled_at_ms) > FRESH_MS {
+        // A clock that was set back does not make the view younger.
+        if self.clock.now_ms().abs_diff(self.pulled_at_ms) > FRESH_MS {
             self.pull(report).await?;
         }
         self.ready_to_send()

@@ -40,9 +40,7 @@ pub enum Freshness {
 impl Freshness {
     /// Of a word from `said_ms` at `now_ms`, both in milliseconds since 1970.
     pub(super) fn of(said_ms: Option<u64>, now_ms: u64) -> Self {
-        // This device's clock may have been wrong when the word was taken.
-        let said_ms = said_ms.filter(|said| *said <= now_ms.saturating_add(AHEAD_MS));
-        match said_ms.map(|said| now_ms.saturating_sub(said)) {
+        match heard(said_ms, now_ms).map(|said| now_ms.saturating_sub(said)) {
             _ if !checked("D04") => Self::New,
             Some(0..=RENEW_MS) => Self::New,
             Some(0..=LATE_MS) => Self::Fresh,
@@ -88,6 +86,11 @@ pub(super) fn witnessed_ms(note: &str, policy: &Policy, now_ms: u64) -> Option<u
     let seen = sightings(note, policy, now_ms);
     let times = seen.into_iter().filter_map(|it| it.seen_ms);
     quorum_time(times, policy.witness_quorum)
+}
+
+/// The word, unless it is from the future: this device's clock may have been wrong when it was taken.
+pub(super) fn heard(said_ms: Option<u64>, now_ms: u64) -> Option<u64> {
+    said_ms.filter(|said| *said <= now_ms.saturating_add(AHEAD_MS))
 }
 
 /// Milliseconds, of a cosignature's seconds. Refused when they are from the future.

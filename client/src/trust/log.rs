@@ -17,7 +17,7 @@ use valise_proto::{
 
 use super::{
     Alarm,
-    freshness::{Freshness, Sighting, said_ms, sightings, witnessed_ms},
+    freshness::{Freshness, Sighting, heard, said_ms, sightings, witnessed_ms},
 };
 use crate::{
     store::{StoreError, VerifiedLog},
@@ -258,9 +258,11 @@ impl Ledger {
         })
     }
 
-    /// Another head, or a later word about the same: an old page never makes the word older.
+    /// Another head, or a later word about the same: an old page never makes the word older. Only
+    /// one from tomorrow, taken while all clocks were wrong, gives way to today's.
     fn is_news(&self, checkpoint: &Checkpoint, now_ms: u64) -> bool {
-        let words = |it: &Checkpoint| (self.word_ms(it, now_ms), it.said_ms);
+        let word = |it: &Checkpoint| heard(self.word_ms(it, now_ms), now_ms);
+        let words = |it: &Checkpoint| (word(it), heard(it.said_ms, now_ms));
         self.signed.as_ref().is_none_or(|known| {
             known.log.head != checkpoint.log.head || words(known) < words(checkpoint)
         })

@@ -21,7 +21,7 @@ use valise_proto::{
     testing::{self, SoftDevice, SoftStatementKey},
 };
 
-use super::{Alarm, Gossip, Ledger, compare};
+use super::{Alarm, Freshness, Gossip, Ledger, compare};
 use crate::store::VerifiedLog;
 
 const NOW_MS: u64 = testing::TIME_MS;
@@ -127,14 +127,41 @@ impl World {
     }
 }
 
-/// A head, signed and dated by the server.
+/// A head, signed by the server, and dated now.
 fn note(head: Head) -> Text<4096> {
+    note_at(head, NOW_MS)
+}
+
+/// A head, signed and dated by the server.
+fn note_at(head: Head, at_ms: u64) -> Text<4096> {
     let Organisation { server, card, .. } = &*ORGANISATION;
     let sign = |text: &[u8]| server.sign(text);
     let note = checkpoint::format_signed(card.org, head, card.log, sign);
     let name = checkpoint::origin(card.org);
-    let line = checkpoint::format_cosignature(&note, &name, card.log, NOW_MS / 1000, sign);
+    let line = checkpoint::format_cosignature(&note, &name, card.log, at_ms / 1000, sign);
     Text::truncated(&(note + &line.unwrap()))
+}
+
+/// All clocks were two days ahead, and are right again: today's word replaces the day after tomorrow's.
+#[test]
+fn d04_v12_a_word_from_the_future_gives_way_to_todays() {
+    let world = World(vec![0, 1]);
+    let mut ledger = world.ledger(3);
+    let hear = |ledger: &mut Ledger, at_ms: u64| {
+        let mut page = world.page(3, 3);
+        page.checkpoint = note_at(ledger.head(), at_ms);
+        ledger.advance(&page, at_ms).unwrap()
+    };
+    let ahead_ms = NOW_MS + 2 * 86_400_000;
+    hear(&mut ledger, ahead_ms);
+    assert_eq!(ledger.freshness(ahead_ms), Freshness::New);
+    assert_eq!(ledger.freshness(NOW_MS), Freshness::Stale);
+    let progress = hear(&mut ledger, NOW_MS);
+    assert!(progress.checkpoint.is_some(), "it is news, and kept");
+    assert_eq!(ledger.freshness(NOW_MS), Freshness::New);
+    assert!(ledger.word(NOW_MS).is_ok());
+    // And an older word of today does not replace a newer one.
+    assert!(hear(&mut ledger, NOW_MS - 60_000).checkpoint.is_none());
 }
 
 fn word(ledger: &Ledger) -> SignedHead {

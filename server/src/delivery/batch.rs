@@ -8,6 +8,7 @@ use valise_proto::{
     id::{DeviceId, GroupId, Hash, SubmissionId},
     log::replay::Directory,
     statement::sha256,
+    weaken::checked,
 };
 
 use super::DeliveryError;
@@ -265,7 +266,7 @@ impl<'a> Batch<'a> {
             .write
             .insert_submission(message.group, message.id, submission, self.now_ms)
             .await?;
-        if !new {
+        if !new && checked("R05") {
             return Ok(None);
         }
         self.write.insert_message(message, self.now_ms).await?;

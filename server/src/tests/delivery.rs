@@ -1,5 +1,7 @@
 //! The delivery contract: one sequence, one epoch, one winner, once.
 
+mod random;
+
 use std::sync::Arc;
 
 use sqlx::{Connection as _, Row as _};

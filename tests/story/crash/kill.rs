@@ -6,8 +6,7 @@ use valise_client::clock::{Clock as _, System};
 
 use super::{all_is_well, subjects};
 use crate::support::{
-    Site,
-    dice::Dice,
+    Dice, Site,
     program::Cli,
     site::{code, ends_within},
 };

@@ -11,7 +11,6 @@ use super::{
 };
 use ciborium::Value;
 use p256::{SecretKey, elliptic_curve::subtle::ConstantTimeEq};
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 /// Permission to make credentials, and to sign with them (CTAP 2.1 §6.5.5.7).
@@ -176,11 +175,7 @@ fn tries_left(verification: &Verification) -> u8 {
 
 /// Random bytes from the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], Status> {
-    let mut out = [0; N];
-    SystemRandom::new()
-        .fill(&mut out)
-        .map_err(|_| Status::OTHER)?;
-    Ok(out)
+    crate::random::bytes().map_err(|_| Status::OTHER)
 }
 
 /// A random P-256 key. One in 2^32 random values is none; then the command fails.
