@@ -13,9 +13,8 @@ use valise_client::{
 };
 
 use crate::support::{
-    Office, Person, Site,
+    Dice, Office, Person, Site,
     cutter::Cutter,
-    dice::Dice,
     office::free_port,
     program::Cli,
     site::{code, ends_within},
