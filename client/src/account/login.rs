@@ -34,6 +34,8 @@ pub(super) async fn login(
     let answer = api.call(caller, Method::POST, SESSION, encode(&finish));
     answer.await.map_err(|error| match error.code() {
         Some(ErrorCode::KeyCopied) => Error::CopiedKey,
+        // As everywhere else: see `Session::request_raw`.
+        Some(ErrorCode::Revoked) => Error::Revoked,
         _ => error.into(),
     })
 }
