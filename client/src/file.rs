@@ -2,8 +2,9 @@
 //! compared with the letter, and saved under a safe name inside the named folder.
 //!
 //! Nothing here looks into a file: it is never opened by another program, decompressed or shown. Memory
-//! is that of one chunk, however large the file is.
+//! is that of a few chunks, however large the file is.
 
+mod beside;
 mod folder;
 mod name;
 mod seal;
@@ -15,7 +16,7 @@ use valise_proto::attachment::{BadAttachment, FILES_MAX, SIZE_MAX};
 
 pub use folder::{Arriving, Folder};
 pub use name::{mixes_alphabets, safe_name};
-pub use seal::{Sealed, open, seal};
+pub use seal::{Sealed, encrypt, open, seal};
 pub use spool::{Partial, Spool};
 
 /// A file cannot go out or come in.

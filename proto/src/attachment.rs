@@ -212,10 +212,35 @@ impl Chunks {
     }
 }
 
-/// Seals a file, chunk by chunk, and hashes it on the way.
+/// The hash of a file's content, as its letter has it. It stands apart from sealing and opening, so that
+/// whoever has two processors hashes on one and seals on the other.
+pub struct Content {
+    hash: Context,
+    bytes: u64,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self {
+            hash: Context::new(&SHA256),
+            bytes: 0,
+        }
+    }
+}
+
+impl Content {
+    /// Goes on with the next bytes of the file.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(more);
+    }
+}
+
+/// Seals a file, chunk by chunk.
 pub struct Sealer {
     chunks: Chunks,
-    hash: Context,
+    size: u64,
 }
 
 impl Sealer {
@@ -223,7 +248,7 @@ impl Sealer {
     pub fn new(key: &FileKey, size: u64) -> Result<(Self, [u8; HEADER]), BadAttachment> {
         let sealer = Self {
             chunks: Chunks::new(key, size)?,
-            hash: Context::new(&SHA256),
+            size,
         };
         Ok((sealer, key.commitment()?))
     }
@@ -240,7 +265,6 @@ impl Sealer {
         if chunk.len() != next.content {
             return Err(BadAttachment::MisuseLength);
         }
-        self.hash.update(chunk);
         chunk.resize(next.length, 0);
         let sealed = self
             .chunks
@@ -249,16 +273,16 @@ impl Sealer {
         sealed.map_err(|_| BadAttachment::MisuseLength)
     }
 
-    /// The hash of the whole file, after its last chunk.
-    pub fn finish(self) -> Result<Hash, BadAttachment> {
-        finish(&self.chunks, self.hash)
+    /// The hash of the whole file, after its last chunk: `content` has had every byte of it.
+    pub fn finish(self, content: Content) -> Result<Hash, BadAttachment> {
+        finish(&self.chunks, self.size, content)
     }
 }
 
-/// Opens a file, chunk by chunk, and hashes it on the way.
+/// Opens a file, chunk by chunk.
 pub struct Opener {
     chunks: Chunks,
-    hash: Context,
+    size: u64,
     content: Hash,
 }
 
@@ -273,7 +297,7 @@ impl Opener {
         }
         Ok(Self {
             chunks: Chunks::new(&key, file.size)?,
-            hash: Context::new(&SHA256),
+            size: file.size,
             content: file.content,
         })
     }
@@ -300,13 +324,12 @@ impl Opener {
         if zeros.iter().any(|byte| *byte != 0) {
             return Err(BadAttachment::PeerChunk);
         }
-        self.hash.update(content);
         Ok(content)
     }
 
-    /// After the last chunk: the whole content is what the letter says.
-    pub fn finish(self) -> Result<(), BadAttachment> {
-        let content = finish(&self.chunks, self.hash)?;
+    /// After the last chunk: `content`, which has had all that was opened, is what the letter says.
+    pub fn finish(self, content: Content) -> Result<(), BadAttachment> {
+        let content = finish(&self.chunks, self.size, content)?;
         if content == self.content || !checked("G26") {
             Ok(())
         } else {
@@ -315,10 +338,10 @@ impl Opener {
     }
 }
 
-fn finish(chunks: &Chunks, hash: Context) -> Result<Hash, BadAttachment> {
-    let hash = hash.finish();
+fn finish(chunks: &Chunks, size: u64, content: Content) -> Result<Hash, BadAttachment> {
+    let hash = content.hash.finish();
     let hash = Hash::try_from(hash.as_ref()).map_err(|_| BadAttachment::MisuseLength)?;
-    if chunks.left == 0 {
+    if chunks.left == 0 && content.bytes == size {
         Ok(hash)
     } else {
         Err(BadAttachment::MisuseLength)

@@ -14,14 +14,14 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use valise_client::{
     api::{Api, Caller},
     clock::Clock,
-    file::Folder,
+    file::{Folder, encrypt},
     mail::Draft,
     provider::DeviceSigner,
     store::Setting,
 };
 use valise_proto::{
     api::attachment::{Begin, RANGE_MAX, Stored, at, path},
-    attachment::{CHUNK, FileKey, Sealer, sealed_size},
+    attachment::{CHUNK, FileKey, sealed_size},
     codec::encode,
     id::AttachmentId,
 };
@@ -30,7 +30,7 @@ use crate::{
     figure::{Bar, Figure, note},
     server::{Server, peak_mb},
     support::{Office, Person},
-    watch::{Passing, timed},
+    watch::{Passing, timed, timed_async},
 };
 
 /// The file that is timed.
@@ -100,12 +100,6 @@ pub async fn measure() {
     memory(&office);
 }
 
-async fn timed_async<T>(work: impl Future<Output = T>) -> (T, f64) {
-    let start = crate::watch::now();
-    let done = work.await;
-    (done, crate::watch::ms(start.elapsed()))
-}
-
 /// MB a second.
 #[expect(
     clippy::cast_precision_loss,
@@ -129,16 +123,12 @@ fn encryption(file: &Path, folder: &Path) {
     let ours = || {
         let mut from = File::open(file).expect("the file");
         let mut to = File::create("/dev/null").expect("nowhere");
-        let (mut sealer, header) = Sealer::new(&FileKey::new([7; 32]), TIMED).expect("a sealer");
-        to.write_all(&header).expect("writing");
-        let mut chunk = Vec::with_capacity(CHUNK + 16);
-        while let Some(wanted) = sealer.wants() {
-            chunk.resize(wanted, 0);
-            from.read_exact(&mut chunk).expect("reading");
-            sealer.seal(&mut chunk).expect("sealing");
-            to.write_all(&chunk).expect("writing");
-        }
-        sealer.finish().expect("a hash")
+        let key = FileKey::new([7; 32]);
+        let sealed = encrypt((&mut from, "film"), TIMED, &key, |bytes, _| {
+            to.write_all(bytes).expect("writing");
+            Ok(())
+        });
+        sealed.expect("sealing");
     };
     ours();
     let ours = rate(TIMED, timed(ours).1);

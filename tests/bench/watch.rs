@@ -29,6 +29,13 @@ pub fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
     (result, ms(start.elapsed()))
 }
 
+/// The same, of something that waits.
+pub async fn timed_async<T>(work: impl Future<Output = T>) -> (T, f64) {
+    let start = now();
+    let done = work.await;
+    (done, ms(start.elapsed()))
+}
+
 /// While this lives, an office's time passes as the machine's does.
 pub struct Passing {
     stop: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! A file becomes ciphertext, and ciphertext a file, one chunk in memory.
+//! A file becomes ciphertext, and ciphertext a file, a few chunks in memory.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
@@ -9,12 +9,13 @@ use std::{
 
 use rustix::fs::OFlags;
 use valise_proto::{
-    attachment::{CHUNK, FileKey, HEADER, Opener, Sealer, TAG, sealed_size},
+    attachment::{CHUNK, Content, FileKey, HEADER, Opener, Sealer, sealed_size},
     codec::Text,
+    id::Hash,
     letter::Attachment,
 };
 
-use super::FileError;
+use super::{FileError, beside::beside};
 use crate::failpoint::reached;
 
 /// A file that was sealed.
@@ -60,22 +61,11 @@ pub fn seal(
         .mode(0o600)
         .open(spool)
         .map_err(spooled)?;
-    let (mut sealer, header) = Sealer::new(key, before.len())?;
-    out.write_all(&header).map_err(spooled)?;
-    let (mut chunk, mut done) = (Vec::with_capacity(CHUNK + TAG), 0);
-    while let Some(wanted) = sealer.wants() {
-        chunk.resize(wanted, 0);
-        match file.read_exact(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(FileError::Changed(shown));
-            }
-            read => read.map_err(failed)?,
-        }
-        sealer.seal(&mut chunk)?;
-        out.write_all(&chunk).map_err(spooled)?;
-        done += u64::try_from(wanted).unwrap_or_default();
+    let hash = encrypt((&mut file, &shown), before.len(), key, |bytes, done| {
+        out.write_all(bytes).map_err(spooled)?;
         moved(done, before.len());
-    }
+        Ok(())
+    })?;
     reached("after-file-sealed");
     let more = file.read(&mut [0]).map_err(failed)?;
     let after = file.metadata().map_err(failed)?;
@@ -83,8 +73,50 @@ pub fn seal(
         return Err(FileError::Changed(shown));
     }
     out.sync_all().map_err(spooled)?;
-    let manifest = key.manifest(name_of(path), before.len(), sealer.finish()?)?;
+    let manifest = key.manifest(name_of(path), before.len(), hash)?;
     Ok(Sealed { manifest, size })
+}
+
+/// Encrypts the `size` bytes of `file`, which is called `shown`, under `key`, and returns their hash.
+/// `take` gets the ciphertext in order, and how many bytes of the file are in it so far.
+pub fn encrypt(
+    (file, shown): (&mut (impl Read + Send), &str),
+    size: u64,
+    key: &FileKey,
+    mut take: impl FnMut(&[u8], u64) -> Result<(), FileError>,
+) -> Result<Hash, FileError> {
+    let (mut sealer, header) = Sealer::new(key, size)?;
+    take(&header, 0)?;
+    let mut done = 0;
+    let mut seal = |sealer: &mut Sealer, chunk: &mut Vec<u8>| {
+        done += u64::try_from(chunk.len()).unwrap_or_default();
+        sealer.seal(chunk)?;
+        take(chunk, done)
+    };
+    let content = beside(
+        |line| {
+            let (mut content, mut left) = (Content::default(), size);
+            while left > 0 {
+                let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+                let mut chunk = line.buffer(length);
+                file.read_exact(&mut chunk)
+                    .map_err(|error| match error.kind() {
+                        io::ErrorKind::UnexpectedEof => FileError::Changed(shown.to_owned()),
+                        _ => FileError::Io(shown.to_owned(), error),
+                    })?;
+                content.add(&chunk);
+                line.pass(chunk)?;
+                left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
+            }
+            Ok(content)
+        },
+        |chunk| seal(&mut sealer, chunk),
+    )?;
+    // Zeros, in which nothing of the file is left.
+    while sealer.wants().is_some() {
+        seal(&mut sealer, &mut Vec::new())?;
+    }
+    Ok(sealer.finish(content)?)
 }
 
 /// What changes when somebody writes to a file.
@@ -118,14 +150,25 @@ pub fn open(
     let mut header = [0; HEADER];
     sealed.read_exact(&mut header).map_err(failed)?;
     let mut opener = Opener::new(file, &header)?;
-    let (mut chunk, mut done) = (Vec::with_capacity(CHUNK + TAG), 0);
-    while let Some(wanted) = opener.wants() {
-        chunk.resize(wanted, 0);
-        sealed.read_exact(&mut chunk).map_err(failed)?;
-        let content = opener.open(&mut chunk)?;
-        out.write_all(content).map_err(written)?;
-        done += u64::try_from(content.len()).unwrap_or_default();
-        moved(done, file.size);
-    }
-    Ok(opener.finish()?)
+    let (mut content, mut done) = (Content::default(), 0);
+    let opener = beside(
+        |line| {
+            while let Some(wanted) = opener.wants() {
+                let mut chunk = line.buffer(wanted);
+                sealed.read_exact(&mut chunk).map_err(failed)?;
+                let length = opener.open(&mut chunk)?.len();
+                chunk.truncate(length);
+                line.pass(chunk)?;
+            }
+            Ok(opener)
+        },
+        |opened| {
+            content.add(opened);
+            out.write_all(opened).map_err(written)?;
+            done += u64::try_from(opened.len()).unwrap_or_default();
+            moved(done, file.size);
+            Ok(())
+        },
+    )?;
+    Ok(opener.finish(content)?)
 }

@@ -23,6 +23,8 @@ fn sealed_with(key: &FileKey, header: [u8; HEADER], file: &[u8]) -> (Vec<u8>, At
     let size = u64::try_from(file.len()).unwrap();
     let (mut sealer, _) = Sealer::new(key, size).unwrap();
     let (mut bytes, mut rest) = (header.to_vec(), file);
+    let mut content = Content::default();
+    content.add(file);
     while let Some(wanted) = sealer.wants() {
         let (now, later) = rest.split_at(wanted);
         let mut chunk = now.to_vec();
@@ -30,7 +32,7 @@ fn sealed_with(key: &FileKey, header: [u8; HEADER], file: &[u8]) -> (Vec<u8>, At
         bytes.extend(chunk);
         rest = later;
     }
-    let hash = sealer.finish().unwrap();
+    let hash = sealer.finish(content).unwrap();
     assert_eq!(hash, Hash(sha256(&[file])));
     let name = "plan.pdf".to_owned().try_into().unwrap();
     (bytes, key.manifest(name, size, hash).unwrap())
@@ -54,7 +56,9 @@ fn opened(sealed: &[u8], manifest: &Attachment) -> Result<Vec<u8>, BadAttachment
         file.extend_from_slice(opener.open(&mut now.to_vec())?);
         rest = later;
     }
-    opener.finish()?;
+    let mut content = Content::default();
+    content.add(&file);
+    opener.finish(content)?;
     if rest.is_empty() {
         Ok(file)
     } else {
