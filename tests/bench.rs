@@ -2,7 +2,7 @@
 //! machine can do at best. It asserts nothing about time.
 //!
 //! `make bench`; or after it, for one part:
-//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log|file`.
+//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log|idle|file`.
 //! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
@@ -25,6 +25,8 @@ mod attachment;
 mod baseline;
 #[path = "bench/figure.rs"]
 mod figure;
+#[path = "bench/idle.rs"]
+mod idle;
 #[path = "bench/latency.rs"]
 mod latency;
 #[path = "bench/load.rs"]
@@ -55,6 +57,9 @@ fn main() {
     }
     if wants("log") {
         log::measure(&best);
+    }
+    if wants("idle") {
+        runtime.block_on(idle::measure());
     }
     if wants("file") {
         runtime.block_on(attachment::measure());

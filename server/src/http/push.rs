@@ -39,6 +39,8 @@ use crate::{
     store::SessionRow,
 };
 
+/// Read from a client at once: bytes.
+const READ: usize = 1024;
 /// How often a silent stream is pinged.
 const PING: Duration = Duration::from_secs(30);
 /// How long a client may take to take one frame.
@@ -58,6 +60,8 @@ pub(super) async fn open(
     let upgrade = upgrade
         .max_message_size(Ack::MAX)
         .max_frame_size(Ack::MAX)
+        // A device says little, and there are thousands: the default is 128 KiB of each.
+        .read_buffer_size(READ)
         .write_buffer_size(0);
     let task = service.tasks.clone();
     Ok(upgrade.on_upgrade(async move |socket| {

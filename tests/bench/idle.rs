@@ -1,0 +1,70 @@
+//! What a device costs the server that is connected and says nothing.
+
+use std::fs;
+
+use crate::{
+    figure::{Bar, Figure, count, note},
+    server::Server,
+    support::Office,
+    watch::{Passing, timed_async},
+};
+
+/// Devices, all of one account. Memory grows in proportion: 10,000 would only take longer to make.
+const DEVICES: usize = 400;
+
+pub async fn measure() {
+    let (mut office, mut alice) = Office::open().await;
+    let passing = Passing::of(&office.time);
+    office.stop();
+    // One address plays a house of people.
+    let mut limits = fs::read_to_string(office.data().join("valised.toml")).unwrap();
+    for limit in [
+        "connections_per_ip_max",
+        "entries_per_account_minute",
+        "logins_per_ip_minute",
+        "sessionless_per_ip_minute",
+        "enrolments_per_ip_hour",
+    ] {
+        limits.push_str(limit);
+        limits.push_str(" = 1000000\n");
+    }
+    fs::write(office.data().join("valised.toml"), limits).unwrap();
+    office.start().await;
+    let (mut devices, mut made_ms) = (Vec::new(), 0.0);
+    for number in 0..DEVICES {
+        let mut device = alice.other_computer();
+        device.folder = device.folder.with_extension(number.to_string());
+        let ((), ms) = timed_async(device.join(&office)).await;
+        made_ms += ms;
+        devices.push(device);
+    }
+    let each = made_ms / count(DEVICES);
+    note(
+        "a computer added: key, log, login, packages",
+        each,
+        "ms",
+        None,
+    );
+    office.stop();
+    let (server, _) = Server::start(&office.data());
+    alice.sync().await;
+    let before = server.resident_mb();
+    let mut open = Vec::new();
+    for device in &mut devices {
+        device.online(async |_, _| Ok(())).await.expect("a session");
+        let mut push = device.session().watch().await.expect("watching");
+        drop(push.next().await.expect("the first page"));
+        open.push(push);
+    }
+    let each = (server.resident_mb() - before) * 1000.0 / count(DEVICES);
+    Figure {
+        name: "server: memory of a device that is connected and silent",
+        value: each,
+        unit: "kB",
+        bar: Bar::AtMost(20.0),
+        ratio: None,
+    }
+    .print();
+    drop((open, passing));
+    server.stop();
+}
