@@ -10,10 +10,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 RUSTUP_TOOLCHAIN=$(.ci/toolchain)
 export CARGO_TARGET_DIR RUSTUP_TOOLCHAIN
-printf 'Building (a debug build: the first one takes minutes) …\n'
+printf 'Building (the first time takes minutes) …\n'
 # One at a time, or cargo shares the client's SQLCipher with the server.
-cargo build --locked --quiet -p valise-server --bin valised
-cargo build --locked --quiet -p valise-client --bin valise --features soft-key
+cargo build --profile quick --locked --quiet -p valise-server --bin valised
+cargo build --profile quick --locked --quiet -p valise-client --bin valise --features soft-key
 
 began=$SECONDS
 here=$(mktemp -d)
@@ -27,7 +27,7 @@ leave() {
 }
 trap leave EXIT
 mkdir -m 700 "$here"/{bin,home,run}
-cp "$CARGO_TARGET_DIR"/debug/{valise,valised} "$here/bin"
+cp "$CARGO_TARGET_DIR"/quick/{valise,valised} "$here/bin"
 PATH=$here/bin:$PATH
 cd "$here"
 # Nothing of a person's own settings, and a port that nobody uses.
