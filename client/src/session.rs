@@ -137,6 +137,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The recipient is suspended.
+    #[error("{0} is suspended, and receives nothing")]
+    Suspended(Name),
     /// The letter is larger than the organisation allows.
     #[error("the letter has {size} bytes, and the organisation allows {limit}")]
     TooLarge {

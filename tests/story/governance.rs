@@ -56,9 +56,19 @@ fn somebody_is_suspended_restored_and_seen_out() {
     );
     assert_eq!(user(&bob, "carol")["state"], "suspended");
     assert_eq!(carol.run(&["sync"]).code, 6);
+    let letter = ["send", "carol", "-s", "Bus", "-m", "At 7.", "--yes"];
+    let refused = alice.run(&letter);
+    assert_eq!(refused.code, 9, "{refused:?}");
+    assert_eq!(
+        refused.refusal(),
+        "error[V0505]: carol is suspended, and receives nothing — nothing was sent or kept\n  \
+         try   leave them out, or ask an admin        more: valise help V0505\n"
+    );
 
     let restored = bob.json(&["admin", "user", "restore", "carol", "--yes"]);
     assert_eq!(restored.object()["state"], "active");
+    // Alice's computer has not heard of it: it asks.
+    alice.must(&letter);
     carol.must(&["sync"]);
     against_rules(
         &alice,

@@ -69,6 +69,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Revoked => CommandError::new(Code::DeviceRevoked, text)
             .outcome("nothing was sent")
             .hint("call an admin"),
+        Error::Suspended(_) => CommandError::new(Code::Suspended, text)
+            .outcome("nothing was sent or kept")
+            .hint("leave them out, or ask an admin"),
         Error::TooLarge { .. } => CommandError::new(Code::TooLarge, text)
             .outcome("nothing was sent or kept")
             .hint("shorten it, or send it in parts"),

@@ -24,11 +24,12 @@ pub struct Addressees {
 
 impl Session {
     /// Whether it takes [`Session::look_up`] before it is clear who gets `draft`. Who is on a list, only
-    /// the newest log says (G27); and whoever is nobody here may be somebody new.
+    /// the newest log says (G27); whoever is nobody here may be somebody new, and whoever is suspended may
+    /// have been restored.
     pub fn must_look_up(&self, draft: &Draft) -> Result<bool, Error> {
         let directory = self.directory()?;
         let mut typed = draft.to.iter().chain(&draft.cc);
-        Ok(typed.any(|typed| named(typed, |name| directory.account(name)).is_none()))
+        Ok(typed.any(|typed| named(typed, |name| active(directory, name)).is_none()))
     }
 
     /// Who gets `draft`. The letter names the people of a list and not the list: what it says about
@@ -68,23 +69,20 @@ impl Addressees {
     fn expand(&mut self, directory: &Directory, typed: &[String]) -> Result<Vec<Name>, Error> {
         let mut people = Vec::new();
         for typed in typed {
-            let active = |name: &Name| {
-                let account = directory.account(name);
-                account.is_some_and(|account| account.suspended.is_none())
-            };
-            if let Some((name, _)) = named(typed, |name| {
-                directory.account(name).filter(|_| active(name))
-            }) {
+            if let Some((name, _)) = named(typed, |name| active(directory, name)) {
                 people.push(name);
             } else if let Some((list, state)) = named(typed, |name| directory.list(name)) {
+                let members = state.members.iter().cloned();
                 let (reached, out): (Vec<_>, Vec<_>) =
-                    state.members.iter().cloned().partition(active);
+                    members.partition(|name| active(directory, name).is_some());
                 if reached.is_empty() {
                     return Err(Error::NobodyOnList(list));
                 }
                 people.extend(reached);
                 self.suspended.extend(out);
                 self.lists.push(list);
+            } else if let Some((name, _)) = named(typed, |name| directory.account(name)) {
+                return Err(Error::Suspended(name));
             } else {
                 return Err(unknown(directory, typed));
             }
@@ -94,6 +92,12 @@ impl Addressees {
         }
         Ok(people)
     }
+}
+
+/// The account of that name, if it may receive.
+fn active<'d>(directory: &'d Directory, name: &Name) -> Option<&'d Account> {
+    let account = directory.account(name)?;
+    account.suspended.is_none().then_some(account)
 }
 
 /// What `typed` names, if it is a name and names something.
