@@ -448,6 +448,22 @@ impl Session {
         })
     }
 
+    /// Keeps an event.
+    pub(crate) fn note(&mut self, kind: &str, alarm: bool, detail: &str) -> Result<(), Error> {
+        let now_ms = self.clock.now_ms();
+        let work = self.store.begin()?;
+        work.add_event(now_ms, kind, alarm, detail)?;
+        Ok(work.commit()?)
+    }
+
+    /// The error that somebody lies, kept as an event.
+    pub(crate) fn recorded(&mut self, alarm: Alarm) -> Error {
+        match self.record_alarm(&alarm) {
+            Ok(()) => alarm.into(),
+            Err(error) => error,
+        }
+    }
+
     /// Records that somebody lies.
     pub(crate) fn record_alarm(&mut self, alarm: &Alarm) -> Result<(), Error> {
         let now = self.clock.now_ms();

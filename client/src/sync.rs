@@ -85,8 +85,12 @@ impl Session {
     }
 
     /// Reads everything, unless that was done a moment ago: what one is told about people is then so.
+    /// What lies is left behind, and is the answer: whoever is about to write hears of it before.
     pub async fn catch_up(&mut self) -> Result<(), Error> {
-        self.refresh(&mut Report::default()).await
+        let mut report = Report::default();
+        self.refresh(&mut report).await?;
+        let first = report.alarms.into_iter().next();
+        first.map_or(Ok(()), |alarm| Err(alarm.into()))
     }
 
     /// Reads the newest log, and everything that colleagues say about it: who is on a list is then so.

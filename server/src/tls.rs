@@ -52,8 +52,8 @@ pub fn make(config: &Config, host: &str, now_ms: u64) -> Result<(), TlsError> {
         .distinguished_name
         .push(rcgen::DnType::CommonName, host);
     let year = year(now_ms);
-    // A day early would need more calendar than this: the year's first day is never in the future.
-    params.not_before = rcgen::date_time_ymd(year, 1, 1);
+    // From the year before: on New Year's Day too there are clocks that are slow.
+    params.not_before = rcgen::date_time_ymd(year - 1, 1, 1);
     params.not_after = rcgen::date_time_ymd(year + 10, 12, 31);
     let certificate = params.self_signed(&key)?;
     write_private(&config.tls_key_path(), key.serialize_pem().as_bytes())?;

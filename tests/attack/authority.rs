@@ -258,7 +258,7 @@ async fn d13_twin_a_computer_that_dave_certifies_reads_bobs_letter() {
 
 /// Bob left, came back, and left for good. Carol, who wrote to him before, has seen none of that, and
 /// mallory shows her the log with the entries `again` once more at its end.
-async fn replayed(
+pub(super) async fn replayed(
     office: &Office,
     alice: &mut Person,
     mallory: &Mallory,
@@ -334,6 +334,15 @@ async fn eve(office: &Office, alice: &mut Person) -> (SoftStatementKey, Entry) {
             signatures,
         },
     )
+}
+
+/// That statement with eve's signature for the opening of a store under it.
+pub(super) async fn misused(office: &Office, alice: &mut Person) -> Entry {
+    let (key, mut entry) = eve(office, alice).await;
+    let said = encode(&entry.statement);
+    let unlocks = client_data_hash(label::UNLOCK, office.card.org, &said);
+    entry.signatures = vec![key.sign(&unlocks)];
+    entry
 }
 
 /// What a login signs over, if the server could choose its challenge.

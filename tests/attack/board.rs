@@ -188,7 +188,7 @@ async fn e06_twin_the_colleagues_own_signature_completes_it() {
 }
 
 /// The server says that it took an entry, leaves it out, and proves it in a log that nobody sees.
-fn swallow(office: &Office, mallory: &Mallory) {
+pub(super) fn swallow(office: &Office, mallory: &Mallory) {
     let entries = mallory::entries(&office.data());
     let key = mallory.signer(&office.card);
     mallory.on_request(move |exchange| {

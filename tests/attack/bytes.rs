@@ -11,7 +11,7 @@ use valise_proto::{
 
 use super::{
     flight::{CONTENT_TYPE, written},
-    secrecy::{acquainted, letters, next_commit, read_log},
+    secrecy::on_their_way,
 };
 use crate::support::{Mallory, Office, Person};
 
@@ -27,7 +27,7 @@ fn length(bytes: &[u8], at: usize) -> (usize, usize) {
 
 /// The message without the last `bytes` bytes of its sender data, or else of its content: each ends
 /// with a tag of 16 bytes.
-fn cut(message: &[u8], sender_data: bool, bytes: usize) -> Vec<u8> {
+pub(super) fn cut(message: &[u8], sender_data: bool, bytes: usize) -> Vec<u8> {
     let (aad, at) = length(message, CONTENT_TYPE + 1);
     let (sender, begin) = length(message, at + aad);
     let (place, (long, begin)) = if sender_data {
@@ -54,6 +54,7 @@ async fn g17_no_letter_with_a_cut_tag_is_shown() {
         *bytes = cut(bytes, round % 2 == 0, 1 + round / 2);
     })
     .await;
+    alice.sync().await;
     assert_eq!(alice.bodies(), ["first", "last"]);
     let events = alice.events();
     let unreadable = events.iter().filter(|kind| *kind == "unreadable").count();
@@ -70,6 +71,7 @@ async fn g17_twin_a_letter_with_its_whole_tag_is_shown() {
         *bytes = whole;
     })
     .await;
+    alice.sync().await;
     assert_eq!(alice.bodies().len(), 4 + 2);
     assert!(!alice.events().contains(&"unreadable".to_owned()));
 }
@@ -100,7 +102,7 @@ fn g18_twin_without_a_limit_the_decoder_is_reached() {
 }
 
 /// Alice's own letter, captured; nobody has read it.
-async fn captured(
+pub(super) async fn captured(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
@@ -145,8 +147,8 @@ async fn g28_twin_the_same_bytes_are_read_by_somebody_else() {
     assert!(!bob.events().contains(&"unreadable".to_owned()));
 }
 
-/// Bob is brought alice's commit, of which mallory turned one bit, or none.
-async fn committed(
+/// Bob will be brought alice's commit, of which mallory turns one bit, or none.
+pub(super) async fn committed(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
@@ -168,8 +170,6 @@ async fn committed(
         }
     });
     mallory.forget();
-    bob.sync().await;
-    mallory.behave();
     (bob, group)
 }
 
@@ -180,6 +180,8 @@ async fn committed(
 async fn g10_an_invalid_commit_makes_nobody_come_back_from_outside() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let (mut bob, group) = committed(&office, &mallory, &mut alice, 1).await;
+    bob.sync().await;
+    mallory.behave();
     let events = bob.events();
     let unreadable = events.iter().filter(|kind| *kind == "unreadable").count();
     assert_eq!(unreadable, 1, "{events:?}");
@@ -199,6 +201,8 @@ async fn g10_an_invalid_commit_makes_nobody_come_back_from_outside() {
 async fn g10_twin_the_same_commit_unspoiled_is_merged() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let (mut bob, group) = committed(&office, &mallory, &mut alice, 0).await;
+    bob.sync().await;
+    mallory.behave();
     assert!(!bob.events().contains(&"unreadable".to_owned()));
     assert!(mallory.seen(&Method::POST, COMMITS).is_empty());
     alice.sync().await;
@@ -215,10 +219,7 @@ const FLIPS: usize = 100_000;
 #[tokio::test]
 async fn g32_of_a_hundred_thousand_flipped_bits_none_changes_anything() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (mut bob, group) = acquainted(&office, &mallory, &mut alice).await;
-    let commit = next_commit(&office, &mallory, &mut alice, &bob).await;
-    read_log(&mut bob).await;
-    let letter = letters(&mallory).remove(0);
+    let (mut bob, group, commit, letter) = on_their_way(&office, &mallory, &mut alice).await;
     for message in [commit.message.as_slice(), &letter] {
         let flips = (0..FLIPS / 2).map(|round| round * 7_919 % (message.len() * 8));
         let opened = bob.session().attack_flips(group, message, flips);
@@ -232,10 +233,7 @@ async fn g32_of_a_hundred_thousand_flipped_bits_none_changes_anything() {
 #[tokio::test]
 async fn g32_twin_a_bit_that_is_turned_back_spoils_nothing() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (mut bob, group) = acquainted(&office, &mallory, &mut alice).await;
-    let commit = next_commit(&office, &mallory, &mut alice, &bob).await;
-    read_log(&mut bob).await;
-    let letter = letters(&mallory).remove(0);
+    let (mut bob, group, commit, letter) = on_their_way(&office, &mallory, &mut alice).await;
     for message in [commit.message.as_slice(), &letter] {
         let mut turned = message.to_vec();
         for bit in (0..FLIPS).map(|round| round * 7_919 % (message.len() * 8)) {

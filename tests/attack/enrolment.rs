@@ -5,26 +5,30 @@ use valise_client::{
     account::Joined, key::soft, session::Error, trust::Alarm, weaken::dangerously_weaken,
     words::Words,
 };
-use valise_proto::api::{ENROLMENTS, GENESIS, LOG, enrolment::Pending};
+use valise_proto::api::{ENROLMENTS, GENESIS, enrolment::Pending};
 
-use crate::support::{Mallory, Office, Person, Terminal, mallory};
+use crate::support::{Mallory, Office, Person, mallory};
 
-/// Mallory answers with the genesis of an organisation of her own. Returns how carol's first try to
-/// join went, with the check `off` switched off.
-async fn joining(
-    office: &Office,
-    mallory: &Mallory,
-    off: Option<&str>,
-) -> (Person, Result<Joined, Error>) {
+/// Mallory answers with the genesis of an organisation of her own.
+pub(super) async fn false_genesis(mallory: &Mallory) {
     let (other, _) = Office::open().await;
     let false_genesis = mallory::entries(&other.data()).remove(0);
-    dangerously_weaken(off);
     mallory.on_response(move |exchange| {
         if exchange.is(&Method::GET, GENESIS) {
             exchange.answer.clone_from(&false_genesis);
         }
     });
-    let mut carol = Person::new(office.folder.path(), "carol", office.time.clone());
+}
+
+/// How carol's first try to join goes then, with the check `off` switched off.
+async fn joining(
+    office: &Office,
+    mallory: &Mallory,
+    off: Option<&str>,
+) -> (Person, Result<Joined, Error>) {
+    false_genesis(mallory).await;
+    dangerously_weaken(off);
+    let mut carol = office.person("carol");
     let joined = carol.try_join(office).await;
     (carol, joined)
 }
@@ -53,7 +57,11 @@ async fn d11_twin_the_key_is_touched_for_a_false_genesis() {
 
 /// Carol asks to be enrolled, and so does mallory, for her name with a key of her own. Of the two,
 /// the server shows alice mallory's only. Returns mallory, and the words that carol sees.
-async fn swapped(office: &Office, alice: &mut Person, mallory: &Mallory) -> (Person, [Words; 2]) {
+pub(super) async fn swapped(
+    office: &Office,
+    alice: &mut Person,
+    mallory: &Mallory,
+) -> (Person, [Words; 2]) {
     let mut fingerprints = Vec::new();
     let mut asked = Vec::new();
     for folder in ["carol", "mallory"] {
@@ -75,33 +83,6 @@ async fn swapped(office: &Office, alice: &mut Person, mallory: &Mallory) -> (Per
     mallory.forget();
     let words = [0, 1].map(|at| Words::of(&fingerprints[at]));
     (asked.pop().unwrap(), words)
-}
-
-#[tokio::test]
-async fn e05_a_swapped_key_has_other_words_and_is_not_enrolled() {
-    let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (mut impostor, [carols, mallorys]) = swapped(&office, &mut alice, &mallory).await;
-    assert_ne!(carols.to_string(), mallorys.to_string());
-    let size = alice.session().ledger().unwrap().head().size;
-    alice.close();
-    // Alice is told mallory's words, and hears others from carol.
-    let mut admin = Terminal::start(office.cli("alice").command(&["admin", "enrol", "carol"]));
-    admin.sees("are they the same, face to face or by voice? [y/N]");
-    let screen = admin.screen();
-    assert!(screen.contains(&mallorys.to_string()), "{screen}");
-    assert!(!screen.contains(&carols.to_string()), "{screen}");
-    admin.types("n");
-    assert_eq!(admin.ends(), 6, "{}", admin.screen());
-    assert!(admin.screen().contains("V0407"), "{}", admin.screen());
-    alice.reopen();
-    assert!(alice.events().contains(&"words-differ".to_owned()));
-    alice.sync().await;
-    assert_eq!(alice.session().ledger().unwrap().head().size, size);
-    assert!(mallory.seen(&Method::POST, LOG).is_empty());
-    assert!(matches!(
-        impostor.try_join(&office).await,
-        Ok(Joined::Waiting { .. })
-    ));
 }
 
 /// The comparing is a person's: who says yes to words that he has not heard enrols whom the server likes.

@@ -59,8 +59,8 @@ async fn g23_a_letters_sender_is_who_signed_it() {
     );
 }
 
-/// Carol, who reads along, writes in bob's name, and the server hands it out as his.
-async fn written_by_carol(office: &Office, alice: &mut Person, off: Option<&str>) {
+/// Carol, who reads along, writes in bob's name, and the server will hand it out as his.
+pub(super) async fn written_by_carol(office: &Office, alice: &mut Person) {
     let mut bob = office.hire(alice, "bob").await;
     let mut carol = office.hire(alice, "carol").await;
     bob.send(&["alice", "carol"], "Hello", "Hello").await;
@@ -77,14 +77,13 @@ async fn written_by_carol(office: &Office, alice: &mut Person, off: Option<&str>
         .attack_send_signed_by(carol.session(), group, &forged)
         .await
         .expect("sending");
-    dangerously_weaken(off);
-    alice.sync().await;
 }
 
 #[tokio::test]
 async fn g23_nobody_writes_in_a_colleagues_name() {
     let (office, mut alice) = Office::open().await;
-    written_by_carol(&office, &mut alice, None).await;
+    written_by_carol(&office, &mut alice).await;
+    alice.sync().await;
     assert_eq!(labels(&mut alice), [("bob".into(), "Hello".into())]);
     assert!(alice.events().contains(&"unreadable".to_owned()));
 }
@@ -92,14 +91,16 @@ async fn g23_nobody_writes_in_a_colleagues_name() {
 #[tokio::test]
 async fn g23_twin_a_colleague_writes_in_bobs_name() {
     let (office, mut alice) = Office::open().await;
-    written_by_carol(&office, &mut alice, Some("G23")).await;
+    written_by_carol(&office, &mut alice).await;
+    dangerously_weaken(Some("G23"));
+    alice.sync().await;
     let last = labels(&mut alice).pop().unwrap();
     assert_eq!(last, ("bob".into(), "Pay 100 to Jean.".into()));
 }
 
 const FLIPS: usize = 200;
 
-/// Bob writes so many letters, whose ciphertexts `change` may touch, and one more.
+/// Bob writes so many letters, whose ciphertexts `change` may touch, and one more. Alice has not looked.
 pub(super) async fn written(
     office: &Office,
     mallory: &Mallory,
@@ -125,7 +126,6 @@ pub(super) async fn written(
             done += 1;
         }
     });
-    alice.sync().await;
 }
 
 /// Where the content type of an MLS `PrivateMessage` is (RFC 9420 §6.3): behind version, wire
@@ -133,7 +133,7 @@ pub(super) async fn written(
 pub(super) const CONTENT_TYPE: usize = 2 + 2 + 1 + 32 + 8;
 
 /// Flips one bit: first of the header, then spread over the rest. The content type stays: see below.
-fn flip(round: usize, bytes: &mut [u8]) {
+pub(super) fn flip(round: usize, bytes: &mut [u8]) {
     let bits = bytes.len() * 8;
     let bit = if round < 100 {
         round * 3
@@ -155,6 +155,7 @@ async fn g24_no_flipped_bit_shows() {
         flip(round, bytes);
     })
     .await;
+    alice.sync().await;
     assert_eq!(alice.bodies(), ["first", "last"]);
     let events = alice.events();
     // A bit of what a message says of its group's state makes it seem to come from another half of it.
@@ -169,6 +170,7 @@ async fn g24_no_flipped_bit_shows() {
 async fn g24_twin_untouched_letters_show() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     written(&office, &mallory, &mut alice, 9, |_, _| {}).await;
+    alice.sync().await;
     assert_eq!(alice.bodies().len(), 9 + 2);
     assert!(!alice.events().contains(&"unreadable".to_owned()));
 }

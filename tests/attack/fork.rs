@@ -119,7 +119,7 @@ async fn d05_what_a_colleague_has_seen_cannot_be_hidden() {
 
 /// Bob's stolen laptop is in his conversation with alice, and he revokes it: one world. In the other,
 /// of the same size, there is eve in place of that. Returns the thief, and both worlds.
-async fn swinging(
+pub(super) async fn swinging(
     office: &Office,
     alice: &mut Person,
     mallory: &Mallory,

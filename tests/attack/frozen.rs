@@ -15,7 +15,7 @@ use valise_proto::{
 use crate::support::{Mallory, Office, Person, mallory};
 
 /// Bob's stolen laptop is revoked, and mallory gives out the pages from before. Returns the thief.
-async fn frozen(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
+pub(super) async fn frozen(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     let mut stolen = bob.other_computer();
     stolen.join(office).await;

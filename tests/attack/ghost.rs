@@ -99,7 +99,7 @@ async fn d01_twin_a_ghost_reads_bobs_letter() {
 }
 
 /// Carol is on mallory's side: her certified device, with bob's name on it.
-fn carol_as_bob(carol: &mut Person) -> Rogue {
+pub(super) fn carol_as_bob(carol: &mut Person) -> Rogue {
     let mut identity = carol.identity();
     identity.account = "bob".parse().unwrap();
     carol.session().attack_rogue(&identity).unwrap()
@@ -147,7 +147,7 @@ async fn d02_twin_carol_reads_bobs_letter() {
 }
 
 /// Bob's identity, to the last bit, over mallory's key.
-fn swapped(bob: &mut Person) -> Rogue {
+pub(super) fn swapped(bob: &mut Person) -> Rogue {
     Rogue::new(&[8; 32], &bob.identity()).unwrap()
 }
 
@@ -177,12 +177,11 @@ async fn d03_twin_a_swapped_key_package_reads_bobs_letter() {
 }
 
 /// Bob founds a conversation with alice, in whose tree there is a computer of hers that nobody
-/// certified. Returns it, and the conversation.
-async fn ghost_in_the_tree(
+/// certified. Mallory hands her the invitation. Returns the computer, and the conversation.
+pub(super) async fn ghost_in_the_tree(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
-    off: Option<&str>,
 ) -> (Rogue, GroupId) {
     let mut bob = office.hire(alice, "bob").await;
     let own = alice.identity();
@@ -208,17 +207,21 @@ async fn ghost_in_the_tree(
     let welcome = rogue.found(group, &record, &packages).unwrap();
     ghost.join(&welcome).unwrap();
     mallory.invite(group, &welcome);
+    (ghost, group)
+}
+
+async fn invited(mallory: &Mallory, alice: &mut Person, off: Option<&str>) {
     dangerously_weaken(off);
     alice.sync().await;
     mallory.behave();
     mallory.forget();
-    (ghost, group)
 }
 
 #[tokio::test]
 async fn g05_a_tree_with_a_ghost_in_it_is_not_joined() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice, None).await;
+    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice).await;
+    invited(&mallory, &mut alice, None).await;
     assert!(
         alice.events().contains(&"ghost-device".to_owned()),
         "{:?}",
@@ -234,7 +237,8 @@ async fn g05_a_tree_with_a_ghost_in_it_is_not_joined() {
 #[tokio::test]
 async fn g05_twin_the_ghost_in_the_tree_reads() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice, Some("D01")).await;
+    let (ghost, group) = ghost_in_the_tree(&office, &mallory, &mut alice).await;
+    invited(&mallory, &mut alice, Some("D01")).await;
     alice.send(&["bob"], "Source", SECRET).await;
     let sent: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
     assert_eq!(sent.group, group);

@@ -222,13 +222,7 @@ async fn a_history_of_somebody_else_is_refused_under_any_name() {
 #[tokio::test]
 async fn a_history_that_was_changed_anywhere_is_refused() {
     let (office, mut alice) = Office::open().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    alice
-        .send(&["bob"], "Before", "Only your first computer has this.")
-        .await;
-    bob.sync().await;
-    let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    let [mut bob, mut laptop] = office.bob_at_two(&mut alice, &["Old."]).await;
     let file = office.folder.path().join("letters.valise");
     export(&mut bob, &file);
     let good = fs::read(&file).unwrap();
@@ -265,14 +259,8 @@ async fn a_history_that_was_changed_anywhere_is_refused() {
 #[tokio::test]
 async fn chunks_in_another_order_are_refused() {
     let (office, mut alice) = Office::open().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
     let text = "x".repeat(50_000);
-    for _ in 0..4 {
-        alice.send(&["bob"], "Long", &text).await;
-    }
-    bob.sync().await;
-    let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    let [mut bob, mut laptop] = office.bob_at_two(&mut alice, &[text.as_str(); 4]).await;
     let file = office.folder.path().join("letters.valise");
     export(&mut bob, &file);
     let (chunks, signed) = parts(&file);
@@ -295,9 +283,7 @@ async fn chunks_in_another_order_are_refused() {
 #[tokio::test]
 async fn a_history_from_a_revoked_computer_is_refused() {
     let (office, mut alice) = Office::open().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    let [mut bob, mut laptop] = office.bob_at_two(&mut alice, &[]).await;
     let file = office.folder.path().join("letters.valise");
     let (name, stolen) = (bob.name.clone(), laptop.session().device());
     bob.revoke(&name, stolen).await;

@@ -34,13 +34,9 @@ pub fn letter(writer: DeviceId, to: &[&str], body: &str) -> Letter {
     }
 }
 
-/// Bob adds carol's real, certified device to his conversation with alice, and alice hears of it.
+/// Bob adds carol's real, certified device to his conversation with alice, who has not heard of it yet.
 /// Returns carol, who has joined.
-async fn carol_is_smuggled_in(
-    office: &Office,
-    alice: &mut Person,
-    off: Option<&str>,
-) -> (Rogue, GroupId) {
+pub(super) async fn carol_is_smuggled_in(office: &Office, alice: &mut Person) -> (Rogue, GroupId) {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice.send(&["bob"], "Hello", "Only the two of us.").await;
     bob.sync().await;
@@ -54,15 +50,14 @@ async fn carol_is_smuggled_in(
         .await
         .expect("a commit");
     rogue.join(commit.welcome.as_slice()).expect("carol joins");
-    dangerously_weaken(off);
-    alice.sync().await;
     (rogue, group)
 }
 
 #[tokio::test]
 async fn g01_an_insider_adds_nobody_from_outside() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (carol, group) = carol_is_smuggled_in(&office, &mut alice, None).await;
+    let (carol, group) = carol_is_smuggled_in(&office, &mut alice).await;
+    alice.sync().await;
     assert!(
         alice.events().contains(&"unauthorised-member".to_owned()),
         "{:?}",
@@ -82,7 +77,9 @@ async fn g01_an_insider_adds_nobody_from_outside() {
 #[tokio::test]
 async fn g01_twin_the_outsider_reads() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (carol, group) = carol_is_smuggled_in(&office, &mut alice, Some("G01")).await;
+    let (carol, group) = carol_is_smuggled_in(&office, &mut alice).await;
+    dangerously_weaken(Some("G01"));
+    alice.sync().await;
     mallory.forget();
     alice.send(&["bob"], "Source", "Jean").await;
     let letter: delivery::Letter = mallory.seen(&Method::POST, LETTERS)[0].request();
@@ -123,8 +120,8 @@ async fn g01_a_member_by_the_servers_word_reads_nothing() {
 }
 
 /// Bob founds a group under the id of alice's conversation with carol, and mallory hands her the
-/// Welcome. Carol writes afterwards.
-async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off: Option<&str>) {
+/// Welcome. Returns carol.
+pub(super) async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     alice.send(&["carol"], "Hello", "Only the two of us.").await;
     carol.sync().await;
@@ -140,6 +137,11 @@ async fn false_group(office: &Office, mallory: &Mallory, alice: &mut Person, off
     let package = package_of(mallory, &own);
     let welcome = rogue.found(group, &record, &[&package]).expect("a group");
     mallory.invite(group, &welcome);
+    carol
+}
+
+/// Alice takes the invitation or not, and carol writes to her afterwards.
+async fn carol_writes(mallory: &Mallory, alice: &mut Person, mut carol: Person, off: Option<&str>) {
     dangerously_weaken(off);
     alice.sync().await;
     mallory.behave();
@@ -160,7 +162,8 @@ pub(super) fn package_of(mallory: &Mallory, of: &LeafIdentity) -> Vec<u8> {
 #[tokio::test]
 async fn g04_a_false_group_of_the_same_id_is_refused() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    false_group(&office, &mallory, &mut alice, None).await;
+    let carol = false_group(&office, &mallory, &mut alice).await;
+    carol_writes(&mallory, &mut alice, carol, None).await;
     assert!(
         alice.events().contains(&"wrong-conversation".to_owned()),
         "{:?}",
@@ -172,7 +175,8 @@ async fn g04_a_false_group_of_the_same_id_is_refused() {
 #[tokio::test]
 async fn g04_twin_the_false_group_takes_the_conversations_place() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    false_group(&office, &mallory, &mut alice, Some("G04")).await;
+    let carol = false_group(&office, &mallory, &mut alice).await;
+    carol_writes(&mallory, &mut alice, carol, Some("G04")).await;
     assert_ne!(alice.bodies().last().unwrap(), "Jean");
 }
 
@@ -265,8 +269,8 @@ async fn g08_twin_a_letter_is_taken_for_a_repetition() {
     assert_eq!(carol.bodies(), ["Hello.", "Nothing to see."]);
 }
 
-/// Bob addresses a letter to alice alone, and sends it where carol reads too.
-async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) -> Person {
+/// Bob addresses a letter to alice alone, and sends it where carol reads too, who has not looked yet.
+pub(super) async fn to_alice_alone(office: &Office, alice: &mut Person) -> Person {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     bob.send(&["alice", "carol"], "Plan", "At nine.").await;
     carol.sync().await;
@@ -277,15 +281,14 @@ async fn to_alice_alone(office: &Office, alice: &mut Person, off: Option<&str>) 
         .attack_send(group, &copy, None)
         .await
         .expect("sending");
-    dangerously_weaken(off);
-    carol.sync().await;
     carol
 }
 
 #[tokio::test]
 async fn g09_a_letter_names_all_who_got_it() {
     let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = to_alice_alone(&office, &mut alice, None).await;
+    let mut carol = to_alice_alone(&office, &mut alice).await;
+    carol.sync().await;
     assert_eq!(carol.bodies(), ["At nine."]);
     assert!(carol.events().contains(&"wrong-recipients".to_owned()));
 }
@@ -293,7 +296,9 @@ async fn g09_a_letter_names_all_who_got_it() {
 #[tokio::test]
 async fn g09_twin_a_letter_hides_a_reader() {
     let (office, mut alice, _mallory) = Office::open_under_mallory().await;
-    let mut carol = to_alice_alone(&office, &mut alice, Some("G09")).await;
+    let mut carol = to_alice_alone(&office, &mut alice).await;
+    dangerously_weaken(Some("G09"));
+    carol.sync().await;
     assert_eq!(carol.bodies(), ["At nine.", "Between us."]);
 }
 
@@ -304,13 +309,8 @@ fn another_head(bob: &mut Person) -> Head {
     head
 }
 
-/// The server has shown bob a log that differs from alice's.
-async fn another_log(
-    office: &Office,
-    mallory: &Mallory,
-    alice: &mut Person,
-    off: Option<&str>,
-) -> (Person, Result<(), Error>) {
+/// The server has shown bob a log that differs from alice's. His letter to her is on its way.
+pub(super) async fn another_log(office: &Office, mallory: &Mallory, alice: &mut Person) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     bob.send(&["alice"], "Plan", "At nine.").await;
     alice.sync().await;
@@ -322,16 +322,15 @@ async fn another_log(
         .attack_send(group, &copy, Some(log))
         .await
         .expect("sending");
-    dangerously_weaken(off);
-    let synced = alice.try_sync().await.map(drop);
-    (bob, synced)
+    bob
 }
 
 #[tokio::test]
 async fn d05_the_first_letter_across_a_fork_stops_sending_and_is_proven() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut carol = office.hire(&mut alice, "carol").await;
-    let (_bob, synced) = another_log(&office, &mallory, &mut alice, None).await;
+    let _bob = another_log(&office, &mallory, &mut alice).await;
+    let synced = alice.try_sync().await;
     assert!(
         matches!(synced, Err(Error::Alarm(Alarm::LogFork(_)))),
         "{synced:?}"
@@ -364,7 +363,9 @@ async fn d05_the_first_letter_across_a_fork_stops_sending_and_is_proven() {
 #[tokio::test]
 async fn d05_twin_a_letter_from_another_world_is_shown() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (_bob, synced) = another_log(&office, &mallory, &mut alice, Some("D05")).await;
+    let _bob = another_log(&office, &mallory, &mut alice).await;
+    dangerously_weaken(Some("D05"));
+    let synced = alice.try_sync().await;
     assert!(synced.is_ok(), "{synced:?}");
     assert_eq!(alice.bodies().last().unwrap(), "At ten.");
 }

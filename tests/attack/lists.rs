@@ -23,7 +23,7 @@ async fn set(alice: &mut Person, members: &[&str]) {
 }
 
 /// Bob and carol are on the list, dave is not.
-async fn press(office: &Office, alice: &mut Person) -> [Person; 3] {
+pub(super) async fn press(office: &Office, alice: &mut Person) -> [Person; 3] {
     let people = office.hire_all(alice, ["bob", "carol", "dave"]).await;
     alice.sync().await;
     set(alice, &["bob", "carol"]).await;
@@ -31,7 +31,7 @@ async fn press(office: &Office, alice: &mut Person) -> [Person; 3] {
 }
 
 /// The log with dave on the list, the entry otherwise as alice signed it.
-fn with_dave(office: &Office) -> Vec<Vec<u8>> {
+pub(super) fn with_dave(office: &Office) -> Vec<Vec<u8>> {
     let mut entries = mallory::entries(&office.data());
     let last = entries.last_mut().expect("an entry");
     let mut entry: Entry = decode(last).unwrap();

@@ -129,7 +129,7 @@ async fn d07_an_entry_that_is_signed_for_and_withheld_is_an_alarm() {
 
 /// The log with one entry more, which makes bob an admin: in alice's name, over all that is there,
 /// and with a signature that her key never made.
-fn forged(office: &Office, alice: &mut Person) -> Vec<Vec<u8>> {
+pub(super) fn forged(office: &Office, alice: &mut Person) -> Vec<Vec<u8>> {
     let mut entries = mallory::entries(&office.data());
     let genuine = |entry: &Vec<u8>| decode::<Entry>(entry).unwrap();
     let mut entry = entries.iter().map(genuine).next_back().unwrap();

@@ -13,10 +13,8 @@ use valise_server::config::Config;
 
 use crate::support::{Mallory, Office, Person, office::free_port};
 
-/// A proxy with another TLS key stands at the server's address, relays everything, and alice's
-/// session has run out.
-async fn phished(off: Option<&str>) -> (Result<(), Error>, usize, Mallory) {
-    let (mut office, mut alice) = Office::open().await;
+/// A proxy with another TLS key stands at the server's address, and relays everything.
+pub(super) async fn phisher(office: &mut Office) -> Mallory {
     let port = office.move_server(free_port());
     let identity = office.folder.path().join("phisher");
     std::fs::create_dir(&identity).unwrap();
@@ -26,6 +24,13 @@ async fn phished(off: Option<&str>) -> (Result<(), Error>, usize, Mallory) {
     valise_server::tls::make(&config, "localhost", office.time.now_ms()).unwrap();
     let phisher = Mallory::start_as(port, office.port(), &office.data(), &identity);
     office.start().await;
+    phisher
+}
+
+/// Alice's session has run out.
+async fn phished(off: Option<&str>) -> (Result<(), Error>, usize, Mallory) {
+    let (mut office, mut alice) = Office::open().await;
+    let phisher = phisher(&mut office).await;
     office.time.pass_days(1);
     let before = soft::commands(&alice.key).unwrap().len();
     dangerously_weaken(off);
@@ -69,6 +74,7 @@ async fn l01_another_hosts_card_changes_nothing() {
         Err(Error::Alarm(Alarm::WrongCard { .. }))
     ));
     alice.reopen();
+    assert!(alice.events().contains(&"wrong-card".to_owned()));
     assert_eq!(alice.session().ledger().unwrap().card(), &office.card);
 }
 

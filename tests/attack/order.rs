@@ -21,8 +21,8 @@ fn deliver(
     });
 }
 
-/// Alice writes five letters to bob and carol, who reads them as `change` leaves them.
-async fn five_letters(
+/// Alice writes five letters to bob and carol, who will get them as `change` leaves them.
+pub(super) async fn five_letters(
     alice: &mut Person,
     mallory: &Mallory,
     [bob, carol]: &mut [Person; 2],
@@ -36,6 +36,10 @@ async fn five_letters(
         alice.send(&both, "Plan", body).await;
     }
     deliver(mallory, change);
+}
+
+/// Carol reads what mallory leaves, and bob everything.
+async fn both_read(mallory: &Mallory, [bob, carol]: &mut [Person; 2]) {
     carol.sync().await;
     mallory.behave();
     bob.sync().await;
@@ -50,7 +54,7 @@ fn missing(of: &mut Person) -> usize {
 }
 
 /// Drops the second, repeats the third and holds the fourth up.
-fn shuffled(messages: &[delivery::Message]) -> Vec<delivery::Message> {
+pub(super) fn shuffled(messages: &[delivery::Message]) -> Vec<delivery::Message> {
     let order: &[usize] = if messages.len() == 5 {
         &[0, 2, 2, 4, 3]
     } else {
@@ -64,6 +68,7 @@ async fn g07_every_reader_sees_what_is_missing() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut people = office.hire_all(&mut alice, ["bob", "carol"]).await;
     five_letters(&mut alice, &mallory, &mut people, shuffled).await;
+    both_read(&mallory, &mut people).await;
     let [_, carol] = &mut people;
     assert_eq!(carol.bodies(), ["0", "1", "3", "5"]);
     assert_eq!(missing(carol), 2);
@@ -76,13 +81,14 @@ async fn g07_twin_nobody_sees_what_is_missing() {
     let mut people = office.hire_all(&mut alice, ["bob", "carol"]).await;
     dangerously_weaken(Some("G07"));
     five_letters(&mut alice, &mallory, &mut people, shuffled).await;
+    both_read(&mallory, &mut people).await;
     let [_, carol] = &mut people;
     assert_eq!(carol.bodies(), ["0", "1", "3", "5"]);
     assert_eq!(missing(carol), 0);
 }
 
 /// Keeps the second letter from whoever asks now.
-fn withheld(messages: &[delivery::Message]) -> Vec<delivery::Message> {
+pub(super) fn withheld(messages: &[delivery::Message]) -> Vec<delivery::Message> {
     let five = messages.len() == 5;
     let kept = messages.iter().enumerate();
     let kept = kept.filter(|(index, _)| !(five && *index == 1));
@@ -94,6 +100,7 @@ async fn g29_what_is_withheld_from_one_person_shows_at_the_next_letter() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut people = office.hire_all(&mut alice, ["bob", "carol"]).await;
     five_letters(&mut alice, &mallory, &mut people, withheld).await;
+    both_read(&mallory, &mut people).await;
     let [bob, carol] = &mut people;
     assert_eq!(carol.bodies(), ["0", "1", "3", "4", "5"]);
     assert_eq!(missing(carol), 1);
@@ -107,17 +114,22 @@ async fn g29_twin_one_person_is_kept_in_the_dark() {
     let mut people = office.hire_all(&mut alice, ["bob", "carol"]).await;
     dangerously_weaken(Some("G07"));
     five_letters(&mut alice, &mallory, &mut people, withheld).await;
+    both_read(&mallory, &mut people).await;
     let [_, carol] = &mut people;
     assert_eq!(carol.bodies(), ["0", "1", "3", "4", "5"]);
     assert_eq!(missing(carol), 0);
 }
 
-const MARK: &str = "answers a letter that had not come here";
+pub(super) const MARK: &str = "answers a letter that had not come here";
 
-/// Alice asks, bob says yes; carol is brought his word before her question. What carol is told of it.
-async fn answer_first(off: Option<&str>, swapped: bool) -> Vec<(String, String)> {
-    let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let [mut bob, mut carol] = office.hire_all(&mut alice, ["bob", "carol"]).await;
+/// Alice asks, bob says yes; carol, who has not looked yet, is brought his word before her question.
+pub(super) async fn answer_first(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    swapped: bool,
+) -> Person {
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     let both = ["bob", "carol"];
     alice.send(&both, "Hello", "Shall we have pizza?").await;
     bob.sync().await;
@@ -126,10 +138,15 @@ async fn answer_first(off: Option<&str>, swapped: bool) -> Vec<(String, String)>
     bob.sync().await;
     bob.reply(2, true, "Yes!").await;
     if swapped {
-        deliver(&mallory, |messages| {
-            messages.iter().rev().cloned().collect()
-        });
+        deliver(mallory, |messages| messages.iter().rev().cloned().collect());
     }
+    carol
+}
+
+/// What carol is told of it.
+async fn told(off: Option<&str>, swapped: bool) -> Vec<(String, String)> {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = answer_first(&office, &mallory, &mut alice, swapped).await;
     dangerously_weaken(off);
     carol.sync().await;
     let letters = carol.letters().into_iter().skip(1);
@@ -138,10 +155,10 @@ async fn answer_first(off: Option<&str>, swapped: bool) -> Vec<(String, String)>
 
 #[tokio::test]
 async fn g30_an_answer_to_an_unseen_letter_is_marked() {
-    let shown = Box::pin(answer_first(None, true)).await;
+    let shown = Box::pin(told(None, true)).await;
     assert_eq!(shown[0], ("Yes!".to_owned(), MARK.to_owned()));
     assert_eq!(shown[1], ("Shall we rob a bank?".to_owned(), String::new()));
-    let shown = Box::pin(answer_first(None, false)).await;
+    let shown = Box::pin(told(None, false)).await;
     assert!(
         shown.iter().all(|(_, remark)| remark.is_empty()),
         "{shown:?}"
@@ -150,6 +167,6 @@ async fn g30_an_answer_to_an_unseen_letter_is_marked() {
 
 #[tokio::test]
 async fn g30_twin_an_answer_stands_behind_another_question() {
-    let shown = Box::pin(answer_first(Some("G30"), true)).await;
+    let shown = Box::pin(told(Some("G30"), true)).await;
     assert_eq!(shown[0], ("Yes!".to_owned(), String::new()));
 }

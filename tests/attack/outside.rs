@@ -7,12 +7,12 @@ use valise_client::{
     weaken::dangerously_weaken,
 };
 use valise_proto::{
-    api::{ErrorCode, LETTERS, SYNC, delivery},
+    api::{ErrorCode, LETTERS, delivery},
     codec::encode,
-    conversation::LeafIdentity,
-    id::{DeviceId, GroupId, Hash, SubmissionId},
+    id::{GroupId, SubmissionId},
 };
 
+use super::ghost::ghost;
 use crate::support::{Mallory, Office, Person};
 
 const SECRET: &str = "The source is called Jean.";
@@ -22,7 +22,7 @@ const PRIVATE_MESSAGE: [u8; 4] = [0, 1, 0, 2];
 const WELCOME: [u8; 4] = [0, 1, 0, 3];
 
 /// Alice and bob have exchanged a letter.
-async fn conversation(office: &Office, alice: &mut Person) -> (Person, GroupId) {
+pub(super) async fn conversation(office: &Office, alice: &mut Person) -> (Person, GroupId) {
     let mut bob = office.hire(alice, "bob").await;
     alice.send(&["bob"], "Hello", "Only the two of us.").await;
     bob.sync().await;
@@ -32,24 +32,19 @@ async fn conversation(office: &Office, alice: &mut Person) -> (Person, GroupId) 
 }
 
 /// A rogue's commit into the group, by a `GroupInfo` that leaked from alice.
-fn joining(rogue: &Rogue, alice: &mut Person, group: GroupId) -> Vec<u8> {
+pub(super) fn joining(rogue: &Rogue, alice: &mut Person, group: GroupId) -> Vec<u8> {
     let log = alice.session().attack_word().unwrap();
     let leaked = alice.session().attack_group_info(group).unwrap();
     rogue.join_from_outside(&leaked, log).expect("a commit")
 }
 
 /// Mallory hands `message` to alice as the next one of the group.
-async fn hand_over(mallory: &Mallory, alice: &mut Person, group: GroupId, message: Vec<u8>) {
-    let row = alice.session().store().read().conversation(group).unwrap();
-    let sequence = row.unwrap().cursor + 1;
-    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
-        page.messages.push(delivery::Message {
-            group,
-            sequence,
-            id: SubmissionId([9; 16]),
-            message: message.clone().try_into().unwrap(),
-        });
-    });
+pub(super) fn hand_over(mallory: &Mallory, alice: &mut Person, group: GroupId, message: Vec<u8>) {
+    mallory.hand(alice, group, SubmissionId([9; 16]), message);
+}
+
+/// Alice takes it, or does not.
+async fn taken(mallory: &Mallory, alice: &mut Person) {
     alice.sync().await;
     mallory.behave();
 }
@@ -76,18 +71,6 @@ fn read(rogue: &Rogue, letter: &delivery::Letter) -> Option<String> {
     Some(letter.body.as_str().to_owned())
 }
 
-/// A device of mallory's own making, with bob's name on it.
-fn ghost() -> Rogue {
-    let mut identity = LeafIdentity {
-        account: "bob".parse().unwrap(),
-        device: DeviceId([0; 32]),
-        index: 3,
-        certificate: Hash([9; 32]),
-    };
-    identity.device = Rogue::new(&[7; 32], &identity).unwrap().device().unwrap();
-    Rogue::new(&[7; 32], &identity).unwrap()
-}
-
 /// Somebody who has copied the key of this person's device, and nothing else of it.
 fn thief(of: &mut Person) -> Rogue {
     let own = of.identity();
@@ -100,7 +83,8 @@ async fn g02_a_ghost_with_a_group_info_stays_outside() {
     let (mut bob, group) = conversation(&office, &mut alice).await;
     let ghost = ghost();
     let commit = joining(&ghost, &mut alice, group);
-    hand_over(&mallory, &mut alice, group, commit).await;
+    hand_over(&mallory, &mut alice, group, commit);
+    taken(&mallory, &mut alice).await;
     assert!(alice.events().contains(&"unreadable".to_owned()));
     let letter = next_letter(&mallory, &mut alice, group).await;
     assert_eq!(read(&ghost, &letter), None);
@@ -116,7 +100,8 @@ async fn g02_a_ghost_that_is_let_in_is_a_ghost_still() {
     let ghost = ghost();
     let commit = joining(&ghost, &mut alice, group);
     dangerously_weaken(Some("G02"));
-    hand_over(&mallory, &mut alice, group, commit).await;
+    hand_over(&mallory, &mut alice, group, commit);
+    taken(&mallory, &mut alice).await;
     assert!(alice.events().contains(&"ghost-device".to_owned()));
     let letter = next_letter(&mallory, &mut alice, group).await;
     assert_eq!(read(&ghost, &letter), None);
@@ -133,7 +118,8 @@ async fn copied(off: Option<&str>) -> Option<String> {
     let thief = thief(&mut desk);
     let commit = joining(&thief, &mut alice, group);
     dangerously_weaken(off);
-    hand_over(&mallory, &mut alice, group, commit).await;
+    hand_over(&mallory, &mut alice, group, commit);
+    taken(&mallory, &mut alice).await;
     let letter = next_letter(&mallory, &mut alice, group).await;
     read(&thief, &letter)
 }
@@ -156,7 +142,8 @@ async fn evicted(off: Option<&str>) -> (Option<String>, Option<String>) {
     let thief = thief(&mut bob);
     let commit = joining(&thief, &mut alice, group);
     dangerously_weaken(off);
-    hand_over(&mallory, &mut alice, group, commit.clone()).await;
+    hand_over(&mallory, &mut alice, group, commit.clone());
+    taken(&mallory, &mut alice).await;
     let letter = next_letter(&mallory, &mut alice, group).await;
     if letter.group == group {
         bob.session().attack_read(group, &commit).expect("a commit");
@@ -190,7 +177,8 @@ async fn g02_whoever_asks_from_outside_is_not_heard() {
     let (mut bob, group) = conversation(&office, &mut alice).await;
     let ghost = ghost();
     let asked = ghost.propose_from_outside(group, 1).expect("a proposal");
-    hand_over(&mallory, &mut alice, group, asked).await;
+    hand_over(&mallory, &mut alice, group, asked);
+    taken(&mallory, &mut alice).await;
     assert!(alice.events().contains(&"unreadable".to_owned()));
     let letter = next_letter(&mallory, &mut alice, group).await;
     assert_eq!(letter.group, group);

@@ -17,7 +17,7 @@ use crate::support::{Mallory, Office, Person};
 const DAY_S: u64 = 86_400;
 
 /// Whatever is claimed, the answer is this package.
-fn serve(mallory: &Mallory, device: DeviceId, package: Vec<u8>) {
+pub(super) fn serve(mallory: &Mallory, device: DeviceId, package: Vec<u8>) {
     mallory.alter(
         &Method::POST,
         KEY_PACKAGE_CLAIMS,
@@ -39,18 +39,18 @@ fn handed_out(mallory: &Mallory) -> Vec<u8> {
     claimed.packages[0].package.as_slice().to_vec()
 }
 
-/// Alice writes to bob, whose device offers a package that lasts this many days.
+/// Alice writes to bob, whose device offers a package from so many days ago that lasts so many.
 pub(super) async fn lasting(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
-    days: u64,
+    (ago, days): (u64, u64),
 ) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     let own = bob.identity();
     let rogue = bob.session().attack_rogue(&own).unwrap();
-    let now_s = office.time.now_ms() / 1_000;
-    let package = rogue.package_lasting(now_s - 60, now_s - 60 + days * DAY_S);
+    let from_s = office.time.now_ms() / 1_000 - 60 - ago * DAY_S;
+    let package = rogue.package_lasting(from_s, from_s + days * DAY_S);
     serve(mallory, own.device, package.unwrap());
     bob
 }
@@ -81,14 +81,14 @@ async fn refuses(mallory: &Mallory, alice: &mut Person) {
 #[tokio::test]
 async fn g13_a_package_that_lasts_too_long_is_refused() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let _bob = lasting(&office, &mallory, &mut alice, 31).await;
+    let _bob = lasting(&office, &mallory, &mut alice, (0, 31)).await;
     refuses(&mallory, &mut alice).await;
 }
 
 #[tokio::test]
 async fn g13_twin_a_package_lasts_for_ten_years() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let _bob = lasting(&office, &mallory, &mut alice, 3_650).await;
+    let _bob = lasting(&office, &mallory, &mut alice, (0, 3_650)).await;
     dangerously_weaken(Some("G13"));
     alice.send(&["bob"], "Source", "Jean").await;
     assert_eq!(mallory.seen(&Method::POST, LETTERS).len(), 1);
@@ -143,8 +143,9 @@ async fn g13_packages_are_renewed_before_they_are_old() {
     assert!(!carol.events().contains(&"stale-package".to_owned()));
 }
 
-/// Alice and carol both write to bob; carol is given the package that alice was, or one of her own.
-async fn handed_out_twice(
+/// Alice and carol both write to bob, who has not looked yet; carol is given the package that alice was,
+/// or one of her own.
+pub(super) async fn handed_out_twice(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
@@ -159,7 +160,6 @@ async fn handed_out_twice(
     }
     carol.send(&["bob"], "Plan", "At ten.").await;
     mallory.behave();
-    bob.sync().await;
     bob
 }
 
@@ -167,6 +167,7 @@ async fn handed_out_twice(
 async fn g12_a_package_invites_once() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut bob = handed_out_twice(&office, &mallory, &mut alice, true).await;
+    bob.sync().await;
     assert_eq!(bob.bodies(), ["At nine."]);
     let events = bob.session().events().unwrap();
     assert!(
@@ -182,6 +183,7 @@ async fn g12_a_package_invites_once() {
 async fn g12_twin_two_packages_invite_twice() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut bob = handed_out_twice(&office, &mallory, &mut alice, false).await;
+    bob.sync().await;
     assert_eq!(bob.bodies(), ["At nine.", "At ten."]);
 }
 
@@ -196,13 +198,18 @@ async fn offered(
     alice.try_send(&["bob"], "Source", "Jean").await
 }
 
+/// A package of bob's device for the classical suite.
+pub(super) fn classical(bob: &mut Person) -> Vec<u8> {
+    let own = bob.identity();
+    let rogue = bob.session().attack_rogue(&own).unwrap();
+    rogue.classical_package().unwrap()
+}
+
 #[tokio::test]
 async fn g15_a_classical_package_is_refused() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut bob = office.hire(&mut alice, "bob").await;
-    let own = bob.identity();
-    let rogue = bob.session().attack_rogue(&own).unwrap();
-    let package = rogue.classical_package().unwrap();
+    let package = classical(&mut bob);
     let refused = offered(&mallory, &mut alice, &mut bob, package).await;
     assert!(matches!(refused, Err(Error::NoDevice(_))), "{refused:?}");
     assert!(alice.events().contains(&"bad-package".to_owned()));

@@ -56,7 +56,7 @@ fn one_bit(entry: &[u8], name: &str) -> Vec<u8> {
 
 /// Alice has suspended bob. In the database, one bit of that entry makes it cob's suspension. Carol has
 /// not read it yet.
-async fn one_bit_changed(
+pub(super) async fn one_bit_changed(
     office: &mut Office,
     alice: &mut Person,
     mallory: &Mallory,
@@ -111,7 +111,7 @@ async fn d08_twin_by_one_bit_a_leaver_reads_on() {
 
 /// Carol and bob have written to each other. Then alice suspends bob, and enrols dave, which carol has
 /// not read yet. Returns where in the log the suspension is.
-async fn bob_leaves(office: &Office, alice: &mut Person) -> (Person, Person, usize) {
+pub(super) async fn bob_leaves(office: &Office, alice: &mut Person) -> (Person, Person, usize) {
     let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     carol.send(&["bob"], "Hello", "Hello.").await;
     bob.sync().await;
@@ -200,7 +200,7 @@ async fn d09_twin_without_his_suspension_a_leaver_reads_on() {
 }
 
 /// The last entry, which is genuine, with something behind it.
-async fn respelt(office: &Office, alice: &mut Person) -> (Person, Vec<Vec<u8>>) {
+pub(super) async fn respelt(office: &Office, alice: &mut Person) -> (Person, Vec<Vec<u8>>) {
     let [_bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     carol.sync().await;
     drop(office.hire(alice, "dave").await);

@@ -14,13 +14,13 @@ use valise_proto::{
 use crate::support::{Mallory, Office, Person, mallory::Exchange};
 
 /// So that nothing is refused merely because its sender has seen more of the log.
-pub(super) async fn read_log(person: &mut Person) {
+async fn read_log(person: &mut Person) {
     let reading = person.online(async |session, _| session.read_log().await);
     reading.await.expect("the log");
 }
 
 /// The ciphertexts of letters that passed since mallory forgot.
-pub(super) fn letters(mallory: &Mallory) -> Vec<Vec<u8>> {
+fn letters(mallory: &Mallory) -> Vec<Vec<u8>> {
     let seen = mallory.seen(&Method::POST, LETTERS);
     let letters = seen.iter().map(Exchange::request::<delivery::Letter>);
     letters.map(|letter| letter.message.into_vec()).collect()
@@ -33,11 +33,7 @@ fn commit(mallory: &Mallory) -> delivery::Commit {
 }
 
 /// Alice and bob have written to each other. Mallory has forgotten what she saw.
-pub(super) async fn acquainted(
-    office: &Office,
-    mallory: &Mallory,
-    alice: &mut Person,
-) -> (Person, GroupId) {
+async fn acquainted(office: &Office, mallory: &Mallory, alice: &mut Person) -> (Person, GroupId) {
     let mut bob = office.hire(alice, "bob").await;
     alice.send(&["bob"], "Hello", "Hello.").await;
     bob.sync().await;
@@ -48,19 +44,20 @@ pub(super) async fn acquainted(
     (bob, group)
 }
 
-/// Alice's next commit: it adds bob's other computer.
-pub(super) async fn next_commit(
+/// Alice's next commit, which adds bob's other computer, and the ciphertext of her letter behind it.
+/// Bob has read the log, and neither of them.
+pub(super) async fn on_their_way(
     office: &Office,
     mallory: &Mallory,
     alice: &mut Person,
-    bob: &Person,
-) -> delivery::Commit {
-    let mut other = bob.other_computer();
-    other.join(office).await;
+) -> (Person, GroupId, delivery::Commit, Vec<u8>) {
+    let (mut bob, group) = acquainted(office, mallory, alice).await;
+    bob.other_computer().join(office).await;
     office.time.pass(10_000);
     mallory.forget();
     alice.send(&["bob"], "Plan", "At nine.").await;
-    commit(mallory)
+    read_log(&mut bob).await;
+    (bob, group, commit(mallory), letters(mallory).remove(0))
 }
 
 const FLIPS: usize = 2_000;
@@ -88,12 +85,9 @@ fn flips(bob: &mut Person, group: GroupId, message: &[u8]) -> Option<Letter> {
 #[tokio::test]
 async fn g32_no_flipped_bit_changes_anything() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (mut bob, group) = acquainted(&office, &mallory, &mut alice).await;
-    let commit = next_commit(&office, &mallory, &mut alice, &bob).await;
-    read_log(&mut bob).await;
+    let (mut bob, group, commit, letter) = on_their_way(&office, &mallory, &mut alice).await;
     assert_eq!(flips(&mut bob, group, commit.message.as_slice()), None);
-    let letter = &letters(&mallory)[0];
-    let opened = flips(&mut bob, group, letter).expect("a letter");
+    let opened = flips(&mut bob, group, &letter).expect("a letter");
     assert_eq!(opened.body.as_str(), "At nine.");
 }
 
@@ -134,10 +128,7 @@ impl Dice {
 #[tokio::test]
 async fn g18_nonsense_stops_nobody() {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let (mut bob, group) = acquainted(&office, &mallory, &mut alice).await;
-    let commit = next_commit(&office, &mallory, &mut alice, &bob).await;
-    let letter = letters(&mallory).remove(0);
-    read_log(&mut bob).await;
+    let (mut bob, group, commit, letter) = on_their_way(&office, &mallory, &mut alice).await;
     let own = bob.identity();
     let package = super::insider::package_of(&mallory, &own);
     let rogue = bob.session().attack_rogue(&own).unwrap();

@@ -18,18 +18,18 @@ const OTHERS: [(&str, [&str; 3]); 4] = [
     ("dave", ["alice", "bob", "carol"]),
 ];
 
-fn others(of: &Person) -> [&'static str; 3] {
+pub(super) fn others(of: &Person) -> [&'static str; 3] {
     let found = OTHERS.iter().find(|(name, _)| of.name.as_str() == *name);
     found.expect("one of the four").1
 }
 
-async fn write(person: &mut Person, body: &str) {
+pub(super) async fn write(person: &mut Person, body: &str) {
     let to = others(person);
     person.send(&to, "Source", body).await;
 }
 
 /// Alice and bob have gone one way in the conversation of the four, carol and dave the other.
-async fn two_halves(office: &mut Office, alice: &mut Person) -> ([Person; 3], GroupId) {
+pub(super) async fn two_halves(office: &mut Office, alice: &mut Person) -> ([Person; 3], GroupId) {
     let [mut bob, mut carol, mut dave] = office.hire_all(alice, ["bob", "carol", "dave"]).await;
     write(alice, "hello").await;
     for person in [&mut bob, &mut carol, &mut dave] {

@@ -15,7 +15,7 @@
 
 use reqwest::{Method, StatusCode};
 use valise_client::weaken::dangerously_weaken;
-use valise_proto::api::{LETTERS, SYNC, delivery};
+use valise_proto::api::{LETTERS, delivery};
 
 use crate::support::{Mallory, Office, Person};
 
@@ -37,21 +37,7 @@ async fn held_back(office: &Office, mallory: &Mallory, people: [&mut Person; 2],
     office.time.pass(10_000);
     to.send(&[&from_name], "Next", "next").await;
     to.sync().await;
-    let row = to
-        .session()
-        .store()
-        .read()
-        .conversation(held.group)
-        .unwrap();
-    let sequence = row.unwrap().cursor + 1;
-    mallory.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
-        page.messages.push(delivery::Message {
-            group: held.group,
-            sequence,
-            id: held.id,
-            message: held.message.clone(),
-        });
-    });
+    mallory.hand(to, held.group, held.id, held.message.into_vec());
     to.sync().await;
     mallory.behave();
 }
@@ -79,13 +65,11 @@ async fn trap2_a_message_of_a_past_epoch_is_not_opened() {
 }
 
 /// Bob's laptop is stolen, and he shuts it out. Carol, in league with the thief, commits something else
-/// in time. Returns what the thief reads of alice's next letter.
-async fn kept(off: Option<&str>) -> Option<String> {
-    let (office, mut alice, mallory) = Office::open_under_mallory().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    let mut carol = office.hire(&mut alice, "carol").await;
+/// in time. Returns bob and the thief.
+pub(super) async fn shut_out(office: &Office, alice: &mut Person) -> [Person; 2] {
+    let [mut bob, mut carol] = office.hire_all(alice, ["bob", "carol"]).await;
     let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    laptop.join(office).await;
     alice.send(&["bob", "carol"], "Hello", "For all.").await;
     laptop.sync().await;
     carol.sync().await;
@@ -93,25 +77,42 @@ async fn kept(off: Option<&str>) -> Option<String> {
     bob.revoke(&name, stolen).await;
     let (group, _) = carol.only_group();
     let kept = carol.session().attack_keep(group).await.expect("a commit");
-    let read = |laptop: &mut Person, message: &[u8]| laptop.session().attack_read(group, message);
-    assert!(read(&mut laptop, kept.message.as_slice()).is_ok());
+    let followed = laptop.session().attack_read(group, kept.message.as_slice());
+    assert!(followed.is_ok());
+    [bob, laptop]
+}
 
+/// What the thief reads of the one letter that alice has sent since mallory forgot. Bob reads it.
+pub(super) async fn thief_reads(
+    mallory: &Mallory,
+    [mut bob, mut laptop]: [Person; 2],
+) -> Option<String> {
+    let letters = mallory.seen(&Method::POST, LETTERS);
+    assert_eq!(letters.len(), 1);
+    let letter: delivery::Letter = letters[0].request();
+    for commit in mallory.commits() {
+        assert_eq!(commit.removed, [laptop.session().device()]);
+        let commit = commit.message.as_slice();
+        let followed = laptop.session().attack_read(letter.group, commit);
+        assert!(followed.is_ok());
+    }
+    bob.sync().await;
+    assert_eq!(bob.bodies().last().unwrap(), "Jean");
+    let read = laptop
+        .session()
+        .attack_read(letter.group, letter.message.as_slice());
+    Some(read.ok()??.body.as_str().to_owned())
+}
+
+async fn kept(off: Option<&str>) -> Option<String> {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let people = shut_out(&office, &mut alice).await;
     mallory.forget();
     office.time.pass(10_000);
     dangerously_weaken(off);
     alice.send(&["bob", "carol"], "Source", "Jean").await;
     dangerously_weaken(None);
-    for commit in mallory.commits() {
-        assert_eq!(commit.removed, [stolen]);
-        assert!(read(&mut laptop, commit.message.as_slice()).is_ok());
-    }
-    let letters = mallory.seen(&Method::POST, LETTERS);
-    assert_eq!(letters.len(), 1);
-    let letter: delivery::Letter = letters[0].request();
-    bob.sync().await;
-    assert_eq!(bob.bodies().last().unwrap(), "Jean");
-    let letter = read(&mut laptop, letter.message.as_slice()).ok()??;
-    Some(letter.body.as_str().to_owned())
+    thief_reads(&mallory, people).await
 }
 
 #[tokio::test]

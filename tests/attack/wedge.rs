@@ -186,7 +186,12 @@ async fn g11_drained_key_packages_leave_the_last_resort() {
 }
 
 /// Bob is an insider: his own certified device offers a key package of his own making.
-async fn weak(office: &Office, mallory: &Mallory, alice: &mut Person, place: Weak) -> Person {
+pub(super) async fn weak(
+    office: &Office,
+    mallory: &Mallory,
+    alice: &mut Person,
+    place: Weak,
+) -> Person {
     let mut bob = office.hire(alice, "bob").await;
     let device = bob.session().device();
     let own = bob.session().attack_identity(device).unwrap();

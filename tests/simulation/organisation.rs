@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 use valise_client::{
-    account::{Founding, Joined, found},
+    account::Joined,
     api::dangerously_carry,
     clock::{Clock as _, System},
     random::dangerously_seed,
@@ -17,7 +17,7 @@ use valise_client::{
 use valise_proto::card::Card;
 
 use super::served::Served;
-use crate::support::{Person, Time};
+use crate::support::{Person, Time, office::founded};
 
 /// Everybody's computers: who, and what the computer is called.
 pub const COMPUTERS: [(&str, &str); 6] = [
@@ -82,18 +82,7 @@ impl Organisation {
         dangerously_seed(Some(0));
         let folder = folder();
         let time = Time::still_at(FOUNDED_MS);
-        let url = "https://localhost:8443".parse().expect("an address");
-        let mut alice = Person::new(folder.path(), "alice", time.another());
-        let founding = Founding {
-            organisation: "Campagne",
-            url: &url,
-            admin: &alice.name.clone(),
-        };
-        let genesis = folder.path().join("genesis.valise");
-        let home = alice.home();
-        alice
-            .with_keyring(|keyring, clock| found(&home, &founding, &genesis, keyring, clock))
-            .expect("founding");
+        let founding = founded(folder.path(), "https://localhost:8443", time.another());
         // Everybody else comes today: OpenMLS asks the machine how old a key package is.
         let today = System.now_ms() / DAY_MS * DAY_MS;
         time.pass(today - FOUNDED_MS);
@@ -108,7 +97,7 @@ impl Organisation {
             folder,
             now_ms: FOUNDED_MS,
         };
-        let keys = runtime.block_on(organisation.hire(alice, &served, &time));
+        let keys = runtime.block_on(organisation.hire(founding, &served, &time));
         served.crash();
         dangerously_carry(None);
         dangerously_seed(None);
@@ -120,8 +109,12 @@ impl Organisation {
     }
 
     /// Makes the server and everybody's computers. Returns the keys of their stores.
-    async fn hire(&self, alice: Person, served: &Served, time: &Time) -> Vec<StoreKey> {
-        let genesis = fs::read(self.folder.path().join("genesis.valise")).expect("the genesis");
+    async fn hire(
+        &self,
+        (alice, genesis): (Person, Vec<u8>),
+        served: &Served,
+        time: &Time,
+    ) -> Vec<StoreKey> {
         let listen = "127.0.0.1:8443".parse().expect("an address");
         let card = valise_server::init::init(&self.data(), &genesis, listen).await;
         let card = card.expect("init");

@@ -35,6 +35,20 @@ fn files(folder: &Path, dice: &mut Dice) -> Vec<(PathBuf, Vec<u8>)> {
     files.into()
 }
 
+/// Alice has written to bob once.
+fn acquainted() -> (Site, [Cli; 2]) {
+    let (site, alice, [bob]) = Site::with(["bob"]);
+    alice.must(&["send", "bob", "-s", "First", "-m", "Hello."]);
+    (site, [alice, bob])
+}
+
+/// A folder for what comes.
+fn place(folder: &Path) -> PathBuf {
+    let place = folder.join("place");
+    fs::create_dir(&place).unwrap();
+    place
+}
+
 fn arrived(place: &Path, files: &[(PathBuf, Vec<u8>)]) {
     for (path, content) in files {
         let saved = place.join(path.file_name().unwrap());
@@ -54,8 +68,9 @@ fn count(folder: &Path) -> usize {
 #[test]
 fn r02_who_dies_with_a_file_in_hand_goes_on_where_he_was() {
     let mut dice = Dice(System.now_ms());
-    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let (mut site, [alice, bob]) = acquainted();
     let files = files(site.folder.path(), &mut dice);
+    let place = place(site.folder.path());
     let paths: Vec<&str> = files
         .iter()
         .map(|(path, _)| path.to_str().unwrap())
@@ -94,8 +109,6 @@ fn r02_who_dies_with_a_file_in_hand_goes_on_where_he_was() {
     assert_eq!(count(&spool), 0);
 
     bob.must(&["sync"]);
-    let place = site.folder.path().join("place");
-    fs::create_dir(&place).unwrap();
     let save = ["attach", "save", "@last", "--to", place.to_str().unwrap()];
     let film = [&save[..], &["film.mp4"]].concat();
     for step in [
@@ -135,16 +148,9 @@ fn r01_r02_killed_at_random_moments_a_file_arrives_whole() {
     let seed = System.now_ms();
     println!("seed {seed}");
     let mut dice = Dice(seed);
-    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let (mut site, [alice, bob]) = acquainted();
     let files = files(site.folder.path(), &mut dice);
-    alice.must(&[
-        "send",
-        "bob",
-        "-s",
-        "First",
-        "-m",
-        "The conversation is made.",
-    ]);
+    let place = place(site.folder.path());
     site.kill();
     let attached = files
         .iter()
@@ -167,8 +173,6 @@ fn r01_r02_killed_at_random_moments_a_file_arrives_whole() {
     }
     alice.must(&["outbox", "retry"]);
     bob.must(&["sync"]);
-    let place = site.folder.path().join("place");
-    fs::create_dir(&place).unwrap();
     let save = [
         "attach",
         "save",
@@ -202,17 +206,10 @@ fn r01_r02_killed_at_random_moments_a_file_arrives_whole() {
 #[test]
 fn v05_a_disk_that_fills_up_spoils_nothing() {
     let mut dice = Dice(System.now_ms());
-    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let (mut site, [alice, bob]) = acquainted();
     let files = files(site.folder.path(), &mut dice);
+    let place = place(site.folder.path());
     let film = files[2].0.to_str().unwrap();
-    alice.must(&[
-        "send",
-        "bob",
-        "-s",
-        "First",
-        "-m",
-        "The conversation is made.",
-    ]);
     site.stop();
     // The disk is full in the middle of a part: what it took of it is given back.
     site.start_cramped(7_000);
@@ -246,8 +243,6 @@ fn v05_a_disk_that_fills_up_spoils_nothing() {
     site.start();
     alice.must(&["outbox", "retry"]);
     bob.must(&["sync"]);
-    let place = site.folder.path().join("place");
-    fs::create_dir(&place).unwrap();
     bob.must(&["attach", "save", "@last", "--to", place.to_str().unwrap()]);
     arrived(&place, &files[2..]);
 }
@@ -296,8 +291,7 @@ async fn r02_a_line_that_is_cut_at_any_byte_brings_a_file_whole() {
     let up = cutter.cuts();
     insist(&mut bob, async |bob| bob.try_sync().await).await;
     let number = bob.letters().last().unwrap().number;
-    let place = office.folder.path().join("place");
-    fs::create_dir(&place).unwrap();
+    let place = place(office.folder.path());
     let folder = Folder::open(&place).unwrap();
     for index in 0..files.len() {
         insist(&mut bob, async |bob| {

@@ -9,15 +9,10 @@ use crate::support::Office;
 #[tokio::test]
 async fn a_second_computer_needs_the_key_and_no_admin() {
     let (office, mut alice) = Office::open().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    alice
-        .send(&["bob"], "Before", "Only your first computer has this.")
-        .await;
-    bob.sync().await;
-
     // Bob's key is known: his laptop is certified at once.
-    let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    let [mut bob, mut laptop] = office
+        .bob_at_two(&mut alice, &["Only your first computer has this."])
+        .await;
     assert_ne!(laptop.session().device(), bob.session().device());
 
     office.time.pass_minutes(1);
@@ -87,9 +82,7 @@ async fn whoever_syncs_next_lets_a_new_computer_in() {
 #[tokio::test]
 async fn a_revoked_computer_gets_nothing_more() {
     let (office, mut alice) = Office::open().await;
-    let mut bob = office.hire(&mut alice, "bob").await;
-    let mut laptop = bob.other_computer();
-    laptop.join(&office).await;
+    let [mut bob, mut laptop] = office.bob_at_two(&mut alice, &[]).await;
     alice.send(&["bob"], "One", "For both.").await;
     laptop.sync().await;
     assert_eq!(laptop.bodies(), ["For both."]);

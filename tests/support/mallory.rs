@@ -25,7 +25,7 @@ use valise_proto::{
     api::{COMMITS, LOG, SYNC, delivery, directory},
     card::Card,
     codec::{Limited, Text, decode, encode},
-    id::GroupId,
+    id::{GroupId, SubmissionId},
     key::Ed25519Key,
     log::{
         Head,
@@ -185,6 +185,20 @@ impl Mallory {
         };
         self.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
             page.welcomes.push(welcome.clone());
+        });
+    }
+
+    /// Adds `message` to every page of `reader`'s, as the next one of the group.
+    pub fn hand(&self, reader: &mut Person, group: GroupId, id: SubmissionId, message: Vec<u8>) {
+        let row = reader.session().store().read().conversation(group);
+        let message = delivery::Message {
+            group,
+            sequence: row.unwrap().expect("a conversation").cursor + 1,
+            id,
+            message: message.try_into().expect("a message"),
+        };
+        self.alter(&Method::GET, SYNC, move |page: &mut delivery::Page| {
+            page.messages.push(message.clone());
         });
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -59,6 +59,13 @@ impl Office {
         Self::open_under_mallory_at(Time::running()).await
     }
 
+    /// The same, so many minutes ago: what happens before the real program comes lets them pass.
+    pub async fn open_ago_under_mallory(minutes: u32) -> (Self, Person, Mallory) {
+        let time = Time::running();
+        time.set_wrong(i64::from(minutes) * -60_000);
+        Self::open_under_mallory_at(time).await
+    }
+
     async fn open_under_mallory_at(time: Time) -> (Self, Person, Mallory) {
         let (mut office, mut alice) = Self::found(time).await;
         let public = std::mem::replace(&mut office.port, free_port());
@@ -80,21 +87,8 @@ impl Office {
         dangerously_weaken(None);
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        let url = format!("https://localhost:{port}")
-            .parse()
-            .expect("an address");
-        let mut alice = Person::new(folder.path(), "alice", time.clone());
-        let founding = Founding {
-            organisation: "Campagne",
-            url: &url,
-            admin: &alice.name.clone(),
-        };
-        let genesis = folder.path().join("genesis.valise");
-        let home = alice.home();
-        alice
-            .with_keyring(|keyring, clock| found(&home, &founding, &genesis, keyring, clock))
-            .expect("founding");
-        let genesis = std::fs::read(genesis).expect("the genesis file");
+        let url = format!("https://localhost:{port}");
+        let (alice, genesis) = founded(folder.path(), &url, time.clone());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let data = folder.path().join("server");
         let card = valise_server::init::init(&data, &genesis, address)
@@ -222,6 +216,18 @@ impl Office {
         self.employ(admin, self.person(name)).await
     }
 
+    /// Bob, enrolled by `admin`, has these letters of hers, and a second computer that has none of them.
+    pub async fn bob_at_two(&self, admin: &mut Person, letters: &[&str]) -> [Person; 2] {
+        let mut bob = self.hire(admin, "bob").await;
+        for body in letters {
+            admin.send(&["bob"], "Before", body).await;
+        }
+        bob.sync().await;
+        let mut laptop = bob.other_computer();
+        laptop.join(self).await;
+        [bob, laptop]
+    }
+
     /// Somebody whom nobody knows yet.
     pub fn person(&self, name: &str) -> Person {
         Person::new(self.folder.path(), name, self.time.clone())
@@ -259,6 +265,23 @@ impl Drop for Office {
             self.stop();
         }
     }
+}
+
+/// Alice founds an organisation whose server will be at `url`. Returns her, and the genesis file.
+pub fn founded(folder: &Path, url: &str, time: Time) -> (Person, Vec<u8>) {
+    let mut alice = Person::new(folder, "alice", time);
+    let founding = Founding {
+        organisation: "Campagne",
+        url: &url.parse().expect("an address"),
+        admin: &alice.name.clone(),
+    };
+    let genesis = folder.join("genesis.valise");
+    let home = alice.home();
+    alice
+        .with_keyring(|keyring, clock| found(&home, &founding, &genesis, keyring, clock))
+        .expect("founding");
+    let genesis = std::fs::read(genesis).expect("the genesis file");
+    (alice, genesis)
 }
 
 /// A port that nobody has, each once in this process. It is below those that connections are given

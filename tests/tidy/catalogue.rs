@@ -104,6 +104,42 @@ const BY_THE_SERVER: &str = "\
     G01 G02 G04 G05 G06 G07 G09 G10 G12 G13 G14 G15 G17 G18 G19 G23 G24 G27 G28 G29 G30 G32 \
     L01 L18 E05 E14 V08 P01 P02 P05";
 
+/// Where a command is typed at a lying server.
+const PROGRAM: &str = "tests/attack/program";
+
+/// Attacks by the server in which no command is refused, and why.
+const NOTHING_TO_REFUSE: &[(&str, &str)] = &[
+    ("L18", "what passes the wire is searched: attack/touch.rs"),
+    (
+        "V08",
+        "what is on the server is searched: story/canary.rs does it after a day of both programs",
+    ),
+    (
+        "P01",
+        "what the server keeps has reasons: attack/metadata.rs",
+    ),
+    ("P02", "what is sent has few sizes: attack/metadata.rs"),
+    ("P05", "what is sent names nobody: attack/metadata.rs"),
+];
+
+/// The real program says so too, by exit code and event.
+#[test]
+fn every_attack_by_the_server_is_typed_at_the_program_or_explained() {
+    let mut files = house();
+    files.retain(|file| file.path.starts_with(PROGRAM));
+    let typed = tested_ids(&files);
+    let mut wrong = Vec::new();
+    for id in BY_THE_SERVER.split(' ') {
+        let explained = NOTHING_TO_REFUSE.iter().any(|(known, _)| *known == id);
+        match (typed.contains(id), explained) {
+            (false, false) => wrong.push(format!("{id}: no test in {PROGRAM}, and no reason")),
+            (true, true) => wrong.push(format!("{id}: there is a test, and a reason why not")),
+            _ => {}
+        }
+    }
+    none("an attack by the server is typed at the program", &wrong);
+}
+
 /// The names of tests, with the ids that each begins with, and whether it is a twin.
 fn tests(files: &[File]) -> Vec<(BTreeSet<String>, bool)> {
     let code = files

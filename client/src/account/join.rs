@@ -264,11 +264,10 @@ impl Session {
     fn adopt(&mut self, card: &Card) -> Result<(), Error> {
         if let Some(api) = &self.api {
             let (expected, seen) = (api.card().org, card.org);
-            return if api.card() == card {
-                Ok(())
-            } else {
-                Err(Alarm::WrongCard { expected, seen }.into())
-            };
+            if api.card() != card {
+                return Err(self.recorded(Alarm::WrongCard { expected, seen }));
+            }
+            return Ok(());
         }
         let file = self.store.read().setting(Setting::Genesis)?;
         let file: GenesisFile = codec::decode(&file.unwrap_or_default())
@@ -279,11 +278,10 @@ impl Session {
             .ok_or(StoreError::Damaged("the founding"))?;
         let own = OrgId(sha256(&[genesis.as_slice()]));
         if own != card.org {
-            return Err(Alarm::WrongCard {
+            return Err(self.recorded(Alarm::WrongCard {
                 expected: own,
                 seen: card.org,
-            }
-            .into());
+            }));
         }
         Ledger::begin(card.clone(), genesis.as_slice())?;
         let work = self.store.begin()?;
@@ -329,8 +327,7 @@ impl Session {
             let alarm = Alarm::SwappedKey {
                 account: self.me.account.clone(),
             };
-            self.record_alarm(&alarm)?;
-            return Err(alarm.into());
+            return Err(self.recorded(alarm));
         }
         let certified = directory.device(self.me.device).is_some();
         self.remember_own()?;

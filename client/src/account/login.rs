@@ -113,6 +113,18 @@ impl Session {
         keyring: &mut Keyring<'_>,
         mut work: impl AsyncFnMut(&mut Self, &mut Keyring<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let done = self.logged_in(keyring, &mut work).await;
+        if let Err(Error::Api(error @ ApiError::WrongServer { .. })) = &done {
+            self.note("wrong-server", true, &error.to_string())?;
+        }
+        done
+    }
+
+    async fn logged_in<T>(
+        &mut self,
+        keyring: &mut Keyring<'_>,
+        work: &mut impl AsyncFnMut(&mut Self, &mut Keyring<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.log_in_if_needed(keyring).await?;
         match work(self, keyring).await {
             Err(Error::LoginNeeded) => {

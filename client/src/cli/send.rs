@@ -7,6 +7,7 @@ use super::{
     desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
+    sync::alarmed,
     ui::{Cell, Column, Record, Row, Table},
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     safe::Safe,
     session::{Error, Session},
     store::LetterRow,
+    sync::Report,
 };
 
 /// Largest text that is read from stdin, in bytes.
@@ -142,11 +144,11 @@ impl Desk<'_> {
             return Err(kept(&session, number, error));
         }
         let sent = self.online(&mut session, async |session, _| session.send(number).await);
-        if let Err(error) = sent {
-            return Err(kept(&session, number, error));
-        }
+        let report = sent.map_err(|error| kept(&session, number, error))?;
         self.warn_of_age(&session);
-        self.sent(&session, number)
+        self.sent(&session, number)?;
+        alarmed(&report)?;
+        Ok(Exit::Done)
     }
 
     /// Shows what has changed about the people of a letter since the last one to them, before it goes
@@ -203,7 +205,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn sent(&mut self, session: &Session, number: u64) -> Result<Exit, CommandError> {
+    fn sent(&mut self, session: &Session, number: u64) -> Result<(), CommandError> {
         let letter = letter(session.store(), Which::Number(number))?;
         let record = Record::new()
             .with("state", "sent")
@@ -211,16 +213,16 @@ impl Desk<'_> {
             .with("id", letter.id)
             .with("to", people(&letter.to))
             .with("cc", people(&letter.cc));
-        self.ui.record(&record)?;
-        Ok(Exit::Done)
+        self.ui.record(&record)
     }
 
     pub(super) fn outbox(&mut self, act: Option<OutboxAct>) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
+        let mut report = Report::default();
         match act {
             Some(OutboxAct::Rm(rm)) => return self.drop_letter(session, rm.letter),
             Some(OutboxAct::Retry) => {
-                self.online(&mut session, async |session, _| session.sync().await)?;
+                report = self.online(&mut session, async |session, _| session.sync().await)?;
             }
             Some(OutboxAct::List) | None => {}
         }
@@ -251,6 +253,7 @@ impl Desk<'_> {
             ]));
         }
         self.ui.table_or(&table, "no letter waits")?;
+        alarmed(&report)?;
         Ok(Exit::Done)
     }
 }

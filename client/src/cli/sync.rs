@@ -51,10 +51,8 @@ impl Desk<'_> {
             .with("log_entries", Cell::Number(report.entries))
             .with("alarms", Cell::List(alarms));
         self.ui.record(&record)?;
-        match report.alarms.first() {
-            Some(alarm) => Err(refusal(&Error::Alarm(alarm.clone()))),
-            None => Ok(Exit::Done),
-        }
+        alarmed(report)?;
+        Ok(Exit::Done)
     }
 
     pub(super) fn events(&mut self) -> Result<Exit, CommandError> {
@@ -82,6 +80,19 @@ impl Desk<'_> {
         self.ui.table_or(&table, "nothing has happened yet")?;
         Ok(Exit::Done)
     }
+}
+
+/// The first thing that lied, and whether letters went out all the same: in conversations without it.
+pub(super) fn alarmed(report: &Report) -> Result<(), CommandError> {
+    let Some(alarm) = report.alarms.first() else {
+        return Ok(());
+    };
+    let refused = refusal(&Error::Alarm(alarm.clone()));
+    Err(if report.sent > 0 {
+        refused.outcome("it was left out, and what waited was sent without it")
+    } else {
+        refused
+    })
 }
 
 /// Stays connected until a letter comes or `wait` is over.

@@ -91,12 +91,9 @@ impl Session {
 
     /// This admin heard other words from `name` than those of the key that asks for that name.
     pub fn words_differ(&mut self, name: &Name) -> Result<(), Error> {
-        let now_ms = self.clock.now_ms();
         let detail =
             format!("the key that asks for the name {name} has other words than its person");
-        let work = self.store.begin()?;
-        work.add_event(now_ms, "words-differ", true, &detail)?;
-        Ok(work.commit()?)
+        self.note("words-differ", true, &detail)
     }
 
     /// What two people read to each other to compare all keys of `name`.

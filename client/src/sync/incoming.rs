@@ -165,6 +165,7 @@ impl Session {
             let missing = message.sequence - row.cursor - 1;
             self.note(
                 "gap",
+                false,
                 &format!("{missing} messages of a conversation never came"),
             )?;
         }
@@ -304,13 +305,6 @@ impl Session {
             work.set_conversation_state(group, state)?;
         }
         forget(&work)?;
-        Ok(work.commit()?)
-    }
-
-    fn note(&mut self, kind: &str, detail: &str) -> Result<(), Error> {
-        let now = self.clock.now_ms();
-        let work = self.store.begin()?;
-        work.add_event(now, kind, false, detail)?;
         Ok(work.commit()?)
     }
 }
