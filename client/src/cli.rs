@@ -593,7 +593,7 @@ pub enum WitnessCommand {
     /// Show its name, its key and what it has signed
     #[command(after_help = "Example:\n  valise witness show")]
     Show,
-    /// Print the two heads of a log that contradicts what it has signed
+    /// Print two heads of a log that contradict each other
     Evidence(WitnessEvidence),
 }
 

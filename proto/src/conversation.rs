@@ -54,15 +54,19 @@ impl Conversation {
 
     /// How a conversation names `ended` as the one whose place it takes.
     pub fn mark(ended: GroupId) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = sha256(&[label::SUCCESSOR, &ended.0]);
-        [a, b, c, d, e, f, g, h]
+        first_half(&sha256(&[label::SUCCESSOR, &ended.0]))
     }
 
     /// The [`Conversation::mark`] of the one whose place it takes, if it takes any.
     pub fn place_of(&self) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = self.nonce;
-        [a, b, c, d, e, f, g, h]
+        first_half(&self.nonce)
     }
+}
+
+/// The half of a nonce that says whose place it takes.
+fn first_half(bytes: &[u8]) -> [u8; 8] {
+    // Both callers have more.
+    bytes.first_chunk().copied().unwrap_or_default()
 }
 
 /// The identity in an MLS leaf. Small, because every tree repeats it; the certificate is in the log.

@@ -71,7 +71,7 @@ async fn g10_a_spoiled_commit_is_noted_and_heals() {
 
 /// Bob begins a conversation of the same three with an id than which none is smaller, all come in, and the
 /// server spoils his letter in it for alice. Then she writes to both, without the check `off`.
-async fn grounded(off: Option<&str>) -> (Office, Result<u64, Error>, [Person; 3]) {
+async fn grounded(off: Option<&str>) -> ((Office, Mallory), Result<u64, Error>, [Person; 3]) {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let [mut bob, mut carol] = office.hire_all(&mut alice, ["bob", "carol"]).await;
     alice.send(&["bob", "carol"], "First", "first").await;
@@ -94,7 +94,7 @@ async fn grounded(off: Option<&str>) -> (Office, Result<u64, Error>, [Person; 3]
     dangerously_weaken(off);
     let sent = alice.try_send(&["bob", "carol"], "Later", "later").await;
     dangerously_weaken(None);
-    (office, sent, [alice, bob, carol])
+    ((office, mallory), sent, [alice, bob, carol])
 }
 
 #[tokio::test]

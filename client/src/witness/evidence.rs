@@ -4,8 +4,9 @@
 //! Anybody may show it the one head beside a proof that he made up. So only what proves something is called
 //! evidence; of two heads without a proof it is said that somebody has to look.
 
-use std::{fs, io, path::PathBuf};
+use std::fs;
 
+use data_encoding::HEXLOWER;
 use valise_proto::{
     card::Card,
     log::{
@@ -13,12 +14,15 @@ use valise_proto::{
         evidence::{EVIDENCE_MAX, Evidence},
         witness::AddCheckpoint,
     },
+    statement::sha256,
 };
 
 use super::{Witness, WitnessError};
 
 /// What is kept at most, of each kind: whoever shows more shows nothing new.
-const KEPT_MAX: u64 = 32;
+const KEPT_MAX: usize = 32;
+/// How the names of the files begin.
+const FILE: &str = "evidence-";
 /// What the text of two heads that prove nothing by themselves begins with.
 const HEADS: &str = "valise/heads/v1";
 /// Lines of a note with one signature.
@@ -98,44 +102,49 @@ impl Contradiction {
 impl Witness {
     /// Everything that was kept, the oldest first.
     pub fn contradictions(&self) -> Result<Vec<Contradiction>, WitnessError> {
-        let mut all = Vec::new();
-        for number in 1..=2 * KEPT_MAX {
-            let path = self.contradiction_file(number);
-            match fs::read_to_string(&path) {
-                Ok(text) if text.len() <= EVIDENCE_MAX => {
-                    let kept = Contradiction::open(&self.card, text);
-                    all.push(kept.ok_or(WitnessError::Damaged(path))?);
-                }
-                Ok(_) => return Err(WitnessError::Damaged(path)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(WitnessError::Io(path, error)),
-            }
+        let kept = self.kept()?.into_iter();
+        kept.map(|name| {
+            let path = self.home.folder().join(name);
+            let text = fs::read_to_string(&path);
+            let text = text.map_err(|error| WitnessError::Io(path.clone(), error))?;
+            let sound = text.len() <= EVIDENCE_MAX;
+            let found = sound.then(|| Contradiction::open(&self.card, text));
+            found.flatten().ok_or(WitnessError::Damaged(path))
+        })
+        .collect()
+    }
+
+    /// The names of the files, the oldest first.
+    fn kept(&self) -> Result<Vec<String>, WitnessError> {
+        let folder = self.home.folder();
+        let failed = |error| WitnessError::Io(folder.to_owned(), error);
+        let mut names = Vec::new();
+        for file in fs::read_dir(folder).map_err(failed)? {
+            let name = file.map_err(failed)?.file_name();
+            names.extend(name.into_string().ok().filter(|it| it.starts_with(FILE)));
         }
-        Ok(all)
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Keeps it, once. False when it is here, or no room is left. The caller holds the lock.
     pub(super) fn keep(&self, found: &Contradiction) -> Result<bool, WitnessError> {
-        let kept = self.contradictions()?;
-        let alike = kept.iter().filter(|it| it.proven == found.proven);
-        let known = kept
-            .iter()
-            .any(|it| it.shown.head == found.shown.head && it.known.head == found.known.head);
-        let full = u64::try_from(alike.count()).unwrap_or(u64::MAX) >= KEPT_MAX;
-        if full || known {
+        let kept = self.kept()?;
+        let kind = if found.proven { "proof" } else { "heads" };
+        let roots = [found.known.head.root.0, found.shown.head.root.0];
+        let [a, b, c, d, ..] = sha256(&[roots.as_flattened()]);
+        let tail = format!("{kind}-{}", HEXLOWER.encode(&[a, b, c, d]));
+        let alike = kept.iter().filter(|name| name.contains(kind));
+        if alike.count() >= KEPT_MAX || kept.iter().any(|name| name.ends_with(&tail)) {
             return Ok(false);
         }
-        let number = u64::try_from(kept.len())
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        let path = self.contradiction_file(number);
+        let path = self
+            .home
+            .folder()
+            .join(format!("{FILE}{:03}-{tail}", kept.len() + 1));
         self.home
             .write(&path, found.text.as_bytes())
             .map_err(|error| WitnessError::Io(path, error))?;
         Ok(true)
-    }
-
-    fn contradiction_file(&self, number: u64) -> PathBuf {
-        self.home.folder().join(format!("evidence-{number}"))
     }
 }

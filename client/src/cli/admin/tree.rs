@@ -174,15 +174,13 @@ pub enum Policy {
 /// `valise admin policy set`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Witnesses are named all at once, each by --witness KEY. From then on letters go only under a log that as many of them as \
-        the quorum, more than half, have signed within a day. So have them run first, and their addresses \
-        in the server's valised.toml.\n\n\
-        Makers of security keys are named all at once too, each by --keys FILE:MODEL,MODEL: a PEM file of its \
-        attestation roots, and the models (AAGUIDs) that may be enrolled from then on.\n\n\
+    after_help = "Name all witnesses at once. From then on letters go only under a log that as many as the quorum \
+        signed within a day: have them run first, and their addresses in the server's valised.toml. Name all \
+        makers of keys at once too: a PEM file of attestation roots each, and models (AAGUIDs).\n\n\
         Examples:\n  valise admin policy set recovery 48h\n  \
         valise admin policy set client_retention never\n  \
         valise admin policy set --no-witnesses\n  \
-        valise admin policy set --keys maker.pem:2fc0579f-8113-47ea-b116-bb5a8db9202a"
+        valise admin policy set --keys maker.pem:2fc0579f811347eab116bb5a8db9202a"
 )]
 pub struct PolicySet {
     /// Which rule: see valise admin policy show
@@ -199,10 +197,10 @@ pub struct PolicySet {
     /// Have no witnesses any more
     #[arg(long, conflicts_with_all = ["field", "witnesses"])]
     pub no_witnesses: bool,
-    /// A maker of security keys: its roots and its models that may be enrolled; once for each
-    #[arg(long, value_name = "FILE:MODEL,…", conflicts_with_all = ["field", "witnesses", "no_witnesses"])]
+    /// Keys that may come in, by their maker; once for each
+    #[arg(long, value_name = "FILE:MODEL", conflicts_with_all = ["field", "witnesses", "no_witnesses"])]
     pub keys: Vec<KeyMaker>,
-    /// Let any hardware key be enrolled, whoever made it
+    /// Let any hardware key come in
     #[arg(long, conflicts_with_all = ["field", "witnesses", "no_witnesses", "keys"])]
     pub any_keys: bool,
     /// Do not ask
