@@ -2,7 +2,8 @@
 //! machine can do at best. It asserts nothing about time.
 //!
 //! `make bench`; or after it, for one part:
-//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- latency|office|log|idle|file`.
+//! `cargo bench -p valise-client --features soft-key,weaken --bench load -- PART`, which is one of
+//! latency, office, log, idle, file, names.
 //! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
@@ -33,6 +34,8 @@ mod latency;
 mod load;
 #[path = "bench/log.rs"]
 mod log;
+#[path = "bench/names.rs"]
+mod names;
 #[path = "bench/office.rs"]
 mod office;
 #[path = "bench/server.rs"]
@@ -63,5 +66,8 @@ fn main() {
     }
     if wants("file") {
         runtime.block_on(attachment::measure());
+    }
+    if wants("names") {
+        runtime.block_on(names::measure());
     }
 }

@@ -1,6 +1,7 @@
 //! Becoming and being somebody: founding, joining, enrolling others, logging in.
 
 mod act;
+mod attestation;
 mod credentials;
 mod enrol;
 mod found;
@@ -13,11 +14,12 @@ mod sign;
 mod spare;
 
 pub use act::{act, effect};
+pub use attestation::{Verdict, makers};
 pub(crate) use credentials::client_data;
-pub use enrol::{Request, enrolment_requests};
+pub use enrol::{Request, copied_keys, enrolment_requests};
 pub use found::{Founding, found};
 pub use join::{Joined, default_device_label, join, resume};
 pub(crate) use login::{answer_challenge, challenge};
 pub use proposal::{Declared, Proposal};
-pub use rule::{changes, rules, with_rule, with_witnesses};
+pub use rule::{changes, rules, with_makers, with_rule, with_witnesses};
 pub(crate) use sign::{sign_hash, statement};

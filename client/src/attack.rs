@@ -214,6 +214,35 @@ impl Session {
         self.attack_post(group, epoch, message).await
     }
 
+    /// Begins another conversation of these people, whose group id was searched for: it begins with `bits`
+    /// zero bits.
+    pub async fn attack_begin(&mut self, accounts: Vec<Name>, bits: u32) -> Result<(), Error> {
+        let org = self.directory()?.org();
+        let mut record = Conversation {
+            nonce: [0; 16],
+            creator: self.me.account.clone(),
+            accounts,
+        };
+        let rows = self.store.read().conversations()?;
+        let work = self.store.begin()?;
+        for row in rows
+            .iter()
+            .filter(|row| row.record.accounts == record.accounts)
+        {
+            work.set_conversation_state(row.group, ConversationState::Closed)?;
+        }
+        work.commit()?;
+        for number in 0..u128::MAX {
+            record.nonce = number.to_be_bytes();
+            let group = record.group_id(org).ok_or(MlsError::NoGroup)?;
+            let [a, b, c, d, ..] = group.0;
+            if u32::from_be_bytes([a, b, c, d]).leading_zeros() >= bits {
+                return self.begin(group, record).await;
+            }
+        }
+        Err(MlsError::NoGroup.into())
+    }
+
     /// Opens a message with this device's keys, keeping whatever that does to the group.
     pub fn attack_open(&mut self, group: GroupId, message: &[u8]) -> Result<Option<Letter>, Error> {
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;

@@ -593,6 +593,24 @@ pub enum WitnessCommand {
     /// Show its name, its key and what it has signed
     #[command(after_help = "Example:\n  valise witness show")]
     Show,
+    /// Print two heads of a log that contradict each other
+    Evidence(WitnessEvidence),
+}
+
+/// `valise witness evidence`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Where both heads and the proof are here, anybody can check them with the organisation card: valise log \
+        evidence check. Two heads alone may be a stranger's work: compare them with valise log head.\n\n\
+        Example:\n  valise witness evidence --out fork.txt"
+)]
+pub struct WitnessEvidence {
+    /// Which, as valise witness show numbers them; without it, the newest
+    #[arg(value_name = "N")]
+    pub number: Option<usize>,
+    /// Write it to this new file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `valise witness init`.

@@ -148,6 +148,14 @@ pub enum Error {
         /// Bytes, by policy.
         limit: u32,
     },
+    /// No maker that the rules name vouches for the key.
+    #[error("the key that asks for the name {name} is not attested: {why}")]
+    Unattested {
+        /// The name asked for.
+        name: Name,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// There is nobody of that name, and no list.
     #[error("there is nobody named {name}")]
     UnknownRecipient {

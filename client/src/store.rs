@@ -33,15 +33,16 @@ pub use upload::UploadRow;
 use crate::provider::{MigrationFailed, Provider, migrate};
 
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
     include_str!("../../migrations/client/0003_people.sql"),
     include_str!("../../migrations/client/0004_history.sql"),
     include_str!("../../migrations/client/0005_act.sql"),
     include_str!("../../migrations/client/0006_upload.sql"),
+    include_str!("../../migrations/client/0007_renewed.sql"),
 ];
 
 /// Why the store cannot be used. Nothing of its content is in the text.

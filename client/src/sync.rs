@@ -11,6 +11,7 @@ mod haste;
 mod incoming;
 mod news;
 mod outgoing;
+mod renew;
 mod transfer;
 
 use reqwest::Method;
@@ -78,6 +79,7 @@ impl Session {
         self.succeed(&mut report).await?;
         self.deliver(&mut report).await?;
         self.admit(&mut report).await?;
+        self.renew(&mut report).await?;
         report.entries = self.directory()?.head().size.saturating_sub(before);
         self.clear_spool()?;
         self.store.truncate_log()?;

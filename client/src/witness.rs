@@ -4,6 +4,7 @@
 //! no security key and no touch is asked for: whoever steals the key can help a lying server to one
 //! false date, and only together with a majority of the witnesses.
 
+mod evidence;
 mod serve;
 
 use std::{
@@ -25,6 +26,7 @@ use valise_proto::{
 };
 use zeroize::Zeroizing;
 
+pub use evidence::Contradiction;
 pub use serve::serve;
 
 use crate::{
@@ -49,6 +51,16 @@ pub enum WitnessError {
     /// The folder is not fit.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The log shows another past than the one that was signed here. Both heads are kept; `new`: only now.
+    #[error("{refusal}")]
+    Contradiction {
+        /// What the log is told.
+        refusal: Refusal,
+        /// The two heads.
+        found: Box<Contradiction>,
+        /// They were not kept here before.
+        new: bool,
+    },
     /// A file cannot be read or written.
     #[error("{0}: {1}")]
     Io(PathBuf, #[source] io::Error),
@@ -161,6 +173,15 @@ impl Witness {
 
     /// The newest head that it has signed; `None` before the first.
     pub fn signed(&self) -> Result<Option<Signed>, WitnessError> {
+        let remembered = self.remembered()?;
+        Ok(remembered.map(|(signed, time)| Signed {
+            head: signed.head,
+            time,
+        }))
+    }
+
+    /// The newest head that it has signed, as the server signed it, and when it did: seconds since 1970.
+    fn remembered(&self) -> Result<Option<(SignedHead, u64)>, WitnessError> {
         let file = state_file(&self.home);
         let note = String::from_utf8(read(&file)?).ok();
         let damaged = || WitnessError::Damaged(file);
@@ -171,10 +192,7 @@ impl Witness {
         let signed = SignedHead::open(&note, self.card.org, self.card.log);
         let time = cosigned_at(&note, self.public.name.as_str(), self.key);
         match (signed, time) {
-            (Ok(signed), Ok(Some(time))) => Ok(Some(Signed {
-                head: signed.head,
-                time,
-            })),
+            (Ok(signed), Ok(Some(time))) => Ok(Some((signed, time))),
             _ => Err(damaged()),
         }
     }
@@ -187,10 +205,12 @@ impl Witness {
     pub fn cosign(&self, request: &str, now_ms: u64) -> Result<String, WitnessError> {
         let request = AddCheckpoint::parse(request).map_err(|_| Refusal::Malformed)?;
         let _alone = lock(&self.home)?;
-        let known = self.signed()?;
-        let known = known.map_or_else(|| Tree::default().head(), |signed| signed.head);
+        let remembered = self.remembered()?.map(|(signed, _)| signed);
+        let known = remembered.map_or_else(|| Tree::default().head(), |signed| signed.head);
         let (org, log) = (self.card.org, self.card.log);
-        let note = may_cosign(&request, org, log, known)?.to_note(org, log);
+        let allowed = may_cosign(&request, org, log, known);
+        let note = allowed.map_err(|refusal| self.refuse(refusal, remembered, &request))?;
+        let note = note.to_note(org, log);
         let name = self.public.name.as_str();
         let line = format_cosignature(&note, name, self.key, now_ms / 1000, |text| {
             let mut signature = [0; 64];
@@ -205,6 +225,27 @@ impl Witness {
             .map_err(|error| WitnessError::Io(file, error))?;
         reached("after-witness-state");
         Ok(line)
+    }
+
+    /// Keeps the two heads first, where the log contradicts what was signed here.
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        known: Option<SignedHead>,
+        request: &AddCheckpoint,
+    ) -> WitnessError {
+        let found = known.and_then(|known| Contradiction::of(&self.card, known, request));
+        let Some(found) = found else {
+            return refusal.into();
+        };
+        match self.keep(&found) {
+            Err(error) => error,
+            Ok(new) => WitnessError::Contradiction {
+                refusal,
+                found: Box::new(found),
+                new,
+            },
+        }
     }
 }
 

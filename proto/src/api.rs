@@ -28,6 +28,8 @@ pub const ENROLMENT: &str = "/v1/enrolments/{id}";
 pub const LOGIN: &str = "/v1/login";
 /// `POST`, a device: [`login::Finish`] to [`login::Session`]. `DELETE`, a session: ends it.
 pub const SESSION: &str = "/v1/session";
+/// `GET`, an admin's session: [`login::Copied`].
+pub const COPIED_KEYS: &str = "/v1/keys/copied";
 /// `GET`, a session, query `from=N&old=M`: [`directory::Page`]. `POST`, a session: an entry, raw, to
 /// [`directory::Appended`].
 pub const LOG: &str = "/v1/log";

@@ -42,6 +42,31 @@ impl Conversation {
             && self.accounts.binary_search(&self.creator).is_ok();
         sound.then(|| GroupId(sha256(&[label::CONVERSATION, &org.0, &encode(self)])))
     }
+
+    /// The nonce of a conversation that takes the place of `ended`: one half says so, `random` is the other.
+    pub fn nonce_after(ended: GroupId, random: [u8; 8]) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        let (says, rest) = nonce.split_at_mut(8);
+        says.copy_from_slice(&Self::mark(ended));
+        rest.copy_from_slice(&random);
+        nonce
+    }
+
+    /// How a conversation names `ended` as the one whose place it takes.
+    pub fn mark(ended: GroupId) -> [u8; 8] {
+        first_half(&sha256(&[label::SUCCESSOR, &ended.0]))
+    }
+
+    /// The [`Conversation::mark`] of the one whose place it takes, if it takes any.
+    pub fn place_of(&self) -> [u8; 8] {
+        first_half(&self.nonce)
+    }
+}
+
+/// The half of a nonce that says whose place it takes.
+fn first_half(bytes: &[u8]) -> [u8; 8] {
+    // Both callers have more.
+    bytes.first_chunk().copied().unwrap_or_default()
 }
 
 /// The identity in an MLS leaf. Small, because every tree repeats it; the certificate is in the log.
@@ -106,6 +131,20 @@ mod tests {
             creator: creator.parse().unwrap(),
             accounts: accounts.iter().map(|name| name.parse().unwrap()).collect(),
         }
+    }
+
+    #[test]
+    fn g10_a_successor_names_the_one_conversation_that_it_follows() {
+        let (ended, other) = (GroupId([1; 32]), GroupId([2; 32]));
+        let mut next = conversation("bob", &["alice", "bob"]);
+        assert_ne!(next.place_of(), Conversation::mark(ended));
+        next.nonce = Conversation::nonce_after(ended, [7; 8]);
+        assert_eq!(next.place_of(), Conversation::mark(ended));
+        assert_ne!(next.place_of(), Conversation::mark(other));
+        let id = next.group_id(ORG);
+        next.nonce = Conversation::nonce_after(ended, [8; 8]);
+        assert_eq!(next.place_of(), Conversation::mark(ended));
+        assert_ne!(next.group_id(ORG), id);
     }
 
     #[test]

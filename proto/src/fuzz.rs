@@ -84,6 +84,7 @@ const BODIES: &[fn(&[u8])] = &[
     round_trip::<proposal::Open>,
     round_trip::<api::attachment::Begin>,
     round_trip::<api::attachment::Stored>,
+    round_trip::<login::Copied>,
 ];
 
 /// Every body of the API; the first byte says which.

@@ -22,6 +22,8 @@ pub const WORDS: &[u8] = b"valise/v1 enrolment words\0";
 pub const PERSON_WORDS: &[u8] = b"valise/v1 person words\0";
 /// A conversation's group id.
 pub const CONVERSATION: &[u8] = b"valise/v1 conversation\0";
+/// How a conversation names the ended one whose place it takes.
+pub const SUCCESSOR: &[u8] = b"valise/v1 successor\0";
 /// A group's state in one epoch, as every message in it names it.
 pub const GROUP_STATE: &[u8] = b"valise/v1 state of a group\0";
 /// The hash of a letter, to which its writer's next letter points.

@@ -50,6 +50,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         )
         .route(api::LOGIN, post(login::begin))
         .route(api::SESSION, post(login::finish).merge(delete(login::end)))
+        .route(api::COPIED_KEYS, get(login::copied))
         .route(api::LOG, get(directory::read).post(directory::append))
         .route(api::PROPOSALS, get(proposal::list))
         .route(api::PROPOSAL, put(proposal::put).delete(proposal::reject))

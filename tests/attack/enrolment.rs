@@ -2,7 +2,11 @@
 
 use reqwest::Method;
 use valise_client::{
-    account::Joined, key::soft, session::Error, trust::Alarm, weaken::dangerously_weaken,
+    account::{Joined, enrolment_requests},
+    key::soft,
+    session::Error,
+    trust::Alarm,
+    weaken::dangerously_weaken,
     words::Words,
 };
 use valise_proto::api::{ENROLMENTS, GENESIS, enrolment::Pending};
@@ -101,4 +105,55 @@ async fn e05_twin_an_admin_who_does_not_compare_writes_to_mallory() {
     let mut carol = office.person("carol");
     let joined = carol.try_join(&office).await;
     assert!(matches!(joined, Err(Error::EnrolmentRefused)));
+}
+
+/// Carol asks with a key that her maker attests; the server shows alice the ask with that attestation spoiled,
+/// as of software that only claims to be such a key. Whether alice enrols her, without the check `off`.
+async fn unattested(off: Option<&str>) -> (Office, Mallory, Person, Result<(), Error>) {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let mut carol = office.person("carol");
+    carol.ask(&office).await;
+    mallory.alter(&Method::GET, ENROLMENTS, |pending: &mut Pending| {
+        for asked in &mut pending.asks {
+            let login = &mut asked.ask.login;
+            let mut object = login.attestation_object.clone().into_vec();
+            // In the middle of the certificate, or of its signature.
+            let middle = object.len() / 2;
+            object[middle] ^= 1;
+            login.attestation_object = object.try_into().unwrap();
+        }
+    });
+    alice.sync().await;
+    mallory.forget();
+    dangerously_weaken(off);
+    let name = carol.name.clone();
+    let enrolling = alice.online(async |session, keyring| {
+        let requests = enrolment_requests(session).await?;
+        let request = requests.iter().find(|request| request.name == name);
+        session.enrol(request.expect("a request"), keyring).await
+    });
+    let enrolled = enrolling.await.map(drop);
+    dangerously_weaken(None);
+    (office, mallory, alice, enrolled)
+}
+
+#[tokio::test]
+async fn l10_a_key_for_which_no_maker_vouches_is_enrolled_by_no_admin() {
+    let (_office, mallory, mut alice, enrolled) = unattested(None).await;
+    let Err(Error::Unattested { name, .. }) = enrolled else {
+        panic!("{enrolled:?}");
+    };
+    assert_eq!(name.as_str(), "carol");
+    assert!(alice.events().contains(&"unattested-key".to_owned()));
+    assert!(mallory.seen(&Method::POST, LOG).is_empty());
+    // The ask as carol made it: nothing else was wrong.
+    mallory.behave();
+    alice.enrol(&name).await;
+}
+
+#[tokio::test]
+async fn l10_twin_an_admin_enrols_what_the_server_shows() {
+    let (_office, mallory, _alice, enrolled) = unattested(Some("L10")).await;
+    enrolled.expect("enrolling");
+    assert_eq!(mallory.seen(&Method::POST, LOG).len(), 1);
 }

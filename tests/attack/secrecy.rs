@@ -237,6 +237,51 @@ async fn g21_twin_without_an_update_a_thief_reads_on() {
     assert!(Box::pin(copy_opens(false)).await);
 }
 
+/// Bob's disk is copied, and for a week he only reads. Whether the copy opens what comes after that, and how
+/// many commits of his passed.
+async fn reading_week(off: Option<&str>) -> (bool, usize) {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let (mut bob, group) = acquainted(&office, &mallory, &mut alice).await;
+    let mut thief = stolen(&office, &mut bob, "stolen");
+    dangerously_weaken(off);
+    for _ in 0..6 {
+        office.time.pass_days(1);
+        bob.sync().await;
+    }
+    office.time.pass_days(1);
+    bob.sync().await;
+    let renewals = mallory.commits().len();
+    dangerously_weaken(None);
+    // Alice has read it before she writes.
+    alice.sync().await;
+    alice.send(&["bob"], "Source", "Jean").await;
+    let letter = letters(&mallory).remove(0);
+    read_log(&mut thief).await;
+    for commit in mallory.commits() {
+        // Bob's own he cannot open; alice's he can, as long as he has bob's keys.
+        drop(
+            thief
+                .session()
+                .attack_open(group, commit.message.as_slice()),
+        );
+    }
+    let opened = thief.session().attack_open(group, &letter);
+    bob.sync().await;
+    assert_eq!(bob.bodies().last().unwrap(), "Jean");
+    (opened.is_ok(), renewals)
+}
+
+#[tokio::test]
+async fn g21_a_computer_that_only_reads_has_new_keys_within_a_week() {
+    assert_eq!(Box::pin(reading_week(None)).await, (false, 1));
+}
+
+#[tokio::test]
+async fn g21_twin_a_computer_that_only_reads_keeps_a_thief() {
+    // Alice renews hers all the same: what is hers to seal, she seals to his old ones.
+    assert_eq!(Box::pin(reading_week(Some("G21"))).await, (true, 0));
+}
+
 /// Carol's computer writes, and is shut out; bob's new one takes its place in the tree. Alice reads all
 /// of it at once.
 #[tokio::test]

@@ -223,6 +223,22 @@ async fn l08_a_copied_key_is_let_in_no_more_and_its_owner_is_told() {
     let keys = alice.session().own_keys();
     assert_eq!(keys.len(), 2);
     let first = keys[0].id();
+    // Every admin sees it in the report.
+    let usual = std::mem::replace(&mut alice.key, office.folder.path().join("alice.key"));
+    assert_ne!(usual, alice.key);
+    std::fs::copy(&usual, &alice.key).expect("the other key in its place");
+    alice.close();
+    let report = office.cli("alice").json(&["admin", "report", "risk"]);
+    let copied = report.objects().into_iter();
+    let copied: Vec<_> = copied.filter(|row| row["risk"] == "copied-key").collect();
+    assert_eq!(copied.len(), 1, "{copied:?}");
+    assert!(
+        copied[0]["about"]
+            .as_str()
+            .unwrap()
+            .contains(&first.to_string())
+    );
+    alice.reopen();
     let removing = alice.online(async |session, keyring| session.remove_key(first, keyring).await);
     removing.await.expect("removing the copied key");
 }

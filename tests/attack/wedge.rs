@@ -27,6 +27,12 @@ async fn spoiled(office: &Office, mallory: &Mallory, alice: &mut Person) -> Pers
     bob.send(&["alice"], "First", "first").await;
     alice.sync().await;
     bob.send(&["alice"], "Transfer", "Pay 100 to Jean.").await;
+    spoil(mallory);
+    bob
+}
+
+/// From now on every letter says of itself that it is a commit.
+fn spoil(mallory: &Mallory) {
     mallory.alter(&Method::GET, SYNC, |page: &mut delivery::Page| {
         for message in &mut page.messages {
             let mut bytes = message.message.clone().into_vec();
@@ -37,7 +43,6 @@ async fn spoiled(office: &Office, mallory: &Mallory, alice: &mut Person) -> Pers
             message.message = bytes.try_into().unwrap();
         }
     });
-    bob
 }
 
 #[tokio::test]
@@ -62,6 +67,56 @@ async fn g10_a_spoiled_commit_is_noted_and_heals() {
     alice.send(&["bob"], "Fourth", "fourth").await;
     bob.sync().await;
     assert_eq!(bob.bodies().last().unwrap(), "fourth");
+}
+
+/// Bob begins a conversation of the same three with an id than which none is smaller, all come in, and the
+/// server spoils his letter in it for alice. Then she writes to both, without the check `off`.
+async fn grounded(off: Option<&str>) -> ((Office, Mallory), Result<u64, Error>, [Person; 3]) {
+    let (office, mut alice, mallory) = Office::open_under_mallory().await;
+    let [mut bob, mut carol] = office.hire_all(&mut alice, ["bob", "carol"]).await;
+    alice.send(&["bob", "carol"], "First", "first").await;
+    bob.sync().await;
+    carol.sync().await;
+    let people = vec![alice.name.clone(), bob.name.clone(), carol.name.clone()];
+    bob.session()
+        .attack_begin(people, 20)
+        .await
+        .expect("a group");
+    for person in [&mut bob, &mut alice, &mut carol] {
+        person.sync().await;
+    }
+    bob.send(&["alice", "carol"], "Nonsense", "nonsense").await;
+    spoil(&mallory);
+    let page = page(alice.session()).await;
+    let received = alice.session().receive(page, &mut Report::default()).await;
+    received.expect("receiving");
+    mallory.behave();
+    dangerously_weaken(off);
+    let sent = alice.try_send(&["bob", "carol"], "Later", "later").await;
+    dangerously_weaken(None);
+    ((office, mallory), sent, [alice, bob, carol])
+}
+
+#[tokio::test]
+async fn g10_no_small_id_leaves_people_without_a_conversation() {
+    let (_office, sent, [mut alice, mut bob, mut carol]) = Box::pin(grounded(None)).await;
+    sent.expect("a successor");
+    for person in [&mut bob, &mut carol] {
+        person.sync().await;
+        assert_eq!(person.bodies().last().unwrap(), "later");
+    }
+    // For the others the one with the small id is still open: they follow all the same.
+    carol.send(&["alice", "bob"], "Last", "last").await;
+    for person in [&mut alice, &mut bob] {
+        person.sync().await;
+        assert_eq!(person.bodies().last().unwrap(), "last");
+    }
+}
+
+#[tokio::test]
+async fn g10_twin_the_smallest_id_ends_it_for_good() {
+    let (_office, sent, _) = Box::pin(grounded(Some("G10"))).await;
+    assert!(matches!(sent, Err(Error::Wrong(_))), "{sent:?}");
 }
 
 /// What the server would push to this session.

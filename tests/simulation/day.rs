@@ -53,10 +53,11 @@ struct Day {
 
 /// Lets the day of `plan` happen.
 pub fn live(plan: &Plan, off: Off, served: &Arc<Served>) -> Book {
+    // Before the seed is set: the first copy of all founds the organisation, which ends every seed.
+    let organisation = Organisation::copy();
     dangerously_seed(Some(plan.seed));
     dangerously_weaken(off.client);
     dangerously_witness();
-    let organisation = Organisation::copy();
     let time = Time::still_at(organisation.now_ms);
     let day = Arc::new(Day {
         times: plan.computers.iter().map(|_| time.another()).collect(),

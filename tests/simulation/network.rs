@@ -4,11 +4,12 @@
 
 use std::{
     io,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -90,20 +91,32 @@ async fn exchange(request: &[u8]) -> io::Result<Reply> {
 }
 
 /// What the server's machine does: it hands every request to the server.
+///
+/// All of it is one task. A runtime that dies ends its tasks in an order that depends on how many tasks
+/// the process had before, so another day's lines would break in another order.
 pub async fn listen(served: Arc<Served>) -> turmoil::Result {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+    let mut open = FuturesUnordered::new();
     loop {
-        let (mut stream, from) = listener.accept().await?;
-        let served = Arc::clone(&served);
-        tokio::spawn(async move {
-            let parcel = unpack(&mut stream).await?;
-            if let Some(reply) = served.answer(from.ip(), parcel) {
-                stream.write_u16(reply.status.as_u16()).await?;
-                write(&mut stream, &reply.body).await?;
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => {
+                let (stream, from) = accepted?;
+                open.push(converse(&served, stream, from.ip()));
             }
-            io::Result::Ok(())
-        });
+            Some(_) = open.next() => {}
+        }
     }
+}
+
+/// One connection: one request and its answer.
+async fn converse(served: &Served, mut stream: TcpStream, from: IpAddr) -> io::Result<()> {
+    let parcel = unpack(&mut stream).await?;
+    if let Some(reply) = served.answer(from, parcel) {
+        stream.write_u16(reply.status.as_u16()).await?;
+        write(&mut stream, &reply.body).await?;
+    }
+    Ok(())
 }
 
 fn pack(parcel: &Parcel) -> Vec<u8> {

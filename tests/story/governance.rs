@@ -1,6 +1,7 @@
 //! What admins decide, with the real programs: alone, together, and against each other.
 
 use serde_json::{Value, json};
+use valise_client::key::soft;
 
 use crate::support::{Cli, Site};
 
@@ -198,6 +199,60 @@ fn e07_a_recovery_is_begun_by_two_vetoed_by_the_person_and_waits() {
     // Whoever has the new key is nobody yet, and waits.
     assert_eq!(found.run(&["join", &card]).code, 11);
     assert!(alice.json(&["admin", "requests"]).objects().is_empty());
+    site.stop();
+}
+
+/// An admin names who makes the keys that may come in, and sees what a key's attestation says.
+#[test]
+fn l10_the_makers_of_keys_are_named_by_the_rules() {
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let set = ["admin", "policy", "set"];
+    let policy = |more: &[&str]| alice.must(&[&set[..], more, &["--yes"]].concat());
+    let any = policy(&["--any-keys"]);
+    let plain = "any hardware key may be enrolled, and no maker vouches for it";
+    assert!(any.err.contains(plain), "{}", any.err);
+    let rules = alice.json(&["admin", "policy", "show"]).object();
+    assert_eq!(rules["attestation"], "any hardware key");
+
+    let roots = site.path("roots.pem");
+    std::fs::write(&roots, soft::test_ca_pem()).unwrap();
+    let ours = data_encoding::HEXLOWER.encode(&soft::AAGUID);
+    let keys = format!("{roots}:{ours},2fc0579f-8113-47ea-b116-bb5a8db9202a");
+    let named = policy(&["--keys", &keys]);
+    assert!(named.err.contains("keys may come from"), "{}", named.err);
+    assert!(named.err.contains("Valise TEST authority"), "{}", named.err);
+    let _carol = site.hire(&alice, "carol");
+
+    // Dave asks while his key may come in.
+    let (dave, card) = (site.person("dave"), site.path("card.valise"));
+    assert_eq!(dave.run(&["join", &card, "--as", "dave"]).code, 11);
+    let asks = alice.json(&["admin", "requests"]).objects();
+    assert_eq!(asks[0]["attested"], true);
+    policy(&[
+        "--keys",
+        &format!("{roots}:2fc0579f-8113-47ea-b116-bb5a8db9202a"),
+    ]);
+    let asks = alice.json(&["admin", "requests"]).objects();
+    assert_eq!(asks[0]["attested"], false);
+    let refused = alice.run(&["admin", "enrol", "dave", "--yes"]);
+    assert_eq!(refused.code, 9, "{refused:?}");
+    assert!(refused.refusal().starts_with("error[V0307]"), "{refused:?}");
+    let events = alice.json(&["events"]).objects();
+    assert!(events.iter().any(|event| event["kind"] == "unattested-key"));
+
+    // Whoever is in stays, and is named.
+    bob.must(&["sync"]);
+    let risks = alice.json(&["admin", "report", "risk"]).objects();
+    let old = risks
+        .iter()
+        .filter(|row| row["risk"] == "old-model")
+        .count();
+    assert_eq!(old, 3);
+
+    for wrong in ["roots.pem", "x:1234", &format!("{card}:{ours}")] {
+        let refused = alice.run(&[&set[..], &["--keys", wrong, "--yes"]].concat());
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
     site.stop();
 }
 

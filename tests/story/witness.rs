@@ -201,7 +201,11 @@ fn d06_a_witness_that_is_killed_at_any_moment_signs_one_history() {
     let folder = tempfile::tempdir().unwrap();
     let (witness, public) = watcher(folder.path());
     let signed = Signed::default();
-    for round in 0..25_u64 {
+    // Other worlds' heads are kept as evidence first, which takes the disk its time.
+    for round in 0..300_u64 {
+        if round >= 25 && signed.lock().unwrap().len() > 10 {
+            break;
+        }
         let mut process = Process::start(&witness, None);
         let address = process.address;
         let stop = AtomicBool::new(false);
@@ -221,6 +225,60 @@ fn d06_a_witness_that_is_killed_at_any_moment_signs_one_history() {
     for (size, roots) in &signed {
         assert_eq!(roots.len(), 1, "two roots of size {size}");
     }
+}
+
+/// The server shows it another world. It says so, keeps both heads over a restart, and hands them over in a
+/// form that a stranger can check with the card alone.
+#[test]
+fn d06_a_witness_that_is_shown_a_fork_says_so_and_keeps_the_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    let (witness, _) = watcher(folder.path());
+    let none = witness.json(&["witness", "show"]).object();
+    assert_eq!(none["contradictions"], serde_json::json!([]));
+    let missing = witness.run(&["witness", "evidence"]);
+    assert_eq!(missing.code, 5, "{missing:?}");
+    let process = Process::listen(&witness);
+    let (ours, theirs) = (log(1, 5), log(2, 5));
+    assert_eq!(
+        ask(process.address, &request(&ours, 0).to_text())
+            .unwrap()
+            .0,
+        200
+    );
+    for _ in 0..2 {
+        let (status, size) = ask(process.address, &request(&theirs, 0).to_text()).unwrap();
+        assert_eq!((status, size.as_str()), (409, "5\n"));
+    }
+    let larger = request(&log(3, 9), 5).to_text();
+    assert_eq!(ask(process.address, &larger).unwrap().0, 422);
+    let said = process.ends();
+    let alarms: Vec<_> = said.lines().filter(|line| line.contains("ALARM")).collect();
+    assert_eq!(alarms.len(), 2, "{said}");
+    assert!(
+        alarms[0].contains("the server signed two logs: 5 entries"),
+        "{said}"
+    );
+    assert!(
+        alarms[0].contains(&theirs.head().root.to_string()),
+        "{said}"
+    );
+
+    let shown = witness.json(&["witness", "show"]).object();
+    assert_eq!(shown["contradictions"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["root"], ours.head().root.to_string());
+    let (card, file) = (
+        folder.path().join("card.valise"),
+        folder.path().join("fork"),
+    );
+    let (card, file) = (card.to_str().unwrap(), file.to_str().unwrap());
+    witness.must(&["witness", "evidence", "1", "--out", file]);
+    let checked = witness.json(&["log", "evidence", "check", file, "--card", card]);
+    assert_eq!(checked.object()["verdict"], "the server signed two logs");
+    let printed = witness.must(&["witness", "evidence", "1"]);
+    assert_eq!(
+        printed.out.trim_end(),
+        std::fs::read_to_string(file).unwrap().trim_end()
+    );
 }
 
 /// Dies before it has written what it signs, and right after that.

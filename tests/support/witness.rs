@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 use valise_client::{
     clock::Clock,
@@ -80,7 +81,8 @@ impl Cosigner {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the listener");
                 let shutdown = async { drop(stopped.await) };
-                serve(Arc::new(witness), listener, clock, shutdown).await;
+                let (found, _) = tokio::sync::mpsc::channel(1);
+                serve(Arc::new(witness), listener, clock, found, shutdown).await;
             });
         });
         Self {
@@ -112,8 +114,27 @@ pub struct Process {
 }
 
 impl Process {
+    /// The same as [`Process::start`], and what it says to people is kept: see [`Process::ends`].
+    pub fn listen(witness: &Cli) -> Self {
+        Self::run(witness, None, Stdio::piped())
+    }
+
+    /// Has it end in good order. What it said to people.
+    pub fn ends(mut self) -> String {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a signal");
+        let mut said = String::new();
+        let mut stderr = self.child.stderr.take().expect("what it says");
+        stderr.read_to_string(&mut said).expect("what it says");
+        assert!(self.child.wait().expect("its end").success(), "{said}");
+        said
+    }
+
     /// `valise witness serve`, once it answers. `step`: where it dies, see `valise_client::failpoint`.
     pub fn start(witness: &Cli, step: Option<&str>) -> Self {
+        Self::run(witness, step, Stdio::null())
+    }
+
+    fn run(witness: &Cli, step: Option<&str>, stderr: Stdio) -> Self {
         let mut command =
             witness.command(&["witness", "serve", "--listen", "127.0.0.1:0", "-o", "json"]);
         if let Some(step) = step {
@@ -122,7 +143,7 @@ impl Process {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("valise runs");
         let mut line = String::new();

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use valise_proto::log::entry::{Policy, Witness};
+use valise_proto::{
+    log::entry::{AttestationAuthority, Policy, Witness},
+    statement::sha256,
+};
+
+use super::attestation::maker;
 
 const SECOND_MS: u64 = 1_000;
 /// Units of time, the largest first.
@@ -13,6 +18,9 @@ const UNITS: [(&str, u64); 5] = [
     ("s", SECOND_MS),
     ("ms", 1),
 ];
+
+/// Rules that are lists: what changes in them is said of each member.
+const SAID_APART: [&str; 2] = ["witnesses", "attestation"];
 
 /// One rule that can be set.
 struct Rule {
@@ -108,26 +116,52 @@ pub fn rules(policy: &Policy) -> Vec<(&'static str, String)> {
     let mut rules = vec![("suite", format!("{:#06x}", policy.suite))];
     rules.extend(RULES.iter().map(|rule| (rule.name, rule.show(policy))));
     let witnesses: Vec<_> = policy.witnesses.iter().map(Witness::to_string).collect();
-    let keys = match policy.attestation.len() {
-        0 => "any hardware key".to_owned(),
-        makers => format!("hardware keys of listed makers: {makers}"),
+    let keys: Vec<_> = policy.attestation.iter().map(allowed).collect();
+    let keys = if keys.is_empty() {
+        "any hardware key".to_owned()
+    } else {
+        keys.join("; ")
     };
     rules.push(("witnesses", some(&witnesses.join(", "))));
     rules.push(("attestation", keys));
     rules
 }
 
+/// One maker, by its certificate and that one's hash, and its models that may be enrolled.
+fn allowed(authority: &AttestationAuthority) -> String {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    let hash = hex(&sha256(&[authority.certificate.as_slice()]));
+    let models: Vec<_> = authority.models.iter().map(|model| hex(model)).collect();
+    let (maker, models) = (maker(authority), models.join(", "));
+    format!("{maker} ({hash}), models {models}")
+}
+
 /// What another policy changes: "recovery: 24h becomes 48h".
 pub fn changes(before: &Policy, after: &Policy) -> Vec<String> {
     let pairs = rules(before).into_iter().zip(rules(after));
     let mut changes: Vec<_> = pairs
-        .filter(|((name, old), (_, new))| *name != "witnesses" && old != new)
+        .filter(|((name, old), (_, new))| !SAID_APART.contains(name) && old != new)
         .map(|((name, old), (_, new))| format!("{name}: {old} becomes {new}"))
         .collect();
     changes.extend(witness_changes(before, after));
-    // What two lines say alike may still differ in a certificate.
-    if before.attestation != after.attestation {
-        changes.push("attestation: other authorities or models".to_owned());
+    changes.extend(maker_changes(before, after));
+    changes
+}
+
+/// Which makers come and go, each with its models.
+fn maker_changes(before: &Policy, after: &Policy) -> Vec<String> {
+    let (old, new) = (&before.attestation, &after.attestation);
+    let coming = new.iter().filter(|it| !old.contains(it));
+    let mut changes: Vec<_> = coming
+        .map(|it| format!("keys may come from {}", allowed(it)))
+        .collect();
+    let going = old.iter().filter(|it| !new.contains(it));
+    changes.extend(going.map(|it| format!("no more keys from {}", allowed(it))));
+    if new.is_empty() && !old.is_empty() {
+        changes.push("any hardware key may be enrolled, and no maker vouches for it".to_owned());
+    }
+    if !new.is_empty() && old != new {
+        changes.push("keys that are enrolled already stay".to_owned());
     }
     changes
 }
@@ -174,6 +208,14 @@ pub fn with_witnesses(policy: &Policy, witnesses: Vec<Witness>, quorum: Option<u
     Policy {
         witness_quorum: quorum.unwrap_or(u8::try_from(majority).unwrap_or(u8::MAX)),
         witnesses,
+        ..policy.clone()
+    }
+}
+
+/// `policy` with these makers of keys and no others; with none, any hardware key may be enrolled.
+pub fn with_makers(policy: &Policy, attestation: Vec<AttestationAuthority>) -> Policy {
+    Policy {
+        attestation,
         ..policy.clone()
     }
 }

@@ -17,7 +17,7 @@ use super::{
     ui::{Cell, Column, Record, Row, Table},
 };
 use crate::{
-    account::{Request, changes, effect, enrolment_requests},
+    account::{Request, Verdict, changes, effect, enrolment_requests},
     safe::Safe,
     session::{Error, Session},
     store::StoreError,
@@ -112,6 +112,7 @@ impl Desk<'_> {
             Column::new("name"),
             Column::new("asked"),
             Column::new("model"),
+            Column::new("attested"),
         ];
         let mut table = Table::new(columns.into_iter().chain([Column::new("words")]));
         for request in requests {
@@ -119,6 +120,7 @@ impl Desk<'_> {
                 Cell::Text((&request.name).into()),
                 Cell::Time(request.asked_at_ms),
                 Cell::Text(model(&request.key.model)),
+                attested(request.verdict),
                 Cell::Text(Words::of(&request.fingerprint).into()),
             ]));
         }
@@ -177,12 +179,18 @@ impl Desk<'_> {
 
     /// The six words, which only the person can know. That they are others is an alarm (E05).
     fn compare(&mut self, session: &mut Session, request: &Request) -> Result<(), CommandError> {
+        session.vouched(request).map_err(|error| refusal(&error))?;
         let (name, words) = (&request.name, Words::of(&request.fingerprint));
         self.ui.note(Safe::line(&format!(
             "{name} must read you these words:  {words}"
         )));
+        let vouched = match request.verdict {
+            Verdict::Attested => "its maker vouches for it, as the organisation's rules ask",
+            Verdict::NotAsked => "the organisation's rules ask no maker to vouch for it",
+            Verdict::Unattested(_) => "nobody vouches for it",
+        };
         self.ui.note(Safe::line(&format!(
-            "the key is a {}",
+            "the key is a {}: {vouched}",
             model(&request.key.model)
         )));
         let question = "are they the same, face to face or by voice?";
@@ -196,6 +204,15 @@ impl Desk<'_> {
         Err(CommandError::new(Code::WordsDiffer, Safe::line(&text))
             .outcome("nothing was signed")
             .hint("valise admin requests"))
+    }
+}
+
+/// Whether a maker vouches for a key; empty where the rules ask none.
+fn attested(verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::NotAsked => Cell::Empty,
+        Verdict::Attested => Cell::Flag(true),
+        Verdict::Unattested(_) => Cell::Flag(false),
     }
 }
 

@@ -58,12 +58,21 @@ impl Desk<'_> {
                 .outcome("nothing was written")
                 .hint("valise log evidence list")
         })?;
-        let Some(path) = &args.out else {
-            self.ui.print(Safe::block(row.text.trim_end()))?;
+        self.hand_out(&row.text, args.out.as_deref())
+    }
+
+    /// Prints evidence, or writes it to the new file `out`.
+    pub(super) fn hand_out(
+        &mut self,
+        text: &str,
+        out: Option<&Path>,
+    ) -> Result<Exit, CommandError> {
+        let Some(path) = out else {
+            self.ui.print(Safe::block(text.trim_end()))?;
             return Ok(Exit::Done);
         };
         let file = OpenOptions::new().write(true).create_new(true).open(path);
-        file.and_then(|mut file| file.write_all(row.text.as_bytes()))
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|error| unusable(path, &error))?;
         let file = Safe::line(&path.display().to_string());
         self.ui.record(&Record::new().with("evidence", file))?;

@@ -81,6 +81,9 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::OnItsWay(_) => CommandError::new(Code::OnItsWay, text)
             .outcome("it was not dropped")
             .hint("valise outbox retry"),
+        Error::Unattested { .. } => CommandError::new(Code::KeyModel, text)
+            .outcome("nothing was signed")
+            .hint("valise admin policy show"),
         Error::UnknownRecipient { near, .. } => unknown_recipient(text, near.as_ref()),
     }
 }

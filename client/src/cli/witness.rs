@@ -5,10 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
 };
 
 use super::{
-    WitnessCommand, WitnessInit, WitnessServe,
+    WitnessCommand, WitnessEvidence, WitnessInit, WitnessServe,
     desk::Desk,
     error::{Code, CommandError, Exit},
     join::read_card,
@@ -18,8 +19,11 @@ use super::{
 use crate::{
     home::HomeError,
     safe::Safe,
-    witness::{Witness, WitnessError, serve},
+    witness::{Contradiction, Witness, WitnessError, serve},
 };
+
+/// Contradictions that wait to be told.
+const FOUND_MAX: usize = 16;
 
 impl Desk<'_> {
     pub(super) fn witness(&mut self, command: &WitnessCommand) -> Result<Exit, CommandError> {
@@ -27,6 +31,7 @@ impl Desk<'_> {
             WitnessCommand::Init(init) => self.witness_init(init),
             WitnessCommand::Serve(serve) => self.witness_serve(serve),
             WitnessCommand::Show => self.witness_show(),
+            WitnessCommand::Evidence(which) => self.witness_evidence(which),
         }
     }
 
@@ -59,8 +64,35 @@ impl Desk<'_> {
             .with("entries", entries)
             .with("root", root)
             .with("signed", time);
-        self.ui.record(&record)?;
+        let found = witness.contradictions().map_err(|error| refused(&error))?;
+        let lines = (1..).zip(&found);
+        let lines = lines.map(|(number, found)| Safe::line(&format!("{number}: {}", told(found))));
+        self.ui
+            .record(&record.with("contradictions", Cell::List(lines.collect())))?;
+        if !found.is_empty() {
+            self.ui
+                .note("call an admin, not by Valise, and hand over: valise witness evidence");
+        }
         Ok(Exit::Done)
+    }
+
+    fn witness_evidence(&mut self, args: &WitnessEvidence) -> Result<Exit, CommandError> {
+        let found = self.open_witness()?.contradictions();
+        let found = found.map_err(|error| refused(&error))?;
+        let wanted = args.number.unwrap_or(found.len());
+        let one = wanted.checked_sub(1).and_then(|at| found.get(at));
+        let one = one.ok_or_else(|| {
+            CommandError::new(Code::NotFound, "this witness has no such evidence")
+                .outcome("nothing was written")
+                .hint("valise witness show")
+        })?;
+        if !one.proven {
+            self.ui.note(
+                "two heads that the server signed, and nobody proved how the one became the other: compare both \
+                 with valise log head",
+            );
+        }
+        self.hand_out(&one.text, args.out.as_deref())
     }
 
     /// Until SIGTERM or SIGINT.
@@ -83,8 +115,18 @@ impl Desk<'_> {
                 _ = interrupt.recv() => {}
             }
         };
-        self.runtime
-            .block_on(serve(witness, listener, clock, shutdown));
+        let (tell, mut found) = mpsc::channel(FOUND_MAX);
+        let ui = &mut self.ui;
+        let telling = async {
+            while let Some(found) = found.recv().await {
+                ui.note(Safe::line(&format!("ALARM: {}", told(&found))));
+                ui.note("both heads are kept here: valise witness evidence");
+            }
+        };
+        let serving = serve(witness, listener, clock, tell, shutdown);
+        self.runtime.block_on(async {
+            tokio::join!(serving, telling);
+        });
         Ok(Exit::Done)
     }
 
@@ -92,6 +134,20 @@ impl Desk<'_> {
         let folder = self.home()?.folder().join("witness");
         Witness::open(&folder).map_err(|error| refused(&error))
     }
+}
+
+/// What a contradiction says, in one line.
+fn told(found: &Contradiction) -> String {
+    let (known, shown) = (found.known.head, found.shown.head);
+    let verdict = if found.proven {
+        "the server signed two logs"
+    } else {
+        "the server signed two heads, and nobody proved how the one became the other"
+    };
+    format!(
+        "{verdict}: {} entries with root {}, and {} entries with root {}",
+        known.size, known.root, shown.size, shown.root
+    )
 }
 
 /// Who it is, and what it watches.
@@ -127,7 +183,10 @@ fn refused(error: &WitnessError) -> CommandError {
         WitnessError::Damaged(_) => CommandError::new(Code::Failed, text)
             .outcome("nothing was signed")
             .hint("valise witness init CARD, with another --home"),
-        WitnessError::Home(_) | WitnessError::Io(..) | WitnessError::Refused(_) => {
+        WitnessError::Contradiction { .. }
+        | WitnessError::Home(_)
+        | WitnessError::Io(..)
+        | WitnessError::Refused(_) => {
             CommandError::new(Code::Failed, text).outcome("nothing was signed")
         }
     }

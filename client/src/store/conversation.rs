@@ -1,5 +1,7 @@
 //! Conversations and what each sender has sent in them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row};
 use valise_proto::{
     codec,
@@ -11,6 +13,7 @@ use super::{
     Reader, StoreError, Work,
     log::{signed, unsigned},
 };
+use crate::weaken::checked;
 
 /// Where a conversation is in its life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +57,8 @@ pub struct ConversationRow {
     pub sent: u64,
     /// Hash of the last of them.
     pub sent_hash: Hash,
+    /// When this device last had new keys here, by its clock: milliseconds; 0: not known.
+    pub renewed_ms: u64,
 }
 
 /// What one device has sent in one conversation, as far as was received.
@@ -65,7 +70,7 @@ pub struct Sender {
     pub hash: Hash,
 }
 
-const COLUMNS: &str = "group_id, record, state, joined, cursor, sent, sent_hash";
+const COLUMNS: &str = "group_id, record, state, joined, cursor, sent, sent_hash, renewed_ms";
 
 fn accounts_text(accounts: &[Name]) -> String {
     let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
@@ -77,6 +82,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
     let state: String = row.get(2)?;
     let (joined, cursor, sent): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
     let sent_hash: Vec<u8> = row.get(6)?;
+    let renewed_ms: i64 = row.get(7)?;
     Ok((|| {
         let damaged = StoreError::Damaged("a conversation");
         Ok(ConversationRow {
@@ -93,8 +99,49 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<ConversationRow, StoreErro
             cursor: unsigned(cursor)?,
             sent: unsigned(sent)?,
             sent_hash: Hash::try_from(&*sent_hash).map_err(|_| StoreError::Damaged("a hash"))?,
+            renewed_ms: unsigned(renewed_ms)?,
         })
     })())
+}
+
+impl ConversationRow {
+    fn has_ended(&self) -> bool {
+        matches!(
+            self.state,
+            ConversationState::Disputed | ConversationState::Closed
+        )
+    }
+}
+
+/// Of several conversations of the same people the one to use, so that everybody settles on the same: whoever
+/// has most predecessors among them, and of those the one with the smallest group id. The rows are sorted by
+/// group id.
+///
+/// A predecessor is proven by its id, which nobody chooses. So whoever makes a conversation with a small id, or
+/// many of them, and ends it, wins nothing: one more takes its place (G10).
+fn foremost(rows: Vec<ConversationRow>) -> Option<ConversationRow> {
+    let marks: BTreeMap<_, _> = rows
+        .iter()
+        .map(|row| (Conversation::mark(row.group), row))
+        .collect();
+    let before = |row: &ConversationRow| {
+        let before = marks.get(&row.record.place_of()).copied();
+        before.filter(|_| checked("G10"))
+    };
+    let depth = |row: &ConversationRow| {
+        let mut next = before(row);
+        // A circle would be a collision of hashes: it ends all the same.
+        let steps = rows.iter().take_while(|_| {
+            let here = next;
+            next = here.and_then(before);
+            here.is_some()
+        });
+        steps.count()
+    };
+    let depths: Vec<_> = rows.iter().map(depth).collect();
+    let deepest = depths.iter().max()?;
+    let first = depths.iter().position(|depth| depth == deepest)?;
+    rows.into_iter().nth(first)
 }
 
 impl Reader<'_> {
@@ -108,49 +155,53 @@ impl Reader<'_> {
             .transpose()
     }
 
-    /// The conversation of exactly these accounts (sorted) in which one may write: of several, the one
-    /// with the smallest group id, so that everybody settles on the same one.
+    /// The conversation of exactly these accounts (sorted) in which one may write; `None` where the one that
+    /// everybody uses has ended here, and where there is none.
     pub fn conversation_of(
         &self,
         accounts: &[Name],
     ) -> Result<Option<ConversationRow>, StoreError> {
-        let sql = format!(
-            "select {COLUMNS} from conversation where accounts = ?1 and state in ('creating', 'open')
-             order by group_id limit 1"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        statement
-            .query_row([accounts_text(accounts)], read_row)
-            .optional()?
-            .transpose()
+        Ok(self.foremost(accounts)?.filter(|row| !row.has_ended()))
     }
 
-    /// The smallest group id of ended conversations of exactly these accounts (sorted).
+    /// The conversation of exactly these accounts (sorted) that everybody uses and that has ended here.
     pub fn ended_conversation_of(&self, accounts: &[Name]) -> Result<Option<GroupId>, StoreError> {
-        // Of one that the server never took (cursor 0) nobody knows.
-        let sql = "select min(group_id) from conversation
-                   where accounts = ?1 and state in ('disputed', 'closed') and cursor > 0";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let group: Option<Vec<u8>> =
-            statement.query_row([accounts_text(accounts)], |row| row.get(0))?;
-        let damaged = |_| StoreError::Damaged("a group id");
-        group
-            .map(|group| GroupId::try_from(&*group).map_err(damaged))
-            .transpose()
+        let ended = self.foremost(accounts)?.filter(ConversationRow::has_ended);
+        Ok(ended.map(|row| row.group))
     }
 
     /// The accounts of every conversation that has ended and has no successor.
     pub fn ended_conversations(&self) -> Result<Vec<Vec<Name>>, StoreError> {
         let sql = format!(
-            "select {COLUMNS} from conversation as ended
-             where state in ('disputed', 'closed') and cursor > 0 and not exists
-               (select 1 from conversation as other
-                where other.accounts = ended.accounts and other.state in ('creating', 'open'))
-             group by accounts"
+            "select {COLUMNS} from conversation
+             where state in ('disputed', 'closed') and cursor > 0 group by accounts"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map((), read_row)?;
-        rows.map(|row| Ok(row??.record.accounts)).collect()
+        let mut ended = Vec::new();
+        for row in rows {
+            let accounts = row??.record.accounts;
+            if self.ended_conversation_of(&accounts)?.is_some() {
+                ended.push(accounts);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Of all conversations of exactly these accounts (sorted) the one that everybody uses, ended here or not:
+    /// see [`foremost`].
+    fn foremost(&self, accounts: &[Name]) -> Result<Option<ConversationRow>, StoreError> {
+        // Of one that the server never took (cursor 0) nobody knows.
+        let sql = format!(
+            "select {COLUMNS} from conversation where accounts = ?1
+             and (state in ('creating', 'open') or cursor > 0) order by group_id"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([accounts_text(accounts)], read_row)?;
+        let rows = rows
+            .map(|row| row?)
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(foremost(rows))
     }
 
     /// Every conversation that is not closed.
@@ -227,6 +278,15 @@ impl Work<'_> {
         self.transaction
             .prepare_cached(sql)?
             .execute([group.as_ref()])?;
+        Ok(())
+    }
+
+    /// This device has new keys in a conversation since `now_ms`.
+    pub fn set_renewed(&self, group: GroupId, now_ms: u64) -> Result<(), StoreError> {
+        let sql = "update conversation set renewed_ms = ?2 where group_id = ?1";
+        self.transaction
+            .prepare_cached(sql)?
+            .execute((group.as_ref(), signed(now_ms)?))?;
         Ok(())
     }
 

@@ -17,7 +17,8 @@ impl Session {
         }
         let (mut tried, mut settled) = (false, true);
         for row in self.store.read().conversations()? {
-            if !self.has_newcomer(&row, from)? {
+            // Whoever still writes in an older one lets them in there.
+            if !self.has_newcomer(&row, from)? || !self.is_in_use(&row)? {
                 continue;
             }
             match self.admit_into(&row).await {

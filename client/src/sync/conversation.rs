@@ -25,9 +25,6 @@ use crate::{
     store::{ConversationRow, ConversationState, ProposedCommit, Reader, StoreError},
 };
 
-/// How many ids are tried for a successor: each one halves what is left, on average.
-const NONCES: usize = 10_000;
-
 impl Session {
     pub(super) fn drift(&self, row: &ConversationRow) -> Result<Drift, Error> {
         let directory = self.directory()?;
@@ -35,33 +32,39 @@ impl Session {
         Ok(mls::audited(&provider.mls(), row.group, directory, &row.record)?.drift)
     }
 
-    /// A new conversation's record. After one that ended here, its id is the smaller one: of two
-    /// conversations of the same people everybody uses that one, so all follow.
+    /// A new conversation's record. After one that ended here it says so: of the conversations of the same
+    /// people everybody uses the one that takes another's place, so all follow, whoever ended what.
     fn found(&self, accounts: &[Name]) -> Result<(GroupId, Conversation), Error> {
         let ended = self.store.read().ended_conversation_of(accounts)?;
         let org = self.directory()?.org();
-        let mut record = Conversation {
-            nonce: random::bytes()?,
+        let nonce = match ended {
+            None => random::bytes()?,
+            Some(ended) => Conversation::nonce_after(ended, random::bytes()?),
+        };
+        let record = Conversation {
+            nonce,
             creator: self.me.account.clone(),
             accounts: accounts.to_vec(),
         };
-        for _ in 0..NONCES {
-            let group = record.group_id(org).ok_or(Error::Wrong(
-                "a conversation has at most 1,000 people, the writer among them",
-            ))?;
-            if ended.is_none_or(|ended| group < ended) {
-                return Ok((group, record));
-            }
-            record.nonce = random::bytes()?;
-        }
-        Err(Error::Wrong(
-            "a conversation of these people ended too often",
-        ))
+        let group = record.group_id(org).ok_or(Error::Wrong(
+            "a conversation has at most 1,000 people, the writer among them",
+        ))?;
+        Ok((group, record))
     }
 
     /// Starts a conversation of `accounts` (sorted).
     pub(super) async fn create(&mut self, accounts: &[Name]) -> Result<(), Error> {
         let (group, record) = self.found(accounts)?;
+        self.begin(group, record).await
+    }
+
+    /// Starts the conversation that `record` says.
+    pub(crate) async fn begin(
+        &mut self,
+        group: GroupId,
+        record: Conversation,
+    ) -> Result<(), Error> {
+        let accounts = &record.accounts;
         let directory = self.directory()?;
         let mut devices: Vec<_> = accounts
             .iter()
@@ -79,6 +82,7 @@ impl Session {
             after: None,
             remove: &[],
             add: &devices,
+            renew: false,
         };
         self.propose(&change).await?;
         Ok(())
@@ -118,8 +122,27 @@ impl Session {
             after: Some(row.cursor),
             remove: &drift.surplus,
             add: &drift.missing,
+            renew: false,
         };
         self.propose(&change).await
+    }
+
+    /// Gives this device new keys in a conversation, and removes who has drifted out of it.
+    pub(super) async fn renew_keys(
+        &mut self,
+        row: &ConversationRow,
+        surplus: &[DeviceId],
+    ) -> Result<(), Error> {
+        let change = Change {
+            group: row.group,
+            record: &row.record,
+            after: Some(row.cursor),
+            remove: surplus,
+            add: &[],
+            renew: true,
+        };
+        self.propose(&change).await?;
+        Ok(())
     }
 
     /// Makes a commit, keeps it, and sends it.
@@ -176,7 +199,7 @@ impl Session {
             }
             added.push(device);
         }
-        if packages.is_empty() && change.remove.is_empty() && change.after.is_some() {
+        if packages.is_empty() && change.is_idle() {
             work.commit()?;
             return Ok((None, added));
         }
@@ -290,9 +313,16 @@ struct Change<'a> {
     after: Option<u64>,
     remove: &'a [DeviceId],
     add: &'a [DeviceId],
+    /// It is made for the new keys that every commit brings its author.
+    renew: bool,
 }
 
 impl Change<'_> {
+    /// Without somebody to add there is no reason for it.
+    fn is_idle(&self) -> bool {
+        self.remove.is_empty() && self.after.is_some() && !self.renew
+    }
+
     /// Another process of this account has begun the same since, or read on in the group.
     fn overtaken(&self, read: &Reader<'_>) -> Result<bool, StoreError> {
         let Some(after) = self.after else {

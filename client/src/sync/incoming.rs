@@ -123,6 +123,7 @@ impl Session {
             return Err(Alarm::WrongConversation.into());
         }
         work.put_conversation(group, &record, ConversationState::Open, welcome.sequence)?;
+        work.set_renewed(group, self.clock.now_ms())?;
         for name in record
             .accounts
             .iter()
@@ -223,6 +224,7 @@ impl Session {
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
             work.open_conversation(message.group)?;
+            work.set_renewed(message.group, now)?;
         } else if message.message.as_slice().is_empty() {
             // This device's own letter, in its place, be it that the server's word never came back.
             // Anything else was emptied on the way.

@@ -4,12 +4,11 @@
 //! every look at the log, and when that does not happen, nothing is sent after a day. Where the
 //! organisation has witnesses, it is their word that counts, and the server's does not.
 
+use std::iter::repeat;
+
 use valise_proto::{
     codec::Text,
-    log::{
-        entry::Policy,
-        witness::{quorum_time, seen_at},
-    },
+    log::{entry::Policy, witness::quorum_time},
 };
 
 use super::Alarm;
@@ -68,10 +67,11 @@ pub struct Sighting {
     pub seen_ms: Option<u64>,
 }
 
-/// When each witness of `policy` signed `note`, by a clock that shows `now_ms`.
-pub(super) fn sightings(note: &str, policy: &Policy, now_ms: u64) -> Vec<Sighting> {
-    let seen = seen_at(note, &policy.witnesses);
-    let seen = seen.into_iter().map(|seconds| {
+/// Each witness of `policy`, of whom `seen` says when it signed, by a clock that shows `now_ms`. Of whom it
+/// says nothing has not signed.
+pub(super) fn sightings(seen: &[Option<u64>], policy: &Policy, now_ms: u64) -> Vec<Sighting> {
+    let seen = seen.iter().copied().chain(repeat(None));
+    let seen = seen.map(|seconds| {
         let seen_ms = seconds?.saturating_mul(1000);
         (seen_ms <= now_ms.saturating_add(AHEAD_MS)).then_some(seen_ms)
     });
@@ -81,9 +81,9 @@ pub(super) fn sightings(note: &str, policy: &Policy, now_ms: u64) -> Vec<Sightin
         .collect()
 }
 
-/// When as many witnesses as `policy` asks for had signed `note`: milliseconds since 1970.
-pub(super) fn witnessed_ms(note: &str, policy: &Policy, now_ms: u64) -> Option<u64> {
-    let seen = sightings(note, policy, now_ms);
+/// When as many witnesses as `policy` asks for had signed: milliseconds since 1970.
+pub(super) fn witnessed_ms(seen: &[Option<u64>], policy: &Policy, now_ms: u64) -> Option<u64> {
+    let seen = sightings(seen, policy, now_ms);
     let times = seen.into_iter().filter_map(|it| it.seen_ms);
     quorum_time(times, policy.witness_quorum)
 }

@@ -8,9 +8,11 @@ use valise_proto::{
     log::{
         Head,
         checkpoint::{self, SignedHead},
+        entry::Policy,
         evidence::Evidence,
         merkle::{leaf_hash, verify_consistency, verify_inclusion},
         replay::Directory,
+        witness::seen_at,
     },
     statement::sha256,
 };
@@ -40,6 +42,8 @@ struct Checkpoint {
     log: SignedHead,
     /// When the server said that it is the newest: milliseconds.
     said_ms: Option<u64>,
+    /// When each witness signed it, in the policy's order: seconds. Verified once; every letter asks.
+    seen_at: Vec<Option<u64>>,
 }
 
 impl Checkpoint {
@@ -50,8 +54,14 @@ impl Checkpoint {
             note: note.to_owned(),
             log,
             said_ms: None,
+            seen_at: Vec::new(),
         };
         Ok((opened, said))
+    }
+
+    /// Verifies the witnesses' lines: of the policy under this very head.
+    fn verify_witnesses(&mut self, policy: &Policy) {
+        self.seen_at = seen_at(&self.note, &policy.witnesses);
     }
 }
 
@@ -115,6 +125,7 @@ impl Ledger {
             let (mut checkpoint, said) = Checkpoint::open(&ledger.card, note).ok()?;
             checkpoint.said_ms = said.map(|seconds| seconds.saturating_mul(1000));
             let head = checkpoint.log.head;
+            checkpoint.verify_witnesses(ledger.directory.policy());
             (ledger.directory.tree().root_at(head.size) == Some(head.root)).then_some(checkpoint)
         });
         Ok(ledger)
@@ -148,8 +159,8 @@ impl Ledger {
 
     /// The organisation's witnesses, and when each last signed exactly this log.
     pub fn sightings(&self, now_ms: u64) -> Vec<Sighting> {
-        let note = self.whole().map_or("", |signed| &signed.note);
-        sightings(note, self.directory.policy(), now_ms)
+        let seen = self.whole().map_or(&[][..], |signed| &signed.seen_at);
+        sightings(seen, self.directory.policy(), now_ms)
     }
 
     /// When somebody who counts last said that `checkpoint` is the newest: as many witnesses as the
@@ -158,7 +169,7 @@ impl Ledger {
         let policy = self.directory.policy();
         match policy.witness_quorum {
             0 => checkpoint.said_ms,
-            _ => witnessed_ms(&checkpoint.note, policy, now_ms),
+            _ => witnessed_ms(&checkpoint.seen_at, policy, now_ms),
         }
     }
 
@@ -244,6 +255,7 @@ impl Ledger {
             return Err(Alarm::HiddenLog { seen, shown });
         }
         self.directory = next;
+        checkpoint.verify_witnesses(self.directory.policy());
         let more = head.size < shown.size;
         let news = !more && self.is_news(&checkpoint, now_ms);
         let note = news.then(|| checkpoint.note.clone());

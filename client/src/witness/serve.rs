@@ -10,13 +10,13 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     task::spawn_blocking,
     time::timeout,
 };
 use valise_proto::log::witness::{ADD_CHECKPOINT, AddCheckpoint, Refusal, SIZE_TYPE, format_size};
 
-use super::{Witness, WitnessError};
+use super::{Contradiction, Witness, WitnessError};
 use crate::clock::{self, Clock};
 
 /// Connections at once; more wait.
@@ -30,11 +30,13 @@ const HEADER_MAX: usize = 8 * 1024;
 /// After a failed accept, usually for want of file descriptors: let some be closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers on `listener` until `shutdown` resolves; then lets open requests finish.
+/// Answers on `listener` until `shutdown` resolves; then lets open requests finish. What contradicts the log
+/// that was signed here goes to `found`, each once, when it is kept.
 pub async fn serve(
     witness: Arc<Witness>,
     listener: TcpListener,
     clock: Arc<dyn Clock>,
+    found: mpsc::Sender<Contradiction>,
     shutdown: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(
@@ -49,9 +51,10 @@ pub async fn serve(
                 continue;
             };
             let (witness, clock) = (Arc::clone(&witness), Arc::clone(&clock));
+            let found = found.clone();
             tokio::spawn(async move {
                 // Whoever is too slow, or goes away, loses only his own connection.
-                drop(timeout(CONNECTION, converse(stream, witness, clock)).await);
+                drop(timeout(CONNECTION, converse(stream, witness, clock, found)).await);
                 drop(place);
             });
         }
@@ -65,10 +68,16 @@ pub async fn serve(
 }
 
 /// One connection: one request and its answer.
-async fn converse(stream: TcpStream, witness: Arc<Witness>, clock: Arc<dyn Clock>) {
+async fn converse(
+    stream: TcpStream,
+    witness: Arc<Witness>,
+    clock: Arc<dyn Clock>,
+    found: mpsc::Sender<Contradiction>,
+) {
     let service = service_fn(|request| {
         let (witness, clock) = (Arc::clone(&witness), Arc::clone(&clock));
-        async move { Ok::<_, Infallible>(answer(request, witness, &*clock).await) }
+        let found = found.clone();
+        async move { Ok::<_, Infallible>(answer(request, witness, &*clock, &found).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -82,6 +91,7 @@ async fn answer(
     request: Request<Incoming>,
     witness: Arc<Witness>,
     clock: &dyn Clock,
+    found: &mpsc::Sender<Contradiction>,
 ) -> Response<String> {
     if request.uri().path() != ADD_CHECKPOINT {
         return say(
@@ -107,6 +117,17 @@ async fn answer(
     match signed {
         Ok(Ok(line)) => Response::new(line),
         Ok(Err(WitnessError::Refused(refusal))) => refused(refusal),
+        Ok(Err(WitnessError::Contradiction {
+            refusal,
+            found: both,
+            new,
+        })) => {
+            if new {
+                // Whoever listens too slowly finds them in the folder.
+                drop(found.try_send(*both));
+            }
+            refused(refusal)
+        }
         _ => say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "this witness cannot remember what it signs: it signs nothing",

@@ -17,6 +17,7 @@ use valise_proto::{
     id::{Hash, OrgId, OrgTag},
     log::{
         checkpoint::{format_signed, origin},
+        evidence::Evidence,
         merkle::leaf_hash,
     },
     testing::SoftDevice,
@@ -165,8 +166,85 @@ fn d06_a_witness_that_lost_its_memory_signs_nothing() {
     fs::write(&file, good).unwrap();
     assert!(matches!(
         witness.cosign(&fork, NOW_MS),
-        Err(WitnessError::Refused(Refusal::Conflict { size: 5 }))
+        Err(WitnessError::Contradiction {
+            refusal: Refusal::Conflict { size: 5 },
+            ..
+        })
     ));
+}
+
+/// Whether a head that the witness is shown contradicts what it signed: `None`, or whether that is proven.
+fn contradicts(witness: &Witness, request: &str) -> Option<bool> {
+    match witness.cosign(request, NOW_MS) {
+        Err(WitnessError::Contradiction { found, .. }) => Some(found.proven),
+        _ => None,
+    }
+}
+
+#[test]
+fn d06_both_heads_of_a_fork_are_kept_as_evidence() {
+    let (folder, witness) = made();
+    let ours = log(1, 5);
+    witness.cosign(&request(&ours, 0), NOW_MS).unwrap();
+    // The same size, whatever the log asks from; a larger one, with the proof of its own world.
+    let (fork, larger) = (log(2, 5), log(3, 9));
+    assert_eq!(contradicts(&witness, &request(&fork, 0)), Some(true));
+    assert_eq!(contradicts(&witness, &request(&larger, 5)), Some(true));
+    // Two heads alone, beside a proof that anybody could have made up.
+    let mut unproven = AddCheckpoint::parse(&request(&log(4, 9), 5)).unwrap();
+    unproven.proof[0].0[0] ^= 1;
+    assert_eq!(contradicts(&witness, &unproven.to_text()), Some(false));
+    let witness = Witness::open(&folder.path().join("witness")).unwrap();
+    let kept = witness.contradictions().unwrap();
+    assert_eq!(kept.len(), 3);
+    for (one, shown) in kept.iter().zip([&fork, &larger, &log(4, 9)]) {
+        assert_eq!(one.known.head, ours.head());
+        assert_eq!(one.shown.head, shown.head());
+        let proven = Evidence::open(&one.text, ORG, key());
+        assert_eq!(proven.is_ok(), one.proven);
+    }
+    // Shown again, they are here already.
+    assert_eq!(contradicts(&witness, &request(&fork, 0)), Some(true));
+    assert_eq!(witness.contradictions().unwrap().len(), 3);
+}
+
+/// The twin of every case: the honest log, and what a stranger makes up of it.
+#[test]
+fn d06_an_honest_log_leaves_no_evidence() {
+    let (_folder, witness) = made();
+    witness.cosign(&request(&log(1, 5), 0), NOW_MS).unwrap();
+    for (tree, old) in [
+        (log(1, 3), 0),
+        (log(1, 5), 0),
+        (log(1, 9), 3),
+        (log(1, 4), 4),
+    ] {
+        assert_eq!(contradicts(&witness, &request(&tree, old)), None);
+    }
+    let unsigned = request(&log(2, 5), 0).replace(
+        note(&log(2, 5)).lines().last().unwrap(),
+        note(&log(1, 5)).lines().last().unwrap(),
+    );
+    assert_eq!(contradicts(&witness, &unsigned), None);
+    assert_eq!(witness.contradictions().unwrap(), []);
+}
+
+/// Nobody fills the witness' disk, nor takes the room of what proves something.
+#[test]
+fn d06_made_up_proofs_take_little_room() {
+    let (_folder, witness) = made();
+    witness.cosign(&request(&log(1, 5), 0), NOW_MS).unwrap();
+    for size in 6..60 {
+        let mut unproven = AddCheckpoint::parse(&request(&log(1, size), 5)).unwrap();
+        unproven.proof[0].0[0] ^= 1;
+        assert_eq!(contradicts(&witness, &unproven.to_text()), Some(false));
+    }
+    assert_eq!(witness.contradictions().unwrap().len(), 32);
+    assert_eq!(contradicts(&witness, &request(&log(2, 5), 0)), Some(true));
+    let kept = witness.contradictions().unwrap();
+    assert!(kept.last().unwrap().proven);
+    // And the honest log goes on.
+    witness.cosign(&request(&log(1, 9), 5), NOW_MS).unwrap();
 }
 
 /// A witness that listens, until it is dropped.
@@ -185,7 +263,8 @@ impl Listening {
         let (stop, stopped) = oneshot::channel::<()>();
         let clock = Arc::new(Manual::new(NOW_MS));
         let shutdown = async move { drop(stopped.await) };
-        let ended = tokio::spawn(serve(Arc::new(witness), listener, clock, shutdown));
+        let (found, _) = tokio::sync::mpsc::channel(1);
+        let ended = tokio::spawn(serve(Arc::new(witness), listener, clock, found, shutdown));
         Self {
             address,
             stop,

@@ -4,7 +4,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::{
     codec::{Bytes, Limited},
-    id::{DeviceId, Name, SessionId},
+    id::{DeviceId, KeyId, Name, SessionId},
     label,
     statement::sha256,
 };
@@ -59,4 +59,25 @@ pub struct Session {
 
 impl Limited for Session {
     const MAX: usize = 32;
+}
+
+/// Keys that log in nowhere, because their signature counters went back: somebody may have copied them. The
+/// newest first.
+#[derive(Clone, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+pub struct Copied {
+    /// At most 1,000.
+    pub keys: Vec<CopiedKey>,
+}
+
+impl Limited for Copied {
+    const MAX: usize = 64 * 1024;
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, TlsDeserializeBytes, TlsSerialize, TlsSize)]
+pub struct CopiedKey {
+    /// Which.
+    pub key: KeyId,
+    /// Since when: milliseconds since 1970 UTC, the server's clock.
+    pub since_ms: u64,
 }

@@ -509,6 +509,7 @@ fn log_and_delivery_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("open_proposals", encode(&open_proposals())),
         ("begin", encode(&api::attachment::Begin { size: 4_144 })),
         ("stored", encode(&api::attachment::Stored { bytes: 4_096 })),
+        ("copied", encode(&copied())),
     ]
 }
 
@@ -579,6 +580,15 @@ fn finish() -> login::Finish {
         authenticator_data: bytes(3, 37),
         client_data: text_bytes("{\"type\":\"webauthn.get\"}"),
         signature: bytes(4, 70),
+    }
+}
+
+fn copied() -> login::Copied {
+    login::Copied {
+        keys: vec![login::CopiedKey {
+            key: KeyId([9; 32]),
+            since_ms: TIME_MS,
+        }],
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     log::{
         Head,
         checkpoint::SignedHead,
-        merkle::{PeerBadProof, verify_consistency},
+        merkle::{PeerBadProof, root_before, verify_consistency},
     },
 };
 
@@ -43,6 +43,24 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// What `newer` and a proof of how it grew prove against `older`; `None` when they agree, or prove
+    /// nothing.
+    pub fn of(older: SignedHead, newer: SignedHead, proof: &[Hash]) -> Option<Self> {
+        // Of one size each proves against the other, whatever was said of how they grew.
+        let proof = if older.head.size == newer.head.size {
+            &[]
+        } else {
+            proof
+        };
+        let root = root_before(older.head.size, newer.head, proof).ok()?;
+        (root != older.head.root).then(|| Self {
+            older,
+            newer,
+            root,
+            proof: proof.to_vec(),
+        })
+    }
+
     /// Checks all of it: both signatures, the proof, and that the roots differ.
     pub fn verify(&self, org: OrgId, key: Ed25519Key) -> Result<(), PeerNoEvidence> {
         let signed = |head: &SignedHead| head.verify(org, key).map_err(|_| PeerNoEvidence);
@@ -158,6 +176,27 @@ mod tests {
                 let evidence = evidence(older, newer);
                 let text = evidence.to_text(ORG, key);
                 assert_eq!(Evidence::open(&text, ORG, key), Ok(evidence));
+            }
+        }
+    }
+
+    #[test]
+    fn d06_a_proof_of_growth_is_evidence_against_another_world() {
+        let (server, key) = server();
+        for newer in 4..40_u8 {
+            for older in 4..=newer {
+                let (ours, theirs) = (log(2, older), log(1, newer));
+                let signed = |tree: &Tree| sign(&server, tree.head());
+                let proof = theirs.consistency(older.into(), newer.into()).unwrap();
+                let found = Evidence::of(signed(&ours), signed(&theirs), &proof);
+                // Of a log as large as a power of two the proof does not contain the root.
+                if older < newer && older.is_power_of_two() {
+                    assert_eq!(found, None);
+                } else {
+                    assert_eq!(found.unwrap().verify(ORG, key), Ok(()));
+                }
+                let honest = signed(&log(1, older));
+                assert_eq!(Evidence::of(honest, signed(&theirs), &proof), None);
             }
         }
     }

@@ -198,6 +198,29 @@ pub fn verify_consistency(old: Head, new: Head, path: &[Hash]) -> Result<(), Pee
 
 /// [`verify_consistency`] from a log that is not empty to another size.
 fn verify_growth(old: Head, new: Head, path: &[Hash]) -> Result<(), PeerBadProof> {
+    if grown(old, new, path)? == old.root {
+        Ok(())
+    } else {
+        Err(PeerBadProof)
+    }
+}
+
+/// The root that the log under `new` had at `size`, if `path` proves it without knowing that root: of any
+/// `size` that is no power of two.
+pub fn root_before(size: u64, new: Head, path: &[Hash]) -> Result<Hash, PeerBadProof> {
+    if size == new.size && path.is_empty() {
+        return Ok(new.root);
+    }
+    if size == 0 || size.is_power_of_two() {
+        return Err(PeerBadProof);
+    }
+    let root = Hash([0; 32]);
+    grown(Head { size, root }, new, path)
+}
+
+/// The root at the size of `old` that `path` proves under `new`; the one of `old` is believed where its size
+/// is a power of two.
+fn grown(old: Head, new: Head, path: &[Hash]) -> Result<Hash, PeerBadProof> {
     if old.size > new.size {
         return Err(PeerBadProof);
     }
@@ -221,8 +244,8 @@ fn verify_growth(old: Head, new: Head, path: &[Hash]) -> Result<(), PeerBadProof
         .map(|(_, hash)| hash);
     let old_root = chain_right(chain_right(seed, left_of_old), border_path);
     let new_root = chain_right(chain(seed, inner_path, index), border_path);
-    if old_root == old.root && new_root == new.root {
-        Ok(())
+    if new_root == new.root {
+        Ok(old_root)
     } else {
         Err(PeerBadProof)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, http::StatusCode};
 use valise_proto::api::{
     ErrorCode,
-    login::{Challenge, Finish, Session},
+    login::{Challenge, Copied, Finish, Session},
 };
 
 use super::{
     Answer, Peer,
     body::{Nothing, Read},
-    caller::{Call, DeviceCaller, SessionCaller},
+    caller::{AdminCaller, Call, DeviceCaller, SessionCaller},
     error::Error,
 };
 use crate::{limit::network, service::Service};
@@ -38,6 +38,15 @@ pub(super) async fn finish(
     }: Call<DeviceCaller, Read<Finish>>,
 ) -> Result<Answer<Session>, Error> {
     Ok(Answer(service.login.finish(&finish, device).await?))
+}
+
+/// Which keys were copied, told to admins: whoever else asks learns of his own at his login.
+pub(super) async fn copied(
+    State(service): State<Arc<Service>>,
+    Call { .. }: Call<AdminCaller, Nothing>,
+) -> Result<Answer<Copied>, Error> {
+    let keys = service.login.store.suspended_keys().await?;
+    Ok(Answer(Copied { keys }))
 }
 
 pub(super) async fn end(

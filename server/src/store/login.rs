@@ -1,8 +1,8 @@
 //! Rows of login challenges and signature counters.
 
-use valise_proto::id::KeyId;
+use valise_proto::{api::login::CopiedKey, id::KeyId};
 
-use super::{Store, StoreError, Write, stored};
+use super::{Store, StoreError, Write, id, number, stored};
 
 impl Store {
     /// Whether a challenge is there and not expired. Only [`Write::take_nonce`] uses it up.
@@ -13,6 +13,23 @@ impl Store {
             .fetch_optional(&self.reads)
             .await?;
         Ok(row.is_some())
+    }
+
+    /// The keys that [`Write::suspend_key`] has stopped, the newest first, at most 1,000.
+    pub async fn suspended_keys(&self) -> Result<Vec<CopiedKey>, StoreError> {
+        let rows = sqlx::query(
+            "select key_id, suspended_at_ms from credential_counter \
+             where suspended_at_ms > 0 order by suspended_at_ms desc limit 1000",
+        )
+        .fetch_all(&self.reads)
+        .await?;
+        let rows = rows.iter().map(|row| {
+            Ok(CopiedKey {
+                key: id(row, 0, "key")?,
+                since_ms: number(row, 1, "time")?,
+            })
+        });
+        rows.collect()
     }
 }
 

@@ -24,7 +24,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 25] = [
+const ROUTES: [(&str, &str, Kind); 26] = [
     ("GET", "/healthz", Kind::Anybody),
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
@@ -35,6 +35,7 @@ const ROUTES: [(&str, &str, Kind); 25] = [
     ("POST", api::LOGIN, Kind::Anybody),
     ("POST", api::SESSION, Kind::Device),
     ("DELETE", api::SESSION, Kind::Session),
+    ("GET", api::COPIED_KEYS, Kind::Admin),
     ("GET", "/v1/log?from=0&old=0", Kind::Session),
     ("POST", api::LOG, Kind::Session),
     ("GET", api::PROPOSALS, Kind::Admin),

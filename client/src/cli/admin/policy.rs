@@ -1,14 +1,16 @@
 //! `valise admin policy`.
 
-use valise_proto::log::entry::{Fact, Policy as Rules, PolicySet};
+use std::{fs::File, io::Read as _};
+
+use valise_proto::log::entry::{AttestationAuthority, Fact, Policy as Rules, PolicySet};
 
 use super::{
     entries,
     log::signers,
-    tree::{self, Policy},
+    tree::{self, KeyMaker, Policy},
 };
 use crate::{
-    account::{changes, rules, with_rule, with_witnesses},
+    account::{changes, makers, rules, with_makers, with_rule, with_witnesses},
     cli::{
         desk::{Desk, directory},
         error::{Code, CommandError, Exit},
@@ -16,6 +18,9 @@ use crate::{
     },
     safe::Safe,
 };
+
+/// Largest file of roots that is read, in bytes.
+const PEM_MAX: u64 = 64 * 1024;
 
 impl Desk<'_> {
     pub(super) fn admin_policy(&mut self, verb: &Policy) -> Result<Exit, CommandError> {
@@ -41,6 +46,10 @@ impl Desk<'_> {
         let before = directory(&session)?.policy();
         let (policy, rule, value) = if let (Some(field), Some(value)) = (&set.field, &set.value) {
             (with_one(before, field, value)?, &**field, &**value)
+        } else if set.any_keys || !set.keys.is_empty() {
+            let policy = with_makers(before, read_makers(&set.keys)?);
+            let value = if set.any_keys { "any" } else { "these" };
+            (policy, "attestation", value)
         } else {
             let policy = with_witnesses(before, set.witnesses.clone(), set.quorum);
             let value = if set.no_witnesses { "none" } else { "these" };
@@ -50,6 +59,11 @@ impl Desk<'_> {
             self.ui.note(
                 "until enough of them have signed the log, nobody sends letters: have them run, and their \
                  addresses in the server's valised.toml, before you sign",
+            );
+        }
+        if !set.keys.is_empty() {
+            self.ui.note(
+                "keys of other makers and models that are enrolled already stay: valise admin report keys",
             );
         }
         let done = Record::new()
@@ -83,6 +97,26 @@ impl Desk<'_> {
             .table_or(&table, "the rules are those of the founding")?;
         Ok(Exit::Done)
     }
+}
+
+/// The makers that these files name.
+fn read_makers(named: &[KeyMaker]) -> Result<Vec<AttestationAuthority>, CommandError> {
+    let mut all = Vec::new();
+    for maker in named {
+        let refused = |why: &str| {
+            let text = format!("{}: {why}", maker.file.display());
+            CommandError::new(Code::Usage, Safe::line(&text))
+                .outcome("nothing was signed")
+                .hint("name a PEM file of the maker's attestation roots")
+        };
+        let mut pem = Vec::new();
+        File::open(&maker.file)
+            .and_then(|file| file.take(PEM_MAX).read_to_end(&mut pem))
+            .map_err(|error| refused(&error.to_string()))?;
+        let makers = makers(&pem, &maker.models);
+        all.extend(makers.ok_or_else(|| refused("no roots of a maker of security keys"))?);
+    }
+    Ok(all)
 }
 
 /// The rules with one changed.

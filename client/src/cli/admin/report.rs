@@ -1,15 +1,20 @@
 //! `valise admin report`: what an auditor asks for, out of the log alone.
 
-use valise_proto::log::{entry::Entry, replay::Directory};
+use valise_proto::{
+    id::KeyId,
+    log::{entry::Entry, replay::Directory},
+};
 
 use super::{entries, recovery::due_ms, signed_at, tree::Report, user::state};
 use crate::{
+    account::copied_keys,
     cli::{
         desk::{Desk, directory, people},
         error::{CommandError, Exit},
         ui::{Cell, Column, Row, Table},
     },
     safe::Safe,
+    session::Session,
 };
 
 /// A device that was certified this long ago is old: a year, in milliseconds.
@@ -59,11 +64,13 @@ impl Desk<'_> {
     }
 
     fn report_risk(&mut self) -> Result<Exit, CommandError> {
-        let session = self.informed()?;
+        let mut session = self.informed()?;
+        let copied = self.copied(&mut session)?;
         let directory = directory(&session)?;
         let now_ms = self.clock.now_ms();
         let mut risks = of_council(directory);
         risks.extend(of_people(directory));
+        risks.extend(of_keys(directory, &copied));
         risks.extend(of_devices(directory, &entries(&session)?, now_ms));
         let columns = [Column::new("risk"), Column::new("about")];
         let mut table = Table::new(columns.into_iter().chain([Column::flexible("why")]));
@@ -84,6 +91,43 @@ impl Desk<'_> {
         self.ui.table_or(&table, "nothing stands out")?;
         Ok(Exit::Done)
     }
+
+    /// The keys that the server has seen used twice: it tells admins only.
+    fn copied(&mut self, session: &mut Session) -> Result<Vec<KeyId>, CommandError> {
+        if !session.is_admin() {
+            self.ui
+                .note("copied keys are not in it: the server tells them to admins only");
+            return Ok(Vec::new());
+        }
+        let copied = self.online(session, async |session, _| copied_keys(session).await)?;
+        Ok(copied.into_iter().map(|copied| copied.key).collect())
+    }
+}
+
+/// Keys in use that the server has seen used twice, or that nobody could enrol today.
+fn of_keys(directory: &Directory, copied: &[KeyId]) -> Vec<Risk> {
+    let makers = &directory.policy().attestation;
+    let mut risks: Vec<Risk> = Vec::new();
+    for (name, account) in people(directory, None) {
+        for id in &account.keys {
+            let about = || Safe::line(&format!("{name} {id}"));
+            if copied.contains(id) {
+                let why =
+                    "its counter went back, so somebody may have a copy: valise admin key revoke";
+                risks.push(("copied-key", about(), why));
+            }
+            let model = directory.key(*id).map(|key| key.record.model);
+            let allowed = model.is_some_and(|model| {
+                let mut makers = makers.iter();
+                makers.any(|maker| maker.models.contains(&model))
+            });
+            if !makers.is_empty() && !allowed {
+                let why = "of a model that the rules do not name any more";
+                risks.push(("old-model", about(), why));
+            }
+        }
+    }
+    risks
 }
 
 fn of_council(directory: &Directory) -> Vec<Risk> {

@@ -1,8 +1,9 @@
 //! `valise admin`: its verbs, flags and help texts. What a verb does is in `admin/<noun>.rs`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
+use data_encoding::HEXLOWER;
 use valise_proto::{id::Name, log::entry::Witness};
 
 use crate::cli::name;
@@ -173,16 +174,17 @@ pub enum Policy {
 /// `valise admin policy set`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Witnesses are named all at once, each by --witness KEY. From then on letters go only under a log that as many of them as \
-        the quorum, more than half, have signed within a day. So have them run first, and their addresses \
-        in the server's valised.toml.\n\n\
+    after_help = "Name all witnesses at once. From then on letters go only under a log that as many as the quorum \
+        signed within a day: have them run first, and their addresses in the server's valised.toml. Name all \
+        makers of keys at once too: a PEM file of attestation roots each, and models (AAGUIDs).\n\n\
         Examples:\n  valise admin policy set recovery 48h\n  \
         valise admin policy set client_retention never\n  \
-        valise admin policy set --no-witnesses"
+        valise admin policy set --no-witnesses\n  \
+        valise admin policy set --keys maker.pem:2fc0579f811347eab116bb5a8db9202a"
 )]
 pub struct PolicySet {
     /// Which rule: see valise admin policy show
-    #[arg(requires = "value", required_unless_present_any = ["witnesses", "no_witnesses"])]
+    #[arg(requires = "value", required_unless_present_any = ["witnesses", "no_witnesses", "keys", "any_keys"])]
     pub field: Option<String>,
     /// Such as 15m, 12h, 30d, never, or a number
     pub value: Option<String>,
@@ -195,9 +197,46 @@ pub struct PolicySet {
     /// Have no witnesses any more
     #[arg(long, conflicts_with_all = ["field", "witnesses"])]
     pub no_witnesses: bool,
+    /// Keys that may come in, by their maker; once for each
+    #[arg(long, value_name = "FILE:MODEL", conflicts_with_all = ["field", "witnesses", "no_witnesses"])]
+    pub keys: Vec<KeyMaker>,
+    /// Let any hardware key come in
+    #[arg(long, conflicts_with_all = ["field", "witnesses", "no_witnesses", "keys"])]
+    pub any_keys: bool,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// A maker's roots, and its models.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyMaker {
+    /// PEM.
+    pub file: PathBuf,
+    /// AAGUIDs.
+    pub models: Vec<[u8; 16]>,
+}
+
+impl FromStr for KeyMaker {
+    type Err = &'static str;
+
+    /// Reads `maker.pem:2fc0579f-8113-47ea-b116-bb5a8db9202a,…`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (file, models) = text
+            .rsplit_once(':')
+            .filter(|(file, _)| !file.is_empty())
+            .ok_or("say FILE:MODEL, or FILE:MODEL,MODEL")?;
+        let model = |model: &str| {
+            let digits = model.replace('-', "").to_ascii_lowercase();
+            let bytes = HEXLOWER.decode(digits.as_bytes()).ok()?;
+            bytes.try_into().ok()
+        };
+        let models = models.split(',').map(model).collect::<Option<_>>();
+        Ok(Self {
+            file: file.into(),
+            models: models.ok_or("a model is an AAGUID: 32 hexadecimal digits")?,
+        })
+    }
 }
 
 /// `valise admin recovery`.

@@ -113,8 +113,8 @@ codes! {
         "This security key is not one of yours in this organisation."
         "Plug in the key that you enrolled here."
     KeyModel "V0307" Policy
-        "Your organisation does not allow this model of security key."
-        "Ask an admin which models are allowed."
+        "Your organisation does not allow this model of security key, or its maker does not vouch for it."
+        "`valise admin policy show` says which makers and models are allowed. A key that only claims to be one of them is somebody's software: ask whose."
     KeyFailed "V0308" Key
         "The security key answered with an error."
         "Unplug it, plug it in again and retry. Close browsers that may be using it."
