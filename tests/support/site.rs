@@ -180,7 +180,7 @@ impl Site {
         self.start_by(command);
     }
 
-    /// The same, on a socket that somebody else opened, as systemd hands it over (sd_listen_fds(3)).
+    /// The same, on a socket that somebody else opened, as systemd hands it over (`sd_listen_fds(3)`).
     pub fn start_on(&mut self, socket: &TcpListener) {
         let script =
             "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve --data server";

@@ -56,7 +56,7 @@ async fn serve(config: Config) -> Result<(), CommandError> {
     Ok(server.run(listener, shutdown).await?)
 }
 
-/// The socket that systemd opened for this process (sd_listen_fds(3)), or one of its own.
+/// The socket that systemd opened for this process (`sd_listen_fds(3)`), or one of its own.
 async fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     match ListenFd::from_env().take_tcp_listener(0)? {
         Some(open) => {
