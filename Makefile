@@ -1,5 +1,5 @@
 # The few things one does with this house. `make help` lists them.
-.PHONY: help demo test lint bench fuzz
+.PHONY: help demo test lint bench fuzz image deb
 
 TIME ?= 60
 
@@ -23,6 +23,14 @@ bench: ## what people wait for, letters a second, memory: each beside its bar an
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo build --release --locked -p valise-server
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo bench --locked -p valise-client \
 	  --features soft-key,weaken --bench load
+
+image: ## the server's container image: built, measured, and used for a letter (as root; brings Docker)
+	@.ci/install
+	@tests/image.sh
+
+deb: ## the server as a Debian package, for systemd
+	@.ci/install
+	@server/debian/build.sh
 
 fuzz: ## feed every decoder nonsense, TIME=60 seconds each (needs a nightly toolchain)
 	@.ci/install fuzz

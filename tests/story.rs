@@ -9,6 +9,7 @@ mod first_day;
 mod governance;
 mod haste;
 mod history;
+mod host;
 mod idle;
 mod letter;
 mod newcomer;

@@ -20,18 +20,21 @@ use std::{
 const TOP: &[&str] = &[
     ".ci",
     ".config",
+    ".dockerignore",
     ".gitignore",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
+    "Dockerfile",
     "LICENSE",
     "Makefile",
     "README.md",
     "SECURITY.md",
     "client",
     "clippy.toml",
+    "compose.yaml",
     "deny.toml",
     "migrations",
     "proto",
@@ -529,6 +532,16 @@ fn no_test_is_forgotten() {
         .map(|file| format!("{} is no test's root and nobody's mod", file.path))
         .collect();
     none("every test runs", &wrong);
+}
+
+#[test]
+fn the_image_is_built_by_the_pinned_toolchain() {
+    let files = house();
+    let pinned = named(&files, "rust-toolchain.toml");
+    let pinned = pinned.text.split('"').nth(1).expect("a channel");
+    let base = format!("\nARG RUST_IMAGE=rust:{pinned}-");
+    let image = named(&files, "Dockerfile");
+    assert!(image.text.contains(&base), "not {base:?}");
 }
 
 #[test]

@@ -30,13 +30,13 @@ enum Verb {
     Init {
         #[command(flatten)]
         data: Data,
-        /// What `valise found` wrote.
+        /// What `valise found` wrote; `-` reads standard input.
         #[arg(long, value_name = "FILE")]
         genesis: PathBuf,
         /// Address and port to listen on.
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", env = "VALISED_LISTEN")]
         listen: SocketAddr,
-        /// Where to write the organisation card.
+        /// Where to write the organisation card; `-` writes standard output.
         #[arg(long, value_name = "FILE")]
         card: PathBuf,
     },
@@ -133,9 +133,14 @@ fn run(command: Command) -> Result<(), CommandError> {
 
 /// One line for the operator.
 fn say(line: &str) -> Result<(), CommandError> {
+    give(&format!("{line}\n"))
+}
+
+/// What a command was asked for, and nothing else.
+fn give(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
-    let said = writeln!(out, "{line}").and_then(|()| out.flush());
-    said.map_err(|source| CommandError::System {
+    let given = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    given.map_err(|source| CommandError::System {
         what: "standard output",
         source,
     })

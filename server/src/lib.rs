@@ -44,8 +44,14 @@ use tokio::{
 };
 
 use crate::{
-    clock::Clock, config::Config, directory::OpenError, login::LoginError, service::Service,
-    store::StoreError, tls::TlsError, witness::MisuseAddress,
+    clock::Clock,
+    config::Config,
+    directory::OpenError,
+    login::LoginError,
+    service::Service,
+    store::StoreError,
+    tls::{Identity, TlsError},
+    witness::MisuseAddress,
 };
 
 /// How often old things are dropped and sessions written down.
@@ -96,7 +102,7 @@ pub async fn serve(
 pub struct Server {
     service: Arc<Service>,
     writer: delivery::Writer,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Arc<Identity>,
     stop: watch::Sender<bool>,
     tasks: mpsc::Receiver<std::convert::Infallible>,
 }
@@ -104,7 +110,7 @@ pub struct Server {
 impl Server {
     /// Opens the data folder and replays the log.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
-        let tls = tls::server_config(&config)?;
+        let tls = Arc::new(Identity::load(&config)?);
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
         let (service, writer) = Service::open(config, clock, stopping, task).await?;
@@ -125,6 +131,11 @@ impl Server {
     /// The organisation's id.
     pub fn org(&self) -> valise_proto::id::OrgId {
         self.service.log.now().directory.org()
+    }
+
+    /// What it shows of itself: an operator may have it loaded again.
+    pub fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.tls)
     }
 
     /// Lets it work without a listener: requests are handed to it.

@@ -18,7 +18,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -32,17 +31,18 @@ use crate::{
     http::{Peer, router},
     limit::{Place, Places, network},
     service::{Service, stopped},
+    tls::Identity,
 };
 
 /// After a failed accept, usually for want of file descriptors: let some be closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the server stops.
-pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: Arc<Service>) {
+pub(crate) async fn run(listener: TcpListener, tls: Arc<Identity>, service: Arc<Service>) {
     let config = &service.config;
     let connections = Places::new(config.connections_max, config.connections_per_ip_max);
     let handler = Handler {
-        acceptor: TlsAcceptor::from(tls),
+        tls,
         http1: http1(config),
         http2: http2(),
         router: router(Arc::clone(&service)),
@@ -78,7 +78,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<ServerConfig>, service: 
 }
 
 struct Handler {
-    acceptor: TlsAcceptor,
+    tls: Arc<Identity>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     router: Router,
@@ -122,7 +122,8 @@ impl Handler {
     async fn serve(&self, stream: TcpStream, address: IpAddr, place: Place<IpAddr>) {
         let _nodelay = stream.set_nodelay(true);
         let mut stopping = self.stopping.clone();
-        let handshake = timeout(self.handshake, self.acceptor.accept(stream));
+        let acceptor = TlsAcceptor::from(self.tls.shown());
+        let handshake = timeout(self.handshake, acceptor.accept(stream));
         let stream = tokio::select! {
             done = handshake => match done {
                 Ok(Ok(stream)) => stream,

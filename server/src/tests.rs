@@ -13,4 +13,5 @@ mod push;
 mod request;
 mod routes;
 pub(crate) mod support;
+mod tls;
 mod witness;

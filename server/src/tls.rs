@@ -1,11 +1,12 @@
-//! The server's TLS identity: made at `init`, pinned by the organisation card, loaded at each start.
+//! The server's TLS identity: made at `init`, pinned by the organisation card, loaded at each start, and
+//! again when an operator has renewed the certificate.
 
 use std::{
     fs,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -42,6 +43,12 @@ pub enum TlsError {
     /// The certificate is malformed.
     #[error("the TLS certificate is malformed")]
     Certificate(#[from] webpki::Error),
+    /// Another key than the one that the organisation card pins.
+    #[error(
+        "{0} is of another key than before: every client would refuse it, because the organisation card \
+         pins the key; renew the certificate with the same key"
+    )]
+    MisuseKey(PathBuf),
 }
 
 /// Makes a P-256 key and a certificate for `host`, valid ten years, where the configuration has them.
@@ -100,8 +107,48 @@ pub fn pin(config: &Config) -> Result<Hash, TlsError> {
     let leaf = chain
         .first()
         .ok_or_else(|| TlsError::MisusePem(config.tls_certificate_path()))?;
-    let leaf = webpki::EndEntityCert::try_from(leaf)?;
-    Ok(Hash(sha256(&[leaf.subject_public_key_info().as_ref()])))
+    Ok(pin_of(leaf)?)
+}
+
+/// The pin that fits `certificate`.
+pub fn pin_of(certificate: &CertificateDer<'_>) -> Result<Hash, webpki::Error> {
+    let certificate = webpki::EndEntityCert::try_from(certificate)?;
+    let key = certificate.subject_public_key_info();
+    Ok(Hash(sha256(&[key.as_ref()])))
+}
+
+/// The identity that the server shows now.
+#[derive(Debug)]
+pub struct Identity {
+    config: Config,
+    pin: Hash,
+    shown: RwLock<Arc<ServerConfig>>,
+}
+
+impl Identity {
+    /// Loads it from where `config` has it.
+    pub fn load(config: &Config) -> Result<Self, TlsError> {
+        Ok(Self {
+            config: config.clone(),
+            pin: pin(config)?,
+            shown: RwLock::new(server_config(config)?),
+        })
+    }
+
+    /// What the next connection is shown.
+    pub fn shown(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Loads certificate and key again. After an error the ones before are shown on.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        if pin(&self.config)? != self.pin {
+            return Err(TlsError::MisuseKey(self.config.tls_certificate_path()));
+        }
+        let fresh = server_config(&self.config)?;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
 }
 
 /// TLS as the server speaks it: 1.3 only with the self-made certificate, whose clients are all ours.

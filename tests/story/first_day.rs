@@ -18,7 +18,7 @@ fn opening() -> (Site, Cli) {
         &json!({ "organisation": "Campagne", "genesis": genesis }),
     );
 
-    site.init();
+    site.init(&[]);
     site.start();
     site.operate("healthcheck --data server");
 

@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
-    os::unix::process::ExitStatusExt as _,
+    net::TcpListener,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::park_timeout,
@@ -48,12 +49,7 @@ impl Site {
     pub fn open() -> (Self, Cli) {
         let mut site = Self::empty();
         let alice = site.person("alice");
-        let (genesis, url) = (site.path("genesis.valise"), site.url());
-        let founding = [
-            "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
-        ];
-        alice.must(&[&founding[..], &[&genesis]].concat());
-        site.init();
+        site.found(&alice, &[]);
         site.start();
         alice.must(&["join", &site.path("card.valise")]);
         (site, alice)
@@ -74,12 +70,26 @@ impl Site {
         format!("https://localhost:{}", self.port)
     }
 
+    /// The founder signs; the operator makes the server's data and the card of it, with this in his
+    /// environment.
+    pub fn found(&self, founder: &Cli, environment: &[(&str, &str)]) {
+        let (genesis, url) = (self.path("genesis.valise"), self.url());
+        let founding = [
+            "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
+        ];
+        founder.must(&[&founding[..], &[&genesis]].concat());
+        self.init(environment);
+    }
+
     /// The operator makes the server's data and the card from what the founder signed.
-    pub fn init(&self) {
+    pub fn init(&self, environment: &[(&str, &str)]) {
         let listen = format!("127.0.0.1:{}", self.port);
-        self.operate(&format!(
+        let init = format!(
             "init --data server --genesis genesis.valise --listen {listen} --card card.valise"
-        ));
+        );
+        let mut init = self.valised(&init);
+        init.envs(environment.iter().copied());
+        said(&init.output().expect("valised runs")).done();
     }
 
     /// Runs an operator's command in the folder, which must succeed.
@@ -87,7 +97,8 @@ impl Site {
         said(&self.valised(arguments).output().expect("valised runs")).done();
     }
 
-    fn valised(&self, arguments: &str) -> Command {
+    /// An operator's command in the folder, with nothing of this machine's environment.
+    pub fn valised(&self, arguments: &str) -> Command {
         let mut command = Command::new(valised());
         command
             .env_clear()
@@ -169,6 +180,17 @@ impl Site {
         self.start_by(command);
     }
 
+    /// The same, on a socket that somebody else opened, as systemd hands it over (`sd_listen_fds(3)`).
+    pub fn start_on(&mut self, socket: &TcpListener) {
+        let script =
+            "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve --data server";
+        let mut command = Command::new("bash");
+        command.env_clear().current_dir(self.folder.path());
+        command.arg("-c").arg(script).arg(valised());
+        command.stdin(OwnedFd::from(socket.try_clone().expect("a copy")));
+        self.start_by(command);
+    }
+
     fn start_by(&mut self, mut command: Command) {
         let log = File::options()
             .create(true)
@@ -197,6 +219,23 @@ impl Site {
         kill_process(Pid::from_child(&server), Signal::TERM).expect("a signal");
         let status = ends_within(&mut server, PATIENCE_MS).expect("the server hangs");
         assert!(status.success(), "{status}");
+    }
+
+    /// SIGHUP, and what the server logged of it.
+    pub fn hang_up(&self) -> String {
+        let read = || std::fs::read_to_string(self.log()).expect("the log");
+        let before = read().len();
+        let server = self.server.as_ref().expect("a running server");
+        kill_process(Pid::from_child(server), Signal::HUP).expect("a signal");
+        let begun = System.monotonic_ms();
+        loop {
+            let said = read().split_off(before);
+            if said.contains("TLS certificate") {
+                return said;
+            }
+            assert!(System.monotonic_ms() - begun < PATIENCE_MS, "{said}");
+            park_timeout(Duration::from_millis(1));
+        }
     }
 
     /// SIGKILL.

@@ -1,4 +1,4 @@
-//! `valised healthcheck`: asks the running server on this machine, over TLS, with its own certificate pinned.
+//! `valised healthcheck`: asks the running server on this machine, over TLS, with its key pinned.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,6 +19,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
+use valise_proto::id::Hash;
 
 use super::{CommandError, runtime};
 use crate::{config::Config, tls};
@@ -36,11 +37,8 @@ pub(super) fn run(data: &Path) -> Result<(), CommandError> {
 async fn ask(config: &Config) -> Result<(), CommandError> {
     let unhealthy = |what| move |_| CommandError::Unhealthy(what);
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(ThisCertificate {
-        certificate: tls::certificates(config)?
-            .into_iter()
-            .next()
-            .ok_or(CommandError::Unhealthy("no certificate"))?,
+    let verifier = Arc::new(ThisKey {
+        pin: tls::pin(config)?,
         provider: Arc::clone(&provider),
     });
     let client = ClientConfig::builder_with_provider(provider)
@@ -83,14 +81,14 @@ fn here(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// Accepts the one certificate that the server shows, whatever its name.
+/// Accepts a certificate of the server's key, whatever its name: it may have been renewed a moment ago.
 #[derive(Debug)]
-struct ThisCertificate {
-    certificate: CertificateDer<'static>,
+struct ThisKey {
+    pin: Hash,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for ThisCertificate {
+impl ServerCertVerifier for ThisKey {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -99,7 +97,7 @@ impl ServerCertVerifier for ThisCertificate {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
+        if tls::pin_of(end_entity).is_ok_and(|pin| pin == self.pin) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(rustls::CertificateError::ApplicationVerificationFailure.into())

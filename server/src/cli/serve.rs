@@ -1,10 +1,13 @@
-//! `valised serve`: until SIGTERM or SIGINT.
+//! `valised serve`: until SIGTERM or SIGINT; SIGHUP loads the TLS certificate again.
 
 use std::{
     io::{self, IsTerminal},
+    net::SocketAddr,
     path::Path,
     sync::Arc,
 };
+
+use listenfd::ListenFd;
 
 use tokio::{
     net::TcpListener,
@@ -14,9 +17,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::{CommandError, runtime, say};
 use crate::{
-    Server,
+    Chain, Server,
     clock::SystemClock,
     config::{Config, LogFormat},
+    tls::Identity,
 };
 
 pub(super) fn run(data: &Path) -> Result<(), CommandError> {
@@ -29,7 +33,8 @@ async fn serve(config: Config) -> Result<(), CommandError> {
     let system = |what| move |source| CommandError::System { what, source };
     let mut terminate = signal(SignalKind::terminate()).map_err(system("no signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("no signals"))?;
-    let listener = TcpListener::bind(config.listen)
+    let mut hangup = signal(SignalKind::hangup()).map_err(system("no signals"))?;
+    let listener = listener(config.listen)
         .await
         .map_err(system("cannot listen"))?;
     let server = Server::open(config, Arc::new(SystemClock)).await?;
@@ -38,13 +43,38 @@ async fn serve(config: Config) -> Result<(), CommandError> {
         server.url(),
         server.org()
     ))?;
+    let identity = server.identity();
     let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hangup.recv() => reload(&identity),
+            }
         }
     };
     Ok(server.run(listener, shutdown).await?)
+}
+
+/// The socket that systemd opened for this process (`sd_listen_fds(3)`), or one of its own.
+async fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    match ListenFd::from_env().take_tcp_listener(0)? {
+        Some(open) => {
+            open.set_nonblocking(true)?;
+            TcpListener::from_std(open)
+        }
+        None => TcpListener::bind(address).await,
+    }
+}
+
+/// Says how it went: who sent the signal sees no answer.
+fn reload(identity: &Identity) {
+    match identity.reload() {
+        Ok(()) => tracing::info!("the TLS certificate was loaded again"),
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "the TLS certificate stays as it was");
+        }
+    }
 }
 
 /// Logs go to standard error: JSON unless somebody looks. Nothing of people is in them.

@@ -40,6 +40,7 @@ use crate::{
     clock::{Clock, ManualClock},
     config::Config,
     init::init,
+    tls::Identity,
 };
 
 pub(crate) const URL: &str = "https://localhost:8443";
@@ -249,6 +250,8 @@ pub(crate) struct TestServer {
     pub(crate) card: Card,
     pub(crate) directory: Directory,
     pub(crate) address: SocketAddr,
+    /// What the running server shows of itself.
+    pub(crate) identity: Option<Arc<Identity>>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Result<(), ServeError>>>,
 }
@@ -290,6 +293,7 @@ impl TestServer {
             card,
             directory,
             address: listen,
+            identity: None,
             stop: None,
             running: None,
         };
@@ -304,6 +308,7 @@ impl TestServer {
         self.address = listener.local_addr().unwrap();
         let clock = Arc::clone(&self.clock);
         let server = Server::open(self.config.clone(), clock).await?;
+        self.identity = Some(server.identity());
         let (stop, stopped) = oneshot::channel::<()>();
         self.running = Some(tokio::spawn(server.run(listener, async {
             let _dropped = stopped.await;
