@@ -1,5 +1,6 @@
 //! The operator's commands: table of contents. There is none with power over people: that is in the log.
 
+mod backup;
 mod config;
 mod healthcheck;
 mod init;
@@ -14,7 +15,15 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{Chain, ServeError, config::MisuseConfig, init::InitError, tls::TlsError};
+use crate::{
+    Chain, ServeError,
+    backup::{BackupError, restore::RestoreError},
+    config::MisuseConfig,
+    data::MisuseLocked,
+    init::InitError,
+    store::{NewerSchema, StoreError},
+    tls::TlsError,
+};
 
 /// The Valise server: stores and forwards what it cannot read.
 #[derive(Debug, Parser)]
@@ -50,10 +59,32 @@ enum Verb {
         #[command(flatten)]
         data: Data,
     },
+    /// Make, check and put back copies of the data folder.
+    Backup {
+        #[command(subcommand)]
+        verb: backup::Verb,
+    },
+    /// The directory log.
+    Log {
+        #[command(subcommand)]
+        verb: LogVerb,
+    },
     /// Look at the configuration.
     Config {
         #[command(subcommand)]
         verb: ConfigVerb,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LogVerb {
+    /// After a restore: take entries back that clients have and the backup had not. The server must be stopped.
+    #[command(after_help = "valised log take-back campagne.log --data /var/lib/valise")]
+    TakeBack {
+        /// What `valise admin log export` wrote.
+        file: PathBuf,
+        #[command(flatten)]
+        data: Data,
     },
 }
 
@@ -99,6 +130,14 @@ enum CommandError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Locked(#[from] MisuseLocked),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("the server does not serve: {0}")]
     Unhealthy(&'static str),
 }
@@ -110,9 +149,21 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _closed = writeln!(io::stderr(), "valised: {}", Chain(&error));
-            ExitCode::FAILURE
+            code(&error)
         }
     }
+}
+
+/// 1, and 3 where neither a restart nor a repair helps, but another program.
+fn code(error: &CommandError) -> ExitCode {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NewerSchema>() {
+            return ExitCode::from(3);
+        }
+        cause = error.source();
+    }
+    ExitCode::FAILURE
 }
 
 fn run(command: Command) -> Result<(), CommandError> {
@@ -125,6 +176,10 @@ fn run(command: Command) -> Result<(), CommandError> {
         } => init::run(&data.folder, &genesis, listen, &card),
         Verb::Serve { data } => serve::run(&data.folder),
         Verb::Healthcheck { data } => healthcheck::run(&data.folder),
+        Verb::Backup { verb } => backup::run(verb),
+        Verb::Log {
+            verb: LogVerb::TakeBack { file, data },
+        } => backup::take_back(&data.folder, &file),
         Verb::Config {
             verb: ConfigVerb::Show { data, origin },
         } => config::show(&data.folder, origin),

@@ -29,6 +29,13 @@ impl Clock for SystemClock {
     }
 }
 
+/// A time as it stands in names of folders and in reports: `20261127T230500Z`.
+pub fn utc(ms: u64) -> String {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
 /// A clock that tests move.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);

@@ -3,6 +3,8 @@
 //! The server decides nothing here: [`valise_proto::log::replay`] says what is true, the database
 //! keeps the bytes, and the log key signs the order.
 
+mod exported;
+
 use std::{
     fs,
     sync::{Arc, PoisonError, RwLock},
@@ -25,6 +27,8 @@ use valise_proto::{
         replay::{Directory, Refusal},
     },
 };
+
+pub use exported::TakeBackError;
 
 use crate::{
     clock::Clock,

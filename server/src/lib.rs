@@ -10,9 +10,11 @@
 
 pub mod account;
 pub mod attachment;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data;
 pub mod delivery;
 pub mod directory;
 mod http;

@@ -12,16 +12,25 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CommandError, runtime, say};
+use super::{CommandError, backup::consequences, runtime, say};
 use crate::{
     Server,
+    backup::restore::{Restored, refuse_unfinished},
     clock::SystemClock,
     config::{Config, LogFormat},
+    data::DataLock,
 };
 
 pub(super) fn run(data: &Path) -> Result<(), CommandError> {
     let config = Config::load(data)?;
     start_logs(&config);
+    refuse_unfinished(data)?;
+    let _lock = DataLock::shared(data)?;
+    if let Some(restored) = Restored::read(data) {
+        for line in consequences(&restored) {
+            tracing::warn!("this server was restored: {line}");
+        }
+    }
     runtime(config.threads)?.block_on(serve(config))
 }
 

@@ -12,7 +12,7 @@ use valise_proto::{
 };
 
 use super::DeliveryError;
-use crate::store::{GroupRow, NewMessage, StoreError, Submission, Write};
+use crate::store::{GroupRow, NewMessage, OVER, StoreError, Submission, Write};
 
 /// Devices that one commit adds or removes at most.
 const CHANGES_MAX: usize = 1_000;
@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
         let Some(group) = self.groups.get(&letter.group) else {
             return Ok(Err(DeliveryError::NotFound));
         };
-        let refusal = if !group.members.contains(&device) {
+        let refusal = if !group.members.contains(&device) || group.row.epoch == OVER {
             DeliveryError::NotFound
         } else if group.row.epoch != letter.epoch {
             DeliveryError::Stale
@@ -94,7 +94,7 @@ impl<'a> Batch<'a> {
             return Ok(answer);
         }
         let group = match self.groups.get(&commit.group) {
-            Some(group) if !group.members.contains(&device) => {
+            Some(group) if !group.members.contains(&device) || group.row.epoch == OVER => {
                 return Ok(Err(DeliveryError::NotFound));
             }
             Some(group) if group.row.epoch != commit.epoch => {
