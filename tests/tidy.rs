@@ -134,6 +134,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &[
                 "account",
                 "attachment",
+                "backup",
                 "delivery",
                 "directory",
                 "init",
@@ -143,7 +144,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "session",
                 "witness",
             ],
-            &["limit", "store", "tls", "wake"],
+            &["data", "limit", "metrics", "store", "tls", "wake"],
             &["clock", "config"],
         ],
     ),

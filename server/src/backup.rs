@@ -48,7 +48,9 @@ pub enum BackupError {
     )]
     MisusePostgres(PathBuf),
     /// The database is SQLite, and not in the data folder.
-    #[error("the database is not in the data folder: no backup was made. Copy it by `sqlite3 .backup`")]
+    #[error(
+        "the database is not in the data folder: no backup was made. Copy it by `sqlite3 .backup`"
+    )]
     MisuseDatabase,
     /// There is no database.
     #[error("{0} holds no organisation: nothing was done")]
@@ -153,6 +155,43 @@ pub async fn create(
     Ok((path, manifest))
 }
 
+/// Before a migration: keeps the SQLite database as it is, beside itself. `None` where nothing would
+/// change, or the database is elsewhere. Half a copy is no copy, here too.
+pub async fn copy_before_upgrade(config: &Config) -> Result<Option<PathBuf>, BackupError> {
+    if config.database.is_some() || !config.data.join(DATABASE).is_file() {
+        return Ok(None);
+    }
+    let store = Store::connect(&config.database_url()).await?;
+    let copied = copy_old(config, &store).await;
+    store.close().await;
+    copied
+}
+
+async fn copy_old(config: &Config, store: &Store) -> Result<Option<PathBuf>, BackupError> {
+    let schema = store.schema().await?;
+    let path = config
+        .data
+        .join(format!("before-upgrade-{}.db", schema.found));
+    if schema.found == 0 || schema.waiting.is_empty() || path.exists() {
+        return Ok(None);
+    }
+    let unfinished = path.with_extension("unfinished");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(BackupError::at(&unfinished)(error));
+        }
+        _ => {}
+    }
+    store.snapshot(&unfinished).await?;
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&unfinished, private).map_err(BackupError::at(&unfinished))?;
+    let flushed = fs::File::open(&unfinished).and_then(|file| file.sync_all());
+    flushed.map_err(BackupError::at(&unfinished))?;
+    fs::rename(&unfinished, &path).map_err(BackupError::at(&path))?;
+    copy::flush_folder(&config.data)?;
+    Ok(Some(path))
+}
+
 /// A backup is made of a SQLite database in the data folder, and of nothing else.
 fn check_place(config: &Config) -> Result<(), BackupError> {
     match &config.database {
@@ -188,7 +227,11 @@ async fn fill(
     let mut files = vec![copy::checksum(folder, Path::new(DATABASE))?];
     let mut names = vec![(config.data.join(FILE), FILE)];
     let tls = [
-        (config.tls_certificate.is_none(), config.tls_certificate_path(), "tls.crt"),
+        (
+            config.tls_certificate.is_none(),
+            config.tls_certificate_path(),
+            "tls.crt",
+        ),
         (config.tls_key.is_none(), config.tls_key_path(), "tls.key"),
     ];
     if choice.keys {
@@ -210,7 +253,11 @@ async fn fill(
         for id in ids {
             let from = config.attachments_path().join(&id);
             // One that was dropped meanwhile is missed by nobody.
-            files.extend(copy::file(&from, folder, &Path::new(ATTACHMENTS).join(&id))?);
+            files.extend(copy::file(
+                &from,
+                folder,
+                &Path::new(ATTACHMENTS).join(&id),
+            )?);
         }
         copy::flush_folder(&folder.join(ATTACHMENTS))?;
     }

@@ -29,6 +29,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Address and port of the operator's own listener, if there is to be one: `/metrics`, `/healthz`,
+    /// `/readyz`. It speaks plain HTTP and asks nobody who he is: keep it on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
     /// TLS certificate chain, PEM. Default: the self-made one in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -122,6 +126,7 @@ impl Default for Config {
         Self {
             data: PathBuf::new(),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
+            metrics_listen: None,
             tls_certificate: None,
             tls_key: None,
             database: None,

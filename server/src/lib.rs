@@ -23,6 +23,7 @@ pub mod key_package;
 pub mod limit;
 mod listen;
 pub mod login;
+pub mod metrics;
 pub mod proposal;
 mod service;
 pub mod session;
@@ -74,6 +75,15 @@ pub enum ServeError {
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The operator's own listener cannot be opened.
+    #[error("cannot listen on {address}, metrics_listen in the configuration")]
+    Metrics {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The folder of attached files cannot be opened.
     #[error("the folder of attached files cannot be opened")]
     Attachments(#[from] std::io::Error),
@@ -101,12 +111,21 @@ pub struct Server {
     tls: Arc<rustls::ServerConfig>,
     stop: watch::Sender<bool>,
     tasks: mpsc::Receiver<std::convert::Infallible>,
+    /// For the operator alone, if he wants one.
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
     /// Opens the data folder and replays the log.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tls = tls::server_config(&config)?;
+        let metrics = match config.metrics_listen {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|source| ServeError::Metrics { address, source })?)
+            }
+            None => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
         let (service, writer) = Service::open(config, clock, stopping, task).await?;
@@ -116,6 +135,7 @@ impl Server {
             tls,
             stop,
             tasks,
+            metrics,
         })
     }
 
@@ -147,11 +167,15 @@ impl Server {
         let witnesses = tokio::spawn(Arc::clone(&self.service.witnesses).run());
         let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
         let listen = tokio::spawn(listen);
+        let metrics = self.metrics.take().map(|listener| {
+            let service = Arc::clone(&self.service);
+            tokio::spawn(http::metrics::run(listener, service))
+        });
         shutdown.await;
         tracing::info!("stopping");
         self.stop.send_replace(true);
         let _stopped = listen.await;
-        for task in [tidy, witnesses] {
+        for task in [tidy, witnesses].into_iter().chain(metrics) {
             task.abort();
             let _aborted = task.await;
         }

@@ -7,6 +7,7 @@ mod attachment;
 mod delivery;
 mod directory;
 mod enrolment;
+mod figures;
 mod key_package;
 mod login;
 mod proposal;
@@ -25,6 +26,7 @@ use sqlx::{
 pub use attachment::{AttachmentRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
+pub use figures::Figures;
 pub use proposal::ProposalRow;
 pub use restored::OVER;
 pub use schema::Schema;

@@ -173,6 +173,18 @@ fn alarm(alarm: &Alarm) -> CommandError {
             .fact(
                 "seen",
                 Safe::line(&format!("{} entries, root {}", shown.size, shown.root)),
+            )
+            .fact(
+                "perhaps",
+                "the operator put an old backup back: ask, by another way than Valise",
+            )
+            .fact(
+                "or",
+                "somebody hides what was decided since, such as who was shut out",
+            )
+            .fact(
+                "if a backup",
+                "valise admin log export FILE: the operator's server takes the rest back from that file",
             ),
         Alarm::LogFork(evidence) => refusal
             .fact("one", Safe::line(&format!("root {}", evidence.root)))

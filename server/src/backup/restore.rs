@@ -19,7 +19,6 @@ use crate::{
     data::{DataLock, MisuseLocked},
     directory::{Log, LogKey, TakeBackError},
     store::{Store, StoreError},
-    tls::write_private,
 };
 
 /// Where a restore is made until it is whole.
@@ -28,6 +27,9 @@ const STAGE: &str = "restore-unfinished";
 const RESTORED: &str = "restored.toml";
 /// What must be in the data folder, from the backup or from `--keys`.
 const KEYS: [&str; 3] = ["log.key", "tls.crt", "tls.key"];
+
+/// So long an operator is reminded of it: milliseconds.
+const NEWS_MS: u64 = 7 * 86_400_000;
 
 /// A backup was not put back.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,11 @@ pub struct Restored {
 }
 
 impl Restored {
+    /// Whether it still has to be spoken of.
+    pub fn is_news(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.restored_at_ms) < NEWS_MS
+    }
+
     /// What the data folder says.
     pub fn read(data: &Path) -> Option<Self> {
         toml::from_str(&fs::read_to_string(data.join(RESTORED)).ok()?).ok()

@@ -13,7 +13,7 @@ use crate::{
         self, Choice, Manifest,
         restore::{self, Manner, Restored},
     },
-    clock::{Clock, SystemClock, utc},
+    clock::{Clock, SystemClock, said},
     config::Config,
 };
 
@@ -91,15 +91,25 @@ pub(super) fn run(verb: Verb) -> Result<(), CommandError> {
             };
             let made = runtime(1)?.block_on(backup::create(&config, &to, choice, &clock));
             let (path, manifest) = made?;
-            say(&format!("valised: made {}: {}", path.display(), told(&manifest)))?;
+            say(&format!(
+                "valised: made {}: {}",
+                path.display(),
+                told(&manifest)
+            ))?;
             for path in &manifest.elsewhere {
-                say(&format!("  not in it, because it is not in the data folder: {path}"))?;
+                say(&format!(
+                    "  not in it, because it is not in the data folder: {path}"
+                ))?;
             }
             say(kept(&manifest))
         }
         Verb::Verify { backup } => {
             let manifest = backup::verify(&backup)?;
-            say(&format!("valised: {} is whole: {}", backup.display(), told(&manifest)))
+            say(&format!(
+                "valised: {} is whole: {}",
+                backup.display(),
+                told(&manifest)
+            ))
         }
         Verb::List { folder } => {
             for (path, manifest) in backup::list(&folder)? {
@@ -122,9 +132,16 @@ pub(super) fn run(verb: Verb) -> Result<(), CommandError> {
             let folder = &data.folder;
             let done = runtime(1)?.block_on(restore::restore(&backup, folder, &manner, &clock));
             let restored = done?;
-            say(&format!("valised: restored {} into {}", backup.display(), folder.display()))?;
+            say(&format!(
+                "valised: restored {} into {}",
+                backup.display(),
+                folder.display()
+            ))?;
             if let Some(aside) = &restored.set_aside {
-                say(&format!("  what was there before is in {}", aside.display()))?;
+                say(&format!(
+                    "  what was there before is in {}",
+                    aside.display()
+                ))?;
             }
             for line in consequences(&restored) {
                 say(&format!("  {line}"))?;
@@ -145,13 +162,17 @@ pub(super) fn take_back(data: &Path, exported: &Path) -> Result<(), CommandError
 fn told(manifest: &Manifest) -> String {
     format!(
         "{}, {} entries of the log, schema {}, {} files, {} bytes{}{}",
-        utc(manifest.created_at_ms),
+        said(manifest.created_at_ms),
         manifest.log_entries,
         manifest.schema,
         manifest.files.len(),
         manifest.bytes(),
         if manifest.keys { "" } else { ", without keys" },
-        if manifest.attachments { "" } else { ", without attached files" },
+        if manifest.attachments {
+            ""
+        } else {
+            ", without attached files"
+        },
     )
 }
 
@@ -170,7 +191,7 @@ pub(super) fn consequences(restored: &Restored) -> [String; 3] {
         format!(
             "it is as of {}, and the log has {entries} entries. Clients that saw more refuse it: alarm log-rollback. \
              They have what is missing",
-            utc(restored.backup_at_ms)
+            said(restored.backup_at_ms)
         ),
         "on the computer that saw most: valise admin log export FILE. Here, before anybody appends an entry, with \
          the server stopped: valised log take-back FILE"

@@ -15,8 +15,11 @@ use tracing_subscriber::EnvFilter;
 use super::{CommandError, backup::consequences, runtime, say};
 use crate::{
     Server,
-    backup::restore::{Restored, refuse_unfinished},
-    clock::SystemClock,
+    backup::{
+        copy_before_upgrade,
+        restore::{Restored, refuse_unfinished},
+    },
+    clock::{Clock as _, SystemClock},
     config::{Config, LogFormat},
     data::DataLock,
 };
@@ -26,12 +29,21 @@ pub(super) fn run(data: &Path) -> Result<(), CommandError> {
     start_logs(&config);
     refuse_unfinished(data)?;
     let _lock = DataLock::shared(data)?;
-    if let Some(restored) = Restored::read(data) {
+    let restored = Restored::read(data);
+    if let Some(restored) = restored.filter(|restored| restored.is_news(SystemClock.now_ms())) {
         for line in consequences(&restored) {
             tracing::warn!("this server was restored: {line}");
         }
     }
-    runtime(config.threads)?.block_on(serve(config))
+    runtime(config.threads)?.block_on(async {
+        if let Some(copy) = copy_before_upgrade(&config).await? {
+            tracing::info!(
+                "kept the database as it was before the upgrade: {}",
+                copy.display()
+            );
+        }
+        serve(config).await
+    })
 }
 
 async fn serve(config: Config) -> Result<(), CommandError> {

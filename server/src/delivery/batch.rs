@@ -26,6 +26,8 @@ pub(super) struct Batch<'a> {
     now_ms: u64,
     groups: HashMap<GroupId, Group>,
     woken: HashSet<DeviceId>,
+    /// How long messages lay here until somebody acknowledged them: one a write.
+    pub(super) lags_ms: Vec<u64>,
 }
 
 struct Group {
@@ -42,6 +44,7 @@ impl<'a> Batch<'a> {
             now_ms,
             groups: HashMap::new(),
             woken: HashSet::new(),
+            lags_ms: Vec::new(),
         }
     }
 
@@ -137,6 +140,12 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
+        // The newest of them is the one that came last: of the others more was waited for.
+        if let Some(newest) = ack.groups.last() {
+            let stored_at_ms = self.write.stored_at(newest.group, newest.sequence).await?;
+            let lag_ms = stored_at_ms.map(|stored| self.now_ms.saturating_sub(stored));
+            self.lags_ms.extend(lag_ms);
+        }
         for cursor in &ack.groups {
             // The row's sequence is checked in the database: what this batch added comes first.
             if let Some(group) = self

@@ -76,7 +76,11 @@ impl Log {
             .map_err(TakeBackError::PeerCheckpoint)?;
         if head.size <= known.size {
             let same = now.directory.tree().root_at(head.size) == Some(head.root);
-            return if same { Ok(0) } else { Err(TakeBackError::Fork) };
+            return if same {
+                Ok(0)
+            } else {
+                Err(TakeBackError::Fork)
+            };
         }
         let mut directory = now.directory.clone();
         let mut new = Vec::new();

@@ -1,6 +1,6 @@
 //! Which schema a database has, which ones this program knows, and the way there: forward only.
 
-use sqlx::{Row, migrate::Migrator};
+use sqlx::migrate::Migrator;
 
 use super::{NewerSchema, Store, StoreError, number};
 
