@@ -83,16 +83,22 @@ fn r09_d07_a_server_from_an_old_backup_is_refused_and_gets_its_log_back_from_a_c
         "{refused:?}"
     );
     assert!(refused.err.contains("somebody hides"), "{refused:?}");
-    assert_eq!(events(&alice, "log-rollback"), 1);
+    assert!(events(&alice, "log-rollback") >= 1);
+    let log = fs::read_to_string(site.log()).unwrap();
+    assert!(log.contains("a client has seen more of the log"), "{log}");
     assert_eq!(bob.run(&["sync"]).code, 6);
 
-    // The alarm does not keep anybody from handing over what he has verified, and stays an alarm.
-    let exported = site.path("campagne.log");
-    let export = alice.run(&["admin", "log", "export", &exported]);
-    assert_eq!(export.code, 6, "{export:?}");
-    site.stop();
-    site.operate("log take-back campagne.log --data server");
-    site.start();
+    // The alarm keeps nobody from handing over what he has verified, and stays an alarm. Alice has not seen
+    // carol's computer; bob has.
+    for (person, missing) in [(&alice, 1), (&bob, 0)] {
+        let name = format!("{missing}.log");
+        let export = person.run(&["admin", "log", "export", &site.path(&name)]);
+        assert_eq!(export.code, 6, "{export:?}");
+        site.stop();
+        site.operate(&format!("log take-back {name} --data server"));
+        site.start();
+        assert_eq!(bob.run(&["sync"]).code, if missing > 0 { 6 } else { 0 });
+    }
     alice.must(&["sync"]);
     assert!(!subjects(&bob).contains(&"lost?".to_owned()));
     everybody_syncs(&[&alice, &bob, &carol]);
@@ -116,7 +122,8 @@ fn r09_after_a_restore_letters_go_on_in_new_conversations_and_nobody_is_left_in_
     site.start();
     // The log did not grow: there is no alarm, and the conversation here is ahead of the server's.
     let sent = alice.run(&["send", "bob", "-s", "now", "-m", "1"]);
-    assert!([0, 11, 12].contains(&sent.code), "{sent:?}");
+    // It waits until bob has said how he is reached now.
+    assert_eq!(sent.code, 7, "{sent:?}");
     everybody_syncs(&[&alice, &bob]);
     let has = subjects(&bob);
     for subject in ["first", "waiting", "now"] {

@@ -189,6 +189,11 @@ async fn of_log(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), S
         "Since the newest entry was signed.",
         seconds(age),
     );
+    page.gauge(
+        "log_entries_missing",
+        "Entries that clients say they have seen and this server has not: it was restored.",
+        float(service.log.missing()),
+    );
     let active = || {
         let accounts = directory.accounts().map(|(_, account)| account);
         accounts.filter(|account| account.suspended.is_none())

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +23,11 @@ const FAULTS: [&str; 6] = [
 ];
 
 /// A running server whose disk is broken, until this is mended.
-struct Broken(Child);
+struct Broken {
+    strace: Child,
+    /// It would end if nobody read what it says.
+    _said: BufReader<ChildStderr>,
+}
 
 impl Broken {
     fn disk(site: &Site, fault: &str) -> Self {
@@ -36,19 +40,22 @@ impl Broken {
             .stderr(Stdio::piped())
             .spawn()
             .expect("strace: .ci/install");
-        let said = strace.stderr.take().unwrap();
-        let line = BufReader::new(said).lines().next();
-        let line = line.expect("strace says something").unwrap();
+        let mut said = BufReader::new(strace.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
         assert!(
             line.contains("attached"),
             "may a process be traced here? {line}"
         );
-        Self(strace)
+        Self {
+            strace,
+            _said: said,
+        }
     }
 
     fn mend(mut self) {
-        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
-        self.0.wait().unwrap();
+        kill_process(Pid::from_child(&self.strace), Signal::TERM).unwrap();
+        self.strace.wait().unwrap();
     }
 }
 
