@@ -122,7 +122,9 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum LogVerb {
-    /// After a restore: take entries back that clients have and the backup had not. The server must be stopped.
+    /// After a restore: take entries back that clients have and the backup had not.
+    ///
+    /// They come from whoever saw most: `valise admin log export FILE`. The server must be stopped.
     #[command(after_help = "valised log take-back campagne.log --data /var/lib/valise")]
     TakeBack {
         /// What `valise admin log export` wrote.

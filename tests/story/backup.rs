@@ -111,14 +111,44 @@ fn r09_d07_a_server_from_an_old_backup_is_refused_and_gets_its_log_back_from_a_c
 
 #[test]
 fn r09_after_a_restore_letters_go_on_in_new_conversations_and_nobody_is_left_in_the_dark() {
+    letters_go_on(
+        |site| drop(back_up(site, "")),
+        |site| drop(restore(site, &only(site, "backups"), " --replace").done()),
+    );
+}
+
+/// Whoever puts a disk back from its snapshot has made no backup by us.
+#[test]
+fn r09_after_a_snapshot_of_the_disk_letters_go_on_too() {
+    letters_go_on(
+        |site| {
+            site.stop();
+            copy_folder(&site.path("server"), &site.path("snapshot"));
+            site.start();
+        },
+        |site| {
+            fs::remove_dir_all(site.path("server")).unwrap();
+            fs::rename(site.path("snapshot"), site.path("server")).unwrap();
+            site.operate("backup settle --data server");
+        },
+    );
+}
+
+fn copy_folder(from: &str, to: &str) {
+    let mut command = std::process::Command::new("cp");
+    assert!(command.args(["-a", from, to]).status().unwrap().success());
+}
+
+fn letters_go_on(back_up: impl Fn(&mut Site), put_back: impl Fn(&Site)) {
     let (mut site, alice, [bob]) = Site::with(["bob"]);
     // What waits for bob when the backup is made still reaches him.
     alice.must(&["send", "bob", "-s", "first", "-m", "0"]);
     bob.must(&["sync"]);
     alice.must(&["send", "bob", "-s", "waiting", "-m", "0"]);
-    let backup = a_week_without_bob(&site, &alice);
+    back_up(&mut site);
+    alice.must(&["send", "bob", "-s", "unfetched", "-m", "1"]);
     site.kill();
-    restore(&site, &backup, " --replace").done();
+    put_back(&site);
     site.start();
     // The log did not grow: there is no alarm, and the conversation here is ahead of the server's.
     let sent = alice.run(&["send", "bob", "-s", "now", "-m", "1"]);
@@ -138,13 +168,6 @@ fn r09_after_a_restore_letters_go_on_in_new_conversations_and_nobody_is_left_in_
         alice.must(&["sync"]);
         assert!(subjects(&alice).contains(&subject));
     }
-}
-
-/// Backed up, and then a letter that nobody fetches before the disk dies.
-fn a_week_without_bob(site: &Site, alice: &Cli) -> PathBuf {
-    let backup = back_up(site, "");
-    alice.must(&["send", "bob", "-s", "unfetched", "-m", "1"]);
-    backup
 }
 
 #[test]

@@ -75,8 +75,9 @@ pub struct Manner {
 /// That, when and from what a data folder was restored.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Restored {
-    /// When the backup was made: milliseconds since 1970 UTC.
-    pub backup_at_ms: u64,
+    /// When the backup was made, where that is known: milliseconds since 1970 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_at_ms: Option<u64>,
     /// When it was put back.
     pub restored_at_ms: u64,
     /// Entries of the log when the backup was made.
@@ -187,11 +188,11 @@ async fn fill(
         copied.ok_or(BackupError::Missing(from))?;
     }
     let store = Store::connect(&Config::sqlite_url(&stage.join(DATABASE))).await?;
-    let settled = settle(&config, &store, manner, clock).await;
+    let settled = settle(&config, &store, manner.log.as_deref(), clock).await;
     store.close().await;
     let (given_back, conversations_ended) = settled?;
     Ok(Restored {
-        backup_at_ms: manifest.created_at_ms,
+        backup_at_ms: Some(manifest.created_at_ms),
         restored_at_ms: clock.now_ms(),
         log_entries: manifest.log_entries,
         given_back,
@@ -205,15 +206,17 @@ async fn fill(
 async fn settle(
     config: &Config,
     store: &Store,
-    manner: &Manner,
+    exported: Option<&Path>,
     clock: &Arc<dyn Clock>,
 ) -> Result<(u64, u64), RestoreError> {
-    store.check_pages().await?;
+    if store.is_sqlite() {
+        store.check_pages().await?;
+    }
     store.migrate().await?;
     let key = LogKey::load(config).map_err(BackupError::from)?;
     let log = Log::open(store.clone(), key, Arc::clone(clock)).await;
     let log = log.map_err(BackupError::from)?;
-    let given_back = match &manner.log {
+    let given_back = match exported {
         Some(exported) => log.take_back(exported).await?,
         None => 0,
     };
@@ -224,6 +227,38 @@ async fn settle(
     write.raise_mailboxes(devices(&log)).await?;
     write.commit().await?;
     Ok((given_back, ended))
+}
+
+/// Does for a database that was put back by other means, by PostgreSQL's own or with the whole machine, what
+/// [`restore`] does beside copying. The server of `data` is stopped.
+pub async fn settle_in_place(
+    data: &Path,
+    exported: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Restored, RestoreError> {
+    let config = Config::load(data).map_err(BackupError::from)?;
+    let _lock = DataLock::alone(data)?;
+    let store = Store::connect(&config.database_url()).await?;
+    let settled = async {
+        let settled = settle(&config, &store, exported, clock).await?;
+        let key = LogKey::load(&config).map_err(BackupError::from)?;
+        let log = Log::open(store.clone(), key, Arc::clone(clock)).await;
+        let log = log.map_err(BackupError::from)?;
+        Ok::<_, RestoreError>((settled, log.now().directory.head().size))
+    };
+    let settled = settled.await;
+    store.close().await;
+    let ((given_back, conversations_ended), size) = settled?;
+    let restored = Restored {
+        backup_at_ms: None,
+        restored_at_ms: clock.now_ms(),
+        log_entries: size - given_back,
+        given_back,
+        conversations_ended,
+        set_aside: None,
+    };
+    restored.write(data)?;
+    Ok(restored)
 }
 
 /// Every device of the log.

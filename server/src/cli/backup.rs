@@ -52,9 +52,10 @@ pub(super) enum Verb {
     },
     /// Put a backup back. The server must be stopped.
     ///
-    /// Clients that have seen more of the log than the backup has refuse it (alarm log-rollback): give it the
-    /// rest with --log, or afterwards with `valised log take-back`, before you start the server. Conversations
-    /// begin anew, with the next letter; what nobody had fetched when the backup was made is still delivered.
+    /// Clients that have seen more of the log than the backup has refuse it (alarm log-rollback): give it
+    /// the rest with --log, or afterwards with `valised log take-back`, before you start the server.
+    /// Conversations begin anew, with the next letter; what nobody had fetched when the backup was made is
+    /// still delivered.
     #[command(
         after_help = "valised backup restore /backup/valise-20261127T030000Z --data /var/lib/valise --log campagne.log"
     )]
@@ -70,6 +71,18 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FOLDER")]
         keys: Option<PathBuf>,
         /// What `valise admin log export` wrote after the backup was made.
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+    },
+    /// After the database was put back by other means: PostgreSQL's own, a snapshot of the disk.
+    ///
+    /// Devices have gone on without it: this ends its conversations, which begin anew with the next letter,
+    /// as `restore` does. The server must be stopped.
+    #[command(after_help = "valised backup settle --data /var/lib/valise --log campagne.log")]
+    Settle {
+        #[command(flatten)]
+        data: Data,
+        /// What `valise admin log export` wrote after the copy was made.
         #[arg(long, value_name = "FILE")]
         log: Option<PathBuf>,
     },
@@ -143,12 +156,24 @@ pub(super) fn run(verb: Verb) -> Result<(), CommandError> {
                     aside.display()
                 ))?;
             }
-            for line in consequences(&restored) {
-                say(&format!("  {line}"))?;
-            }
-            Ok(())
+            tell(&restored)
+        }
+        Verb::Settle { data, log } => {
+            let folder = &data.folder;
+            let done = restore::settle_in_place(folder, log.as_deref(), &clock);
+            let restored = runtime(1)?.block_on(done)?;
+            say(&format!(
+                "valised: {} may be served from again",
+                folder.display()
+            ))?;
+            tell(&restored)
         }
     }
+}
+
+fn tell(restored: &Restored) -> Result<(), CommandError> {
+    let mut lines = consequences(restored).into_iter();
+    lines.try_for_each(|line| say(&format!("  {line}")))
 }
 
 pub(super) fn take_back(data: &Path, exported: &Path) -> Result<(), CommandError> {
@@ -187,11 +212,14 @@ fn kept(manifest: &Manifest) -> &'static str {
 /// What a restore means for people, line by line: said at the restore, by `serve` and by `doctor`.
 pub(super) fn consequences(restored: &Restored) -> [String; 3] {
     let entries = restored.log_entries + restored.given_back;
+    let of = match restored.backup_at_ms {
+        Some(ms) => format!("it is as of {}", said(ms)),
+        None => "its database was put back".to_owned(),
+    };
     [
         format!(
-            "it is as of {}, and the log has {entries} entries. Clients that saw more refuse it: alarm log-rollback. \
-             They have what is missing",
-            said(restored.backup_at_ms)
+            "{of}, and the log has {entries} entries. Clients that saw more refuse it: alarm log-rollback. \
+             They have what is missing"
         ),
         "on the computer that saw most: valise admin log export FILE. Here, before anybody appends an entry, with \
          the server stopped: valised log take-back FILE"

@@ -125,8 +125,8 @@ impl Findings {
         let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else {
             return self.bad("certificate", "it is malformed");
         };
-        let ends_s = certificate.validity().not_after.timestamp();
-        let ends_ms = u64::try_from(ends_s).unwrap_or(0).saturating_mul(1_000);
+        let seconds = u64::try_from(certificate.validity().not_after.timestamp());
+        let ends_ms = seconds.unwrap_or(0).saturating_mul(1_000);
         let until = said(ends_ms);
         if ends_ms <= now_ms {
             self.bad(

@@ -95,7 +95,10 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
     }
     if let Some(restored) = Restored::read(&config.data) {
         facts.push(("restored", json!(said(restored.restored_at_ms))));
-        facts.push(("restored_to", json!(said(restored.backup_at_ms))));
+        let to = restored
+            .backup_at_ms
+            .map(|ms| ("restored_to", json!(said(ms))));
+        facts.extend(to);
         facts.push(("entries_given_back", json!(restored.given_back)));
     }
     Ok(facts)
