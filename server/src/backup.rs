@@ -286,17 +286,26 @@ async fn look_through(
     manifest.schema = store.schema().await?.found;
     manifest.keys = choice.keys;
     manifest.attachments = choice.attachments;
+    let ids = if choice.attachments {
+        attachments(store).await?
+    } else {
+        Vec::new()
+    };
+    Ok((manifest, ids))
+}
+
+/// The files of which something is on disk.
+async fn attachments(store: &Store) -> Result<Vec<String>, StoreError> {
     let mut ids = Vec::new();
     let mut after = None;
-    while choice.attachments {
+    loop {
         let page = store.attachment_ids(after, true, ROWS).await?;
         after = page.last().copied();
         if after.is_none() {
-            break;
+            return Ok(ids);
         }
         ids.extend(page.iter().map(ToString::to_string));
     }
-    Ok((manifest, ids))
 }
 
 /// Compares every file of the backup in `folder` with its manifest.

@@ -97,24 +97,11 @@ pub(super) fn run(verb: Verb) -> Result<(), CommandError> {
             no_keys,
             no_attachments,
         } => {
-            let config = Config::load(&data.folder)?;
             let choice = Choice {
                 keys: !no_keys,
                 attachments: !no_attachments,
             };
-            let made = runtime(1)?.block_on(backup::create(&config, &to, choice, &clock));
-            let (path, manifest) = made?;
-            say(&format!(
-                "valised: made {}: {}",
-                path.display(),
-                told(&manifest)
-            ))?;
-            for path in &manifest.elsewhere {
-                say(&format!(
-                    "  not in it, because it is not in the data folder: {path}"
-                ))?;
-            }
-            say(kept(&manifest))
+            create(&data.folder, &to, choice, &clock)
         }
         Verb::Verify { backup } => {
             let manifest = backup::verify(&backup)?;
@@ -169,6 +156,25 @@ pub(super) fn run(verb: Verb) -> Result<(), CommandError> {
             tell(&restored)
         }
     }
+}
+
+fn create(
+    data: &Path,
+    to: &Path,
+    choice: Choice,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), CommandError> {
+    let config = Config::load(data)?;
+    let made = runtime(1)?.block_on(backup::create(&config, to, choice, clock));
+    let (path, manifest) = made?;
+    let (path, what) = (path.display(), told(&manifest));
+    say(&format!("valised: made {path}: {what}"))?;
+    for path in &manifest.elsewhere {
+        say(&format!(
+            "  not in it, because it is not in the data folder: {path}"
+        ))?;
+    }
+    say(kept(&manifest))
 }
 
 fn tell(restored: &Restored) -> Result<(), CommandError> {

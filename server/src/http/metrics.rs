@@ -14,9 +14,9 @@ use valise_proto::{codec::decode, log::entry::Entry};
 
 use crate::{
     Chain, backup,
-    metrics::{Page, seconds},
+    metrics::{Counts, Page, seconds},
     service::{Service, stopped},
-    store::StoreError,
+    store::{Figures, StoreError},
 };
 
 /// Answers until the server stops.
@@ -97,80 +97,74 @@ async fn page(service: &Service) -> Result<Page, StoreError> {
 }
 
 async fn of_delivery(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), StoreError> {
-    let counts = service.delivery.counts();
-    page.counter(
-        "letters_accepted_total",
-        "Letters accepted, on disk.",
-        &counts.letters,
-    );
-    page.counter(
-        "commits_accepted_total",
-        "Commits accepted, on disk.",
-        &counts.commits,
-    );
-    page.counter(
-        "acknowledgements_total",
-        "Acknowledgements taken.",
-        &counts.acks,
-    );
-    page.counter(
-        "stale_total",
-        "Writes for a past epoch, which are tried again.",
-        &counts.stale,
-    );
-    page.counter(
-        "failed_transactions_total",
-        "Transactions that the database did not take.",
-        &counts.failed,
-    );
-    page.durations(
-        "delivery_lag_seconds",
-        "From a message's coming to a device's acknowledgement.",
-        &counts.lag,
-    );
-    let figures = service.store.figures().await?;
-    let age = match figures.oldest_ms {
-        0 => 0,
-        oldest_ms => now_ms.saturating_sub(oldest_ms),
-    };
+    of_counts(page, service.delivery.counts());
+    let Figures {
+        messages,
+        message_bytes,
+        oldest_ms,
+        groups,
+        attachments,
+        attachment_bytes,
+        asks,
+    } = service.store.figures().await?;
+    let streams = u64::try_from(service.streams.count()).unwrap_or(u64::MAX);
     for (name, help, value) in [
         (
             "queue_messages",
             "Messages that some device has not fetched.",
-            figures.messages,
+            messages,
         ),
-        ("queue_bytes", "Their size.", figures.message_bytes),
-        (
-            "conversations",
-            "Conversations that take letters.",
-            figures.groups,
-        ),
-        ("attachments", "Attached files.", figures.attachments),
-        (
-            "attachment_bytes",
-            "Their size on disk.",
-            figures.attachment_bytes,
-        ),
+        ("queue_bytes", "Their size.", message_bytes),
+        ("conversations", "Conversations that take letters.", groups),
+        ("attachments", "Attached files.", attachments),
+        ("attachment_bytes", "Their size on disk.", attachment_bytes),
         (
             "asks_waiting",
             "People who asked to be enrolled, and wait.",
-            figures.asks,
+            asks,
         ),
+        ("streams", "Devices connected for live news.", streams),
     ] {
         page.gauge(name, help, float(value));
     }
-    page.gauge(
-        "queue_age_seconds",
-        "Age of the oldest message that waits.",
-        seconds(age),
-    );
-    let streams = u64::try_from(service.streams.count()).unwrap_or(u64::MAX);
-    page.gauge(
-        "streams",
-        "Devices connected for live news.",
-        float(streams),
-    );
+    let age_ms = match oldest_ms {
+        0 => 0,
+        oldest_ms => now_ms.saturating_sub(oldest_ms),
+    };
+    let help = "Age of the oldest message that waits.";
+    page.gauge("queue_age_seconds", help, seconds(age_ms));
     Ok(())
+}
+
+fn of_counts(page: &mut Page, counts: &Counts) {
+    let failed = "Transactions that the database did not take.";
+    for (name, help, counter) in [
+        (
+            "letters_accepted_total",
+            "Letters accepted, on disk.",
+            &counts.letters,
+        ),
+        (
+            "commits_accepted_total",
+            "Commits accepted, on disk.",
+            &counts.commits,
+        ),
+        (
+            "acknowledgements_total",
+            "Acknowledgements taken.",
+            &counts.acks,
+        ),
+        (
+            "stale_total",
+            "Writes for a past epoch, which are tried again.",
+            &counts.stale,
+        ),
+        ("failed_transactions_total", failed, &counts.failed),
+    ] {
+        page.counter(name, help, counter);
+    }
+    let help = "From a message's coming to a device's acknowledgement.";
+    page.durations("delivery_lag_seconds", help, &counts.lag);
 }
 
 async fn of_log(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), StoreError> {
