@@ -131,26 +131,41 @@ fn r08_every_schema_that_there_was_is_brought_up_to_date() {
         let work = tempfile::tempdir().unwrap();
         let server = work.path().join("server");
         copy(&schemas, &server);
-        let loaded = Command::new("sqlite3")
-            .arg(server.join("valise.db"))
-            .arg(format!(".read {}", dump.display()))
-            .output()
-            .expect("sqlite3: .ci/install");
-        assert!(
-            loaded.status.success() && loaded.stderr.is_empty(),
-            "{loaded:?}"
-        );
+        load(&dump, &server);
         let before = operator(work.path(), "migrate status --data server").done();
         assert!(
             before.out.contains(&format!("has schema {number},")),
             "{before:?}"
         );
+        let waits = before.out.contains("waits: ");
         operator(work.path(), "migrate run --data server").done();
         let status = operator(work.path(), "status --data server -o json").done();
         assert!(status.object()["log_entries"].as_u64().unwrap() > 3);
         let checked = operator(work.path(), "upgrade-check --data server").done();
         assert!(checked.out.contains("every page is sound"), "{checked:?}");
+        let kept = server.join(format!("before-upgrade-{number}.db"));
+        assert_eq!(kept.exists(), waits, "{number}");
+        // A start does the same by itself.
+        if waits {
+            fs::remove_file(&kept).unwrap();
+        }
+        load(&dump, &server);
         serves(work.path());
+        assert_eq!(kept.exists(), waits, "{number}");
     }
     assert!(count >= 5, "{count} schemas");
+}
+
+/// Makes the server's database what `dump` says.
+fn load(dump: &Path, server: &Path) {
+    for file in ["valise.db", "valise.db-wal", "valise.db-shm"] {
+        drop(fs::remove_file(server.join(file)));
+    }
+    let loaded = Command::new("sqlite3")
+        .arg(server.join("valise.db"))
+        .arg(format!(".read {}", dump.display()))
+        .output()
+        .expect("sqlite3: .ci/install");
+    let silent = loaded.stderr.is_empty();
+    assert!(loaded.status.success() && silent, "{loaded:?}");
 }

@@ -107,33 +107,6 @@ fn r08_a_database_of_a_newer_valised_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn r08_an_older_database_is_brought_up_to_date_and_kept_beside_it() {
-    let (mut site, alice) = Site::open();
-    site.unlock(&alice);
-    site.stop();
-    let newest = sqlite(&site, "select max(version) from _sqlx_migrations");
-    let newest: u32 = newest.trim().parse().unwrap();
-    // What migration 5 made, and all after it.
-    let older = "drop table attachment; delete from _sqlx_migrations where version >= 5";
-    sqlite(&site, older);
-    let status = site.operator("migrate status --data server").done();
-    assert!(status.out.contains("waits: 5"), "{status:?}");
-    let run = site.operator("migrate run --data server").done();
-    let steps = format!("{} steps done", newest - 4);
-    assert!(run.out.contains(&steps), "{run:?}");
-    let kept = site.folder.path().join("server/before-upgrade-4.db");
-    assert!(kept.is_file());
-    fs::remove_file(&kept).unwrap();
-    // A start does the same by itself.
-    sqlite(&site, older);
-    site.start();
-    assert!(kept.is_file());
-    let running = site.operator("migrate run --data server");
-    assert!(running.err.contains("stop its server first"), "{running:?}");
-    alice.must(&["sync"]);
-}
-
-#[test]
 fn the_doctor_finds_what_is_wrong_and_the_configuration_explains_itself() {
     let (mut site, _alice) = Site::open();
     let well = site.operator("doctor --data server -o json").done();
@@ -150,6 +123,8 @@ fn the_doctor_finds_what_is_wrong_and_the_configuration_explains_itself() {
         );
     }
     site.operate("upgrade-check --data server");
+    let running = site.operator("migrate run --data server");
+    assert!(running.err.contains("stop its server first"), "{running:?}");
     let nothing = site.operator("gc --data server --dry-run").done();
     let said = "would drop 0 messages and 0 files";
     assert!(nothing.out.contains(said), "{nothing:?}");
