@@ -2,10 +2,12 @@
 
 mod agent;
 mod attachment;
+mod backup;
 mod canary;
 mod crash;
 mod drill;
 mod first_day;
+mod golden;
 mod governance;
 mod haste;
 mod history;
@@ -14,6 +16,7 @@ mod idle;
 mod letter;
 mod newcomer;
 mod offline;
+mod operate;
 mod race;
 pub mod recovery;
 mod refusals;

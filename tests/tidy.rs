@@ -137,6 +137,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &[
                 "account",
                 "attachment",
+                "backup",
                 "delivery",
                 "directory",
                 "init",
@@ -146,7 +147,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "session",
                 "witness",
             ],
-            &["limit", "store", "tls", "wake"],
+            &["data", "limit", "metrics", "store", "tls", "wake"],
             &["clock", "config"],
         ],
     ),

@@ -264,11 +264,7 @@ impl Attachments {
         // Nobody begins anew what is being taken away.
         let _turn = self.beginning.lock().await;
         let now_ms = self.clock.now_ms();
-        let retention_ms = self.log.now().directory.policy().retention_ms;
-        let (unfinished_ms, whole_ms) = (
-            now_ms.saturating_sub(UNFINISHED_MS),
-            now_ms.saturating_sub(retention_ms),
-        );
+        let (unfinished_ms, whole_ms) = self.past();
         loop {
             let old = self
                 .store
@@ -285,6 +281,25 @@ impl Attachments {
                 .store(now_ms.saturating_add(SWEEP_MS), Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// How many files [`Attachments::expire`] would drop for their age.
+    pub async fn count_old(&self) -> Result<usize, StoreError> {
+        let (unfinished_ms, whole_ms) = self.past();
+        let old = self
+            .store
+            .old_attachments(unfinished_ms, whole_ms, u32::MAX);
+        Ok(old.await?.len())
+    }
+
+    /// Unfinished uploads, and whole files, from before these times are too old.
+    fn past(&self) -> (u64, u64) {
+        let now_ms = self.clock.now_ms();
+        let retention_ms = self.log.now().directory.policy().retention_ms;
+        (
+            now_ms.saturating_sub(UNFINISHED_MS),
+            now_ms.saturating_sub(retention_ms),
+        )
     }
 
     /// Collects files without a row, and rows without a file.

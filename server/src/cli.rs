@@ -1,9 +1,15 @@
 //! The operator's commands: table of contents. There is none with power over people: that is in the log.
 
+mod backup;
 mod config;
+mod doctor;
+mod finding;
+mod gc;
 mod healthcheck;
 mod init;
+mod migrate;
 mod serve;
+mod status;
 
 use std::{
     io::{self, Write},
@@ -12,13 +18,26 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{Chain, ServeError, config::MisuseConfig, init::InitError, tls::TlsError};
+use crate::{
+    Chain, ServeError,
+    attachment::AttachmentError,
+    backup::{BackupError, restore::RestoreError},
+    config::MisuseConfig,
+    data::MisuseLocked,
+    directory::OpenError,
+    init::InitError,
+    store::{NewerSchema, StoreError},
+    tls::TlsError,
+};
+
+const AFTER_HELP: &str =
+    "Exit codes: 0 done, 1 not done, 2 misused, 3 the database is of a newer valised.";
 
 /// The Valise server: stores and forwards what it cannot read.
 #[derive(Debug, Parser)]
-#[command(name = "valised", version, about)]
+#[command(name = "valised", version, about, after_help = AFTER_HELP)]
 struct Command {
     #[command(subcommand)]
     verb: Verb,
@@ -45,10 +64,54 @@ enum Verb {
         #[command(flatten)]
         data: Data,
     },
+    /// What is here, in numbers: the server may run or not.
+    Status {
+        #[command(flatten)]
+        data: Data,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What is wrong, and what to do. Exit code 1 if something does not work.
+    Doctor {
+        #[command(flatten)]
+        data: Data,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Ask the running server whether it serves: for probes.
     Healthcheck {
         #[command(flatten)]
         data: Data,
+    },
+    /// Make, check and put back copies of the data folder.
+    Backup {
+        #[command(subcommand)]
+        verb: backup::Verb,
+    },
+    /// The directory log.
+    Log {
+        #[command(subcommand)]
+        verb: LogVerb,
+    },
+    /// The database's schema. A start brings it up to date by itself.
+    Migrate {
+        #[command(subcommand)]
+        verb: MigrateVerb,
+    },
+    /// Whether another program may be put in this one's place.
+    UpgradeCheck {
+        #[command(flatten)]
+        data: Data,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Drop what is too old, now. A running server does so by itself.
+    Gc {
+        #[command(flatten)]
+        data: Data,
+        /// Say what would be dropped, and drop nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Look at the configuration.
     Config {
@@ -58,7 +121,42 @@ enum Verb {
 }
 
 #[derive(Debug, Subcommand)]
+enum LogVerb {
+    /// After a restore: take entries back that clients have and the backup had not.
+    ///
+    /// They come from whoever saw most: `valise admin log export FILE`. The server must be stopped.
+    #[command(after_help = "valised log take-back campagne.log --data /var/lib/valise")]
+    TakeBack {
+        /// What `valise admin log export` wrote.
+        file: PathBuf,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateVerb {
+    /// Which schema the database has, and what a migration would do.
+    Status {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Bring it up to date; the database as it was stays beside it. The server must be stopped.
+    Run {
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigVerb {
+    /// Whether a server could start from it. Nothing is opened for others.
+    Check {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Print a file with every key, its default and what it means.
+    Example,
     /// Print the configuration in force, as TOML.
     Show {
         #[command(flatten)]
@@ -67,6 +165,28 @@ enum ConfigVerb {
         #[arg(long)]
         origin: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Output {
+    /// Form of the answer.
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    format: Format,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,6 +219,20 @@ enum CommandError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Locked(#[from] MisuseLocked),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
+    #[error("{0} of these things do not work: see above")]
+    Bad(usize),
     #[error("the server does not serve: {0}")]
     Unhealthy(&'static str),
 }
@@ -110,9 +244,21 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _closed = writeln!(io::stderr(), "valised: {}", Chain(&error));
-            ExitCode::FAILURE
+            code(&error)
         }
     }
+}
+
+/// 1, and 3 where neither a restart nor a repair helps, but another program.
+fn code(error: &CommandError) -> ExitCode {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NewerSchema>() {
+            return ExitCode::from(3);
+        }
+        cause = error.source();
+    }
+    ExitCode::FAILURE
 }
 
 fn run(command: Command) -> Result<(), CommandError> {
@@ -125,9 +271,23 @@ fn run(command: Command) -> Result<(), CommandError> {
         } => init::run(&data.folder, &genesis, listen, &card),
         Verb::Serve { data } => serve::run(&data.folder),
         Verb::Healthcheck { data } => healthcheck::run(&data.folder),
-        Verb::Config {
-            verb: ConfigVerb::Show { data, origin },
-        } => config::show(&data.folder, origin),
+        Verb::Status { data, output } => status::run(&data.folder, output.format),
+        Verb::Doctor { data, output } => doctor::run(&data.folder, output.format),
+        Verb::UpgradeCheck { data, output } => doctor::upgrade_check(&data.folder, output.format),
+        Verb::Gc { data, dry_run } => gc::run(&data.folder, dry_run),
+        Verb::Migrate { verb } => match verb {
+            MigrateVerb::Status { data } => migrate::status(&data.folder),
+            MigrateVerb::Run { data } => migrate::run(&data.folder),
+        },
+        Verb::Backup { verb } => backup::run(verb),
+        Verb::Log {
+            verb: LogVerb::TakeBack { file, data },
+        } => backup::take_back(&data.folder, &file),
+        Verb::Config { verb } => match verb {
+            ConfigVerb::Check { data } => doctor::config_check(&data.folder),
+            ConfigVerb::Example => config::example(),
+            ConfigVerb::Show { data, origin } => config::show(&data.folder, origin),
+        },
     }
 }
 

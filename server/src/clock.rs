@@ -29,6 +29,21 @@ impl Clock for SystemClock {
     }
 }
 
+/// A time as it stands in names of folders: `20261127T230500Z`.
+pub fn utc(ms: u64) -> String {
+    timestamp(ms).strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A time for people: `2026-11-27 23:05 UTC`.
+pub fn said(ms: u64) -> String {
+    timestamp(ms).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn timestamp(ms: u64) -> jiff::Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// A clock that tests move.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// The configuration file's name inside the data folder.
 pub const FILE: &str = "valised.toml";
+/// The SQLite database's name inside the data folder.
+pub const DATABASE: &str = "valise.db";
 /// What environment variables begin with.
 const ENVIRONMENT: &str = "VALISED_";
 
@@ -27,6 +29,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Address and port of the operator's own listener, if there is to be one: `/metrics`, `/healthz`,
+    /// `/readyz`. It speaks plain HTTP and asks nobody who he is: keep it on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
     /// TLS certificate chain, PEM. Default: the self-made one in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -120,6 +126,7 @@ impl Default for Config {
         Self {
             data: PathBuf::new(),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
+            metrics_listen: None,
             tls_certificate: None,
             tls_key: None,
             database: None,
@@ -218,14 +225,17 @@ impl Config {
 
     /// The database's URL.
     pub fn database_url(&self) -> String {
-        self.database.clone().unwrap_or_else(|| {
-            let path = self.data.join("valise.db");
-            let path = std::path::absolute(&path).unwrap_or(path);
-            url::Url::from_file_path(&path).map_or_else(
-                |()| format!("sqlite://{}?mode=rwc", path.display()),
-                |url| format!("sqlite://{}?mode=rwc", url.path()),
-            )
-        })
+        let in_folder = || Self::sqlite_url(&self.data.join(DATABASE));
+        self.database.clone().unwrap_or_else(in_folder)
+    }
+
+    /// The URL of the SQLite database at `path`, which is made if it is not there.
+    pub fn sqlite_url(path: &Path) -> String {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        url::Url::from_file_path(&path).map_or_else(
+            |()| format!("sqlite://{}?mode=rwc", path.display()),
+            |url| format!("sqlite://{}?mode=rwc", url.path()),
+        )
     }
 
     /// The TLS certificate chain, PEM.

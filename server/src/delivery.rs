@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     directory::Log,
     limit::Rate,
+    metrics::Counts,
     store::{Store, StoreError},
     wake::Wake,
 };
@@ -78,6 +79,7 @@ pub struct Delivery {
     clock: Arc<dyn Clock>,
     rate: Rate<DeviceId>,
     queue: mpsc::Sender<Job>,
+    counts: Arc<Counts>,
 }
 
 /// One write and who waits for it.
@@ -118,6 +120,7 @@ pub struct Writer {
     clock: Arc<dyn Clock>,
     wake: Arc<Wake>,
     queue: mpsc::Receiver<Job>,
+    counts: Arc<Counts>,
 }
 
 impl Delivery {
@@ -130,12 +133,14 @@ impl Delivery {
         rate: Rate<DeviceId>,
     ) -> (Self, Writer) {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let counts = Arc::<Counts>::default();
         let delivery = Self {
             store: store.clone(),
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
             rate,
             queue: sender,
+            counts: Arc::clone(&counts),
         };
         let writer = Writer {
             store,
@@ -143,8 +148,14 @@ impl Delivery {
             clock,
             wake,
             queue,
+            counts,
         };
         (delivery, writer)
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Accepts a letter.
@@ -186,6 +197,17 @@ impl Delivery {
         })
     }
 
+    /// How much [`Delivery::expire`] would drop.
+    pub async fn count_expired(&self) -> Result<u64, StoreError> {
+        self.store.count_expired(self.past_ms()).await
+    }
+
+    /// What came before this time is too old.
+    fn past_ms(&self) -> u64 {
+        let retention_ms = self.log.now().directory.policy().retention_ms;
+        self.clock.now_ms().saturating_sub(retention_ms)
+    }
+
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
         let cost = work.cost();
         if !self.rate.take_many(device, cost, self.clock.now_ms()) {
@@ -204,10 +226,8 @@ impl Delivery {
 
     /// Drops ciphertext that is older than the organisation keeps it.
     pub async fn expire(&self) -> Result<(), StoreError> {
-        let retention_ms = self.log.now().directory.policy().retention_ms;
-        let before_ms = self.clock.now_ms().saturating_sub(retention_ms);
         let mut write = self.store.begin().await?;
-        write.expire_messages(before_ms).await?;
+        write.expire_messages(self.past_ms()).await?;
         write.commit().await
     }
 }
@@ -221,11 +241,13 @@ impl Writer {
                 Ok((answers, woken)) => {
                     self.wake.ring(&woken);
                     for (job, answer) in jobs.drain(..).zip(answers) {
+                        self.count(&job.work, answer);
                         // Who no longer waits asks again with the same id.
                         let _gone = job.answer.send(answer);
                     }
                 }
                 Err(error) => {
+                    self.counts.failed.add();
                     tracing::error!(error = %crate::Chain(&error), "a batch of writes was not stored");
                     for job in jobs.drain(..) {
                         let _gone = job.answer.send(Err(DeliveryError::Unavailable));
@@ -256,6 +278,21 @@ impl Writer {
             };
             answers.push(answer);
         }
-        Ok((answers, batch.finish().await?))
+        let lags_ms = std::mem::take(&mut batch.lags_ms);
+        let woken = batch.finish().await?;
+        for lag_ms in lags_ms {
+            self.counts.lag.add(lag_ms);
+        }
+        Ok((answers, woken))
+    }
+
+    fn count(&self, work: &Work, answer: Result<Accepted, DeliveryError>) {
+        match (work, answer) {
+            (Work::Letter(_), Ok(_)) => self.counts.letters.add(),
+            (Work::Commit(_), Ok(_)) => self.counts.commits.add(),
+            (Work::Ack(_), Ok(_)) => self.counts.acks.add(),
+            (_, Err(DeliveryError::Stale)) => self.counts.stale.add(),
+            _ => {}
+        }
     }
 }

@@ -3,9 +3,14 @@
 //! The server decides nothing here: [`valise_proto::log::replay`] says what is true, the database
 //! keeps the bytes, and the log key signs the order.
 
+mod exported;
+
 use std::{
     fs,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use ring::{
@@ -25,6 +30,8 @@ use valise_proto::{
         replay::{Directory, Refusal},
     },
 };
+
+pub use exported::TakeBackError;
 
 use crate::{
     clock::Clock,
@@ -194,6 +201,8 @@ pub struct Log {
     now: RwLock<Arc<Snapshot>>,
     appending: Mutex<()>,
     size: watch::Sender<u64>,
+    /// The largest log that somebody says that he has seen here.
+    seen: AtomicU64,
 }
 
 impl Log {
@@ -240,6 +249,7 @@ impl Log {
             })),
             appending: Mutex::default(),
             size,
+            seen: AtomicU64::new(0),
         })
     }
 
@@ -325,6 +335,24 @@ impl Log {
         next
     }
 
+    /// How many entries clients say that they have seen beyond this log's end. Honest ones say so of a
+    /// server that was restored from a backup; others may say anything, and nothing depends on it.
+    pub fn missing(&self) -> u64 {
+        let seen = self.seen.load(Ordering::Relaxed);
+        seen.saturating_sub(self.now().directory.head().size)
+    }
+
+    fn note_seen(&self, seen: u64, size: u64) {
+        if seen > size && self.seen.fetch_max(seen, Ordering::Relaxed) < seen {
+            tracing::error!(
+                seen,
+                size,
+                "a client has seen more of the log than this server has: was it restored from a backup? \
+                 See `valised log take-back --help`"
+            );
+        }
+    }
+
     /// Entries from `from`, and the proof that the log extends the one of size `old`. The head is
     /// said to be the newest one at `now_ms`.
     ///
@@ -333,6 +361,7 @@ impl Log {
     pub async fn page(&self, from: u64, old: u64, now_ms: u64) -> Result<Page, StoreError> {
         let now = self.now();
         let size = now.directory.head().size;
+        self.note_seen(old, size);
         let consistency = if old == 0 {
             Vec::new()
         } else {

@@ -7,9 +7,9 @@ mod delivery;
 mod directory;
 mod enrolment;
 mod error;
-mod health;
 mod key_package;
 mod login;
+pub(crate) mod metrics;
 mod proposal;
 mod push;
 
@@ -39,7 +39,6 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 /// `Call<DeviceCaller, _>`, `Call<SessionCaller, _>`, `Call<CertifiedCaller, _>`, `Call<AdminCaller, _>`.
 pub(crate) fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route(health::PATH, get(health::check))
         .route(api::GENESIS, get(directory::read_genesis))
         .route(api::ENROLMENTS, post(enrolment::begin).get(enrolment::list))
         .route(

@@ -2,17 +2,19 @@
 //!
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
-//! `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those
-//! `config` and `clock`.
+//! (the routes) ask `backup`, `login`, `session`, `account`, `directory`, `witness`, `proposal`,
+//! `key_package`, `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`,
+//! `limit` and `metrics`, and those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
 pub mod account;
 pub mod attachment;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data;
 pub mod delivery;
 pub mod directory;
 mod http;
@@ -21,6 +23,7 @@ pub mod key_package;
 pub mod limit;
 mod listen;
 pub mod login;
+pub mod metrics;
 pub mod proposal;
 mod service;
 pub mod session;
@@ -78,6 +81,15 @@ pub enum ServeError {
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The operator's own listener cannot be opened.
+    #[error("cannot listen on {address}, metrics_listen in the configuration")]
+    Metrics {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The folder of attached files cannot be opened.
     #[error("the folder of attached files cannot be opened")]
     Attachments(#[from] std::io::Error),
@@ -105,12 +117,21 @@ pub struct Server {
     tls: Arc<Identity>,
     stop: watch::Sender<bool>,
     tasks: mpsc::Receiver<std::convert::Infallible>,
+    /// For the operator alone, if he wants one.
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
     /// Opens the data folder and replays the log.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let tls = Arc::new(Identity::load(&config)?);
+        let metrics = match config.metrics_listen {
+            Some(address) => {
+                let listener = TcpListener::bind(address).await;
+                Some(listener.map_err(|source| ServeError::Metrics { address, source })?)
+            }
+            None => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
         let (service, writer) = Service::open(config, clock, stopping, task).await?;
@@ -120,6 +141,7 @@ impl Server {
             tls,
             stop,
             tasks,
+            metrics,
         })
     }
 
@@ -156,11 +178,15 @@ impl Server {
         let witnesses = tokio::spawn(Arc::clone(&self.service.witnesses).run());
         let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
         let listen = tokio::spawn(listen);
+        let metrics = self.metrics.take().map(|listener| {
+            let service = Arc::clone(&self.service);
+            tokio::spawn(http::metrics::run(listener, service))
+        });
         shutdown.await;
         tracing::info!("stopping");
         self.stop.send_replace(true);
         let _stopped = listen.await;
-        for task in [tidy, witnesses] {
+        for task in [tidy, witnesses].into_iter().chain(metrics) {
             task.abort();
             let _aborted = task.await;
         }

@@ -7,10 +7,14 @@ mod attachment;
 mod delivery;
 mod directory;
 mod enrolment;
+mod figures;
 mod key_package;
 mod login;
 mod proposal;
+mod restored;
+mod schema;
 mod session;
+mod snapshot;
 
 use std::time::Duration;
 
@@ -22,7 +26,10 @@ use sqlx::{
 pub use attachment::{AttachmentRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
+pub use figures::Figures;
 pub use proposal::ProposalRow;
+pub use restored::OVER;
+pub use schema::Schema;
 pub use session::SessionRow;
 
 /// The database failed, or holds what the server never wrote.
@@ -34,9 +41,25 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the database could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A later program has been at work here.
+    #[error("the database was not touched")]
+    Newer(#[source] NewerSchema),
     /// A column holds what no code of ours writes.
     #[error("the database holds a malformed {0}")]
     Corrupt(&'static str),
+}
+
+/// The database is of a later program than this one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "it has schema {found}, and this program knows none after {known}. Start the newer valised, or restore the \
+     backup from before the upgrade"
+)]
+pub struct NewerSchema {
+    /// The database's.
+    pub found: u64,
+    /// The newest that this program knows.
+    pub known: u64,
 }
 
 /// The open database.
@@ -45,6 +68,7 @@ pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
     begin: &'static str,
+    sqlite: bool,
 }
 
 /// One transaction. Dropped without [`Write::commit`], nothing happened.
@@ -59,6 +83,13 @@ impl Store {
     /// Opens and migrates the database at `url` (`sqlite:` or `postgres:`), making a SQLite file
     /// when there is none.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let store = Self::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens the database at `url` with whatever schema it has.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
         let pool = |connections: u32| {
@@ -88,17 +119,11 @@ impl Store {
                 })
         };
         let writes = pool(if sqlite { 1 } else { 4 }).connect(url).await?;
-        if sqlite {
-            sqlx::migrate!("../migrations/sqlite").run(&writes).await?;
-        } else {
-            sqlx::migrate!("../migrations/postgres")
-                .run(&writes)
-                .await?;
-        }
         Ok(Self {
             reads: pool(2).connect_lazy(url)?,
             writes,
             begin: if sqlite { "begin immediate" } else { "begin" },
+            sqlite,
         })
     }
 

@@ -43,6 +43,15 @@ impl Wake {
 pub struct Streams(Mutex<HashMap<DeviceId, oneshot::Sender<()>>>);
 
 impl Streams {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        let streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        streams
+            .values()
+            .filter(|stream| !stream.is_closed())
+            .count()
+    }
+
     /// Takes the place of the device's stream. What is returned resolves when the next one does.
     pub fn replace(&self, device: DeviceId) -> oneshot::Receiver<()> {
         let (replaced, told) = oneshot::channel();

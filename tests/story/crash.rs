@@ -1,5 +1,6 @@
 //! Nothing that was acknowledged is ever lost, whoever is killed and when.
 
+mod disk;
 mod joining;
 mod kill;
 mod step;

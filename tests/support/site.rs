@@ -94,7 +94,12 @@ impl Site {
 
     /// Runs an operator's command in the folder, which must succeed.
     pub fn operate(&self, arguments: &str) {
-        said(&self.valised(arguments).output().expect("valised runs")).done();
+        self.operator(arguments).done();
+    }
+
+    /// What an operator's command says, run in the folder.
+    pub fn operator(&self, arguments: &str) -> Said {
+        said(&self.valised(arguments).output().expect("valised runs"))
     }
 
     /// An operator's command in the folder, with nothing of this machine's environment.

@@ -1,6 +1,6 @@
 //! Every failure of an account as the person reads it: what happened, what did not, what to do.
 
-use valise_proto::{api::ErrorCode, id::Name};
+use valise_proto::{api::ErrorCode, id::Name, log::Head};
 
 use super::error::{Code, CommandError};
 use crate::{
@@ -171,15 +171,7 @@ fn alarm(alarm: &Alarm) -> CommandError {
         Alarm::WrongCard { expected, seen } | Alarm::WrongGenesis { expected, seen } => refusal
             .fact("expected", Safe::line(&format!("organisation {expected}")))
             .fact("seen", Safe::line(&format!("organisation {seen}"))),
-        Alarm::LogRollback { seen, shown } => refusal
-            .fact(
-                "expected",
-                Safe::line(&format!("{} entries, root {}", seen.size, seen.root)),
-            )
-            .fact(
-                "seen",
-                Safe::line(&format!("{} entries, root {}", shown.size, shown.root)),
-            ),
+        Alarm::LogRollback { seen, shown } => rollback(refusal, seen, shown),
         Alarm::LogFork(evidence) => refusal
             .fact("one", Safe::line(&format!("root {}", evidence.root)))
             .fact(
@@ -199,6 +191,26 @@ fn alarm(alarm: &Alarm) -> CommandError {
             .hint("valise sync"),
         _ => refusal,
     }
+}
+
+/// The likely innocent cause beside the guilty one. Either way nothing is sent: they look the same.
+fn rollback(refusal: CommandError, seen: &Head, shown: &Head) -> CommandError {
+    let of = |head: &Head| Safe::line(&format!("{} entries, root {}", head.size, head.root));
+    refusal
+        .fact("expected", of(seen))
+        .fact("seen", of(shown))
+        .fact(
+            "perhaps",
+            "the operator put an old backup back: ask, by another way than Valise",
+        )
+        .fact(
+            "or",
+            "somebody hides what was decided since, such as who was shut out",
+        )
+        .fact(
+            "if a backup",
+            "valise admin log export FILE: the operator's server takes the rest back from that file",
+        )
 }
 
 fn foreign_history(alarm: &Alarm) -> CommandError {

@@ -20,7 +20,7 @@ use crate::{
     mls::{self, Drift, MlsError},
     random,
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, Encrypted, LetterRow, StoreError},
+    store::{ConversationRow, ConversationState, Encrypted, LetterRow, Reader, StoreError},
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
@@ -127,7 +127,13 @@ impl Session {
                 Outcome::Overtaken => {}
                 Outcome::NoGroup => {
                     // The next try starts another conversation.
+                    let now_ms = self.clock.now_ms();
                     let work = self.store.begin()?;
+                    let known = work.read().conversation(encrypted.group)?;
+                    if known.is_some_and(|row| row.state == ConversationState::Open) {
+                        let people = people(&work.read(), number)?;
+                        work.add_event(now_ms, "gap", false, &ended_there(&people))?;
+                    }
                     work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
                     work.drop_encrypted(number, encrypted.epoch)?;
                     work.commit()?;
@@ -328,6 +334,23 @@ pub(super) fn accounts(letter: &LetterRow) -> Vec<Name> {
     accounts.sort();
     accounts.dedup();
     accounts
+}
+
+/// What a writer must know when his conversation is over on the server: it was restored from a backup, or
+/// this device was put out.
+fn ended_there(people: &str) -> String {
+    format!(
+        "the server ended the conversation of {people}, and another takes its place: what you wrote there last \
+         may not have arrived"
+    )
+}
+
+/// Everybody whom a letter here concerns, in one line.
+fn people(store: &Reader<'_>, number: u64) -> Result<String, Error> {
+    let letter = store.letter(number)?.ok_or(Error::NoSuchLetter(number))?;
+    let accounts = accounts(&letter);
+    let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
+    Ok(names.join(", "))
 }
 
 /// The letter as it travels, next in this device's chain.

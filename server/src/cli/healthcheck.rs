@@ -21,6 +21,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use valise_proto::id::Hash;
 
+use valise_proto::api::GENESIS;
+
 use super::{CommandError, runtime};
 use crate::{config::Config, tls};
 
@@ -55,8 +57,10 @@ async fn ask(config: &Config) -> Result<(), CommandError> {
         .connect(name, stream)
         .await
         .map_err(unhealthy("no TLS"))?;
+    // Anybody may read it, so it says nothing of the server's health but that it answers.
+    let request = format!("GET {GENESIS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .write_all(request.as_bytes())
         .await
         .map_err(unhealthy("no answer"))?;
     let mut answer = [0; 12];

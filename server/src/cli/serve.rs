@@ -15,18 +15,39 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CommandError, runtime, say};
+use super::{CommandError, backup::consequences, runtime, say};
 use crate::{
     Chain, Server,
-    clock::SystemClock,
+    backup::{
+        copy_before_upgrade,
+        restore::{Restored, refuse_unfinished},
+    },
+    clock::{Clock as _, SystemClock},
     config::{Config, LogFormat},
+    data::DataLock,
     tls::Identity,
 };
 
 pub(super) fn run(data: &Path) -> Result<(), CommandError> {
     let config = Config::load(data)?;
     start_logs(&config);
-    runtime(config.threads)?.block_on(serve(config))
+    refuse_unfinished(data)?;
+    let _lock = DataLock::shared(data)?;
+    let restored = Restored::read(data);
+    if let Some(restored) = restored.filter(|restored| restored.is_news(SystemClock.now_ms())) {
+        for line in consequences(&restored) {
+            tracing::warn!("this server was restored: {line}");
+        }
+    }
+    runtime(config.threads)?.block_on(async {
+        if let Some(copy) = copy_before_upgrade(&config).await? {
+            tracing::info!(
+                "kept the database as it was before the upgrade: {}",
+                copy.display()
+            );
+        }
+        serve(config).await
+    })
 }
 
 async fn serve(config: Config) -> Result<(), CommandError> {

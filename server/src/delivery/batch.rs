@@ -12,7 +12,7 @@ use valise_proto::{
 };
 
 use super::DeliveryError;
-use crate::store::{GroupRow, NewMessage, StoreError, Submission, Write};
+use crate::store::{GroupRow, NewMessage, OVER, StoreError, Submission, Write};
 
 /// Devices that one commit adds or removes at most.
 const CHANGES_MAX: usize = 1_000;
@@ -26,6 +26,8 @@ pub(super) struct Batch<'a> {
     now_ms: u64,
     groups: HashMap<GroupId, Group>,
     woken: HashSet<DeviceId>,
+    /// How long messages lay here until somebody acknowledged them: one a write.
+    pub(super) lags_ms: Vec<u64>,
 }
 
 struct Group {
@@ -42,6 +44,7 @@ impl<'a> Batch<'a> {
             now_ms,
             groups: HashMap::new(),
             woken: HashSet::new(),
+            lags_ms: Vec::new(),
         }
     }
 
@@ -65,7 +68,7 @@ impl<'a> Batch<'a> {
         let Some(group) = self.groups.get(&letter.group) else {
             return Ok(Err(DeliveryError::NotFound));
         };
-        let refusal = if !group.members.contains(&device) {
+        let refusal = if !group.members.contains(&device) || group.row.epoch == OVER {
             DeliveryError::NotFound
         } else if group.row.epoch != letter.epoch {
             DeliveryError::Stale
@@ -94,7 +97,7 @@ impl<'a> Batch<'a> {
             return Ok(answer);
         }
         let group = match self.groups.get(&commit.group) {
-            Some(group) if !group.members.contains(&device) => {
+            Some(group) if !group.members.contains(&device) || group.row.epoch == OVER => {
                 return Ok(Err(DeliveryError::NotFound));
             }
             Some(group) if group.row.epoch != commit.epoch => {
@@ -137,6 +140,12 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
+        // The newest of them is the one that came last: of the others more was waited for.
+        if let Some(newest) = ack.groups.last() {
+            let stored_at_ms = self.write.stored_at(newest.group, newest.sequence).await?;
+            let lag_ms = stored_at_ms.map(|stored| self.now_ms.saturating_sub(stored));
+            self.lags_ms.extend(lag_ms);
+        }
         for cursor in &ack.groups {
             // The row's sequence is checked in the database: what this batch added comes first.
             if let Some(group) = self

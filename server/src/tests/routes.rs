@@ -24,8 +24,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 26] = [
-    ("GET", "/healthz", Kind::Anybody),
+const ROUTES: [(&str, &str, Kind); 25] = [
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
     ("GET", api::ENROLMENTS, Kind::Admin),
