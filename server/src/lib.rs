@@ -3,8 +3,8 @@
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
 //! (the routes) ask `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
-//! `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and those
-//! `config` and `clock`.
+//! `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `wake` and `limit`, and
+//! those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
@@ -21,6 +21,7 @@ pub mod key_package;
 pub mod limit;
 mod listen;
 pub mod login;
+pub mod node;
 pub mod proposal;
 mod service;
 pub mod session;
@@ -44,8 +45,8 @@ use tokio::{
 };
 
 use crate::{
-    clock::Clock, config::Config, directory::OpenError, login::LoginError, service::Service,
-    store::StoreError, tls::TlsError, witness::MisuseAddress,
+    clock::Clock, config::Config, directory::OpenError, login::LoginError, node::MisuseNats,
+    service::Service, store::StoreError, tls::TlsError, witness::MisuseAddress,
 };
 
 /// How often old things are dropped and sessions written down.
@@ -69,6 +70,9 @@ pub enum ServeError {
     /// A witness has no usable address.
     #[error(transparent)]
     Witness(#[from] MisuseAddress),
+    /// NATS has no usable address.
+    #[error(transparent)]
+    Nats(#[from] MisuseNats),
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -96,6 +100,7 @@ pub async fn serve(
 pub struct Server {
     service: Arc<Service>,
     writer: delivery::Writer,
+    rings: Option<mpsc::Receiver<wake::Ring>>,
     tls: Arc<rustls::ServerConfig>,
     stop: watch::Sender<bool>,
     tasks: mpsc::Receiver<std::convert::Infallible>,
@@ -107,10 +112,11 @@ impl Server {
         let tls = tls::server_config(&config)?;
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
-        let (service, writer) = Service::open(config, clock, stopping, task).await?;
+        let (service, writer, rings) = Service::open(config, clock, stopping, task).await?;
         Ok(Self {
             service: Arc::new(service),
             writer,
+            rings,
             tls,
             stop,
             tasks,
@@ -143,13 +149,14 @@ impl Server {
         let writer = tokio::spawn(self.writer.run());
         let tidy = tokio::spawn(tidy(Arc::clone(&self.service)));
         let witnesses = tokio::spawn(Arc::clone(&self.service.witnesses).run());
+        let node = tokio::spawn(Arc::clone(&self.service.node).run(self.rings.take()));
         let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
         let listen = tokio::spawn(listen);
         shutdown.await;
         tracing::info!("stopping");
         self.stop.send_replace(true);
         let _stopped = listen.await;
-        for task in [tidy, witnesses] {
+        for task in [tidy, witnesses, node] {
             task.abort();
             let _aborted = task.await;
         }

@@ -9,6 +9,7 @@ mod directory;
 mod enrolment;
 mod key_package;
 mod login;
+mod node;
 mod proposal;
 mod session;
 
@@ -22,6 +23,7 @@ use sqlx::{
 pub use attachment::{AttachmentRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
+pub use node::{RequestName, Words};
 pub use proposal::ProposalRow;
 pub use session::SessionRow;
 
@@ -39,12 +41,26 @@ pub enum StoreError {
     Corrupt(&'static str),
 }
 
+impl StoreError {
+    /// Another server on the same database was quicker: the same again may do better.
+    pub fn was_overtaken(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // PostgreSQL's serialization_failure and deadlock_detected.
+        let code = error.code();
+        error.is_unique_violation() || matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+}
+
 /// The open database.
 #[derive(Clone, Debug)]
 pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
     begin: &'static str,
+    /// There when several servers may work on the database.
+    shared: Option<node::Shared>,
 }
 
 /// One transaction. Dropped without [`Write::commit`], nothing happened.
@@ -61,7 +77,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let pool = |connections: u32| {
+        let pool = |connections: u32, quick: bool| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .min_connections(0)
@@ -73,6 +89,9 @@ impl Store {
                     Box::pin(async move {
                         if sqlite {
                             sqlx::raw_sql(PRAGMAS).execute(connection).await?;
+                        } else if quick {
+                            let quick = "set synchronous_commit = off";
+                            sqlx::raw_sql(quick).execute(connection).await?;
                         }
                         Ok(())
                     })
@@ -87,7 +106,7 @@ impl Store {
                     })
                 })
         };
-        let writes = pool(if sqlite { 1 } else { 4 }).connect(url).await?;
+        let writes = pool(if sqlite { 1 } else { 4 }, false).connect(url).await?;
         if sqlite {
             sqlx::migrate!("../migrations/sqlite").run(&writes).await?;
         } else {
@@ -95,9 +114,18 @@ impl Store {
                 .run(&writes)
                 .await?;
         }
+        let shared = if sqlite {
+            None
+        } else {
+            Some(node::Shared {
+                quick: pool(2, true).connect_lazy(url)?,
+                url: url.to_owned(),
+            })
+        };
         Ok(Self {
-            reads: pool(2).connect_lazy(url)?,
+            reads: pool(if sqlite { 2 } else { 4 }, false).connect_lazy(url)?,
             writes,
+            shared,
             begin: if sqlite { "begin immediate" } else { "begin" },
         })
     }
@@ -115,6 +143,9 @@ impl Store {
 
     /// Closes every connection; SQLite then folds its write-ahead log into the file.
     pub async fn close(&self) {
+        if let Some(shared) = &self.shared {
+            shared.quick.close().await;
+        }
         self.reads.close().await;
         self.writes.close().await;
     }
