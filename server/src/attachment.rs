@@ -224,7 +224,8 @@ impl Attachments {
         }
         self.room_for(bytes).await?;
         let folder = Arc::clone(&self.folder);
-        spawn_blocking(move || folder.write(id, at, part.as_ref())).await??;
+        let size_bytes = row.size_bytes;
+        spawn_blocking(move || folder.write(id, at, part.as_ref(), size_bytes)).await??;
         let mut write = self.store.begin().await?;
         if !write
             .grow_attachment(id, at, end, self.clock.now_ms())

@@ -34,9 +34,15 @@ impl Folder {
         self.0.join(id.to_string())
     }
 
-    /// Writes `part` from `at` on, over whatever was there and nobody counted, and flushes it. What is there
-    /// stays: another server may be writing the same.
-    pub(super) fn write(&self, id: AttachmentId, at: u64, part: &[u8]) -> io::Result<()> {
+    /// Writes `part` from `at` on, over whatever was there and nobody counted, and flushes it. What else is
+    /// within the file's `size_bytes` stays: another server may be writing the same.
+    pub(super) fn write(
+        &self,
+        id: AttachmentId,
+        at: u64,
+        part: &[u8],
+        size_bytes: u64,
+    ) -> io::Result<()> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -47,9 +53,12 @@ impl Folder {
         if before < at {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if before > size_bytes {
+            file.set_len(size_bytes)?;
+        }
         if let Err(error) = file.write_all_at(part, at) {
             // What nobody counts takes no room.
-            file.set_len(before)?;
+            file.set_len(before.min(size_bytes))?;
             return Err(error);
         }
         file.sync_data()?;
