@@ -25,13 +25,8 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::Key(error) => key(error),
         Error::Vault(error) => vault(error),
         Error::Store(error) => store(error),
-        Error::BadHistory { .. } => CommandError::new(Code::BadHistory, text)
-            .outcome("nothing was imported")
-            .hint("valise history export FILE, on the other computer"),
+        Error::BadHistory { .. } | Error::NotSealedToKey => of_histories(error, text),
         Error::File(_, error) => file(text, error),
-        Error::NotSealedToKey => CommandError::new(Code::OtherKey, text)
-            .outcome("nothing was imported")
-            .hint("plug in a key that was yours then, or export again"),
         Error::EnrolmentRefused => CommandError::new(Code::NotEnrolled, text)
             .hint("call an admin, then run the same command again: it asks anew"),
         Error::HomeTaken => CommandError::new(Code::AlreadyJoined, text)
@@ -75,16 +70,38 @@ pub(super) fn refusal(error: &Error) -> CommandError {
         Error::TooLarge { .. } => CommandError::new(Code::TooLarge, text)
             .outcome("nothing was sent or kept")
             .hint("shorten it, or send it in parts"),
-        Error::NotWaiting(_) => CommandError::new(Code::NotWaiting, text)
-            .outcome("nothing was dropped")
-            .hint("valise outbox"),
-        Error::OnItsWay(_) => CommandError::new(Code::OnItsWay, text)
-            .outcome("it was not dropped")
-            .hint("valise outbox retry"),
+        Error::NotWaiting(_) | Error::OnItsWay(_) => of_the_outbox(error, text),
         Error::Unattested { .. } => CommandError::new(Code::KeyModel, text)
             .outcome("nothing was signed")
             .hint("valise admin policy show"),
         Error::UnknownRecipient { near, .. } => unknown_recipient(text, near.as_ref()),
+    }
+}
+
+fn of_histories(error: &Error, text: Safe) -> CommandError {
+    let (code, hint) = match error {
+        Error::NotSealedToKey => (
+            Code::OtherKey,
+            "plug in a key that was yours then, or export again",
+        ),
+        _ => (
+            Code::BadHistory,
+            "valise history export FILE, on the other computer",
+        ),
+    };
+    CommandError::new(code, text)
+        .outcome("nothing was imported")
+        .hint(hint)
+}
+
+fn of_the_outbox(error: &Error, text: Safe) -> CommandError {
+    match error {
+        Error::OnItsWay(_) => CommandError::new(Code::OnItsWay, text)
+            .outcome("it was not dropped")
+            .hint("valise outbox retry"),
+        _ => CommandError::new(Code::NotWaiting, text)
+            .outcome("nothing was dropped")
+            .hint("valise outbox"),
     }
 }
 
