@@ -107,8 +107,8 @@ async fn e05_twin_an_admin_who_does_not_compare_writes_to_mallory() {
     assert!(matches!(joined, Err(Error::EnrolmentRefused)));
 }
 
-/// Carol asks with a key that her maker attests; the server shows alice the ask with that attestation spoiled,
-/// as of software that only claims to be such a key. Whether alice enrols her, without the check `off`.
+/// Carol asks with a key that her maker attests; the server shows alice the ask with that attestation
+/// spoiled, as of software that only claims to be such a key. Whether alice enrols her without the check.
 async fn unattested(off: Option<&str>) -> (Office, Mallory, Person, Result<(), Error>) {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut carol = office.person("carol");

@@ -49,9 +49,7 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("nothing was sent or kept")
             .hint(Safe::line(&format!("valise contact lists {list}"))),
         Error::NoSuchLetter(_) => CommandError::new(Code::NotFound, text).hint("valise list"),
-        Error::NoSuchRequest(_) => {
-            CommandError::new(Code::NotFound, text).hint("valise admin requests")
-        }
+        Error::NoSuchRequest(_) | Error::Unattested { .. } => of_asks(error, text),
         Error::NotAdmin(_) => CommandError::new(Code::NotAdmin, text)
             .outcome("nothing was signed")
             .hint("ask an admin"),
@@ -71,9 +69,6 @@ pub(super) fn refusal(error: &Error) -> CommandError {
             .outcome("nothing was sent or kept")
             .hint("shorten it, or send it in parts"),
         Error::NotWaiting(_) | Error::OnItsWay(_) => of_the_outbox(error, text),
-        Error::Unattested { .. } => CommandError::new(Code::KeyModel, text)
-            .outcome("nothing was signed")
-            .hint("valise admin policy show"),
         Error::UnknownRecipient { near, .. } => unknown_recipient(text, near.as_ref()),
     }
 }
@@ -103,6 +98,15 @@ fn of_the_outbox(error: &Error, text: Safe) -> CommandError {
             .outcome("nothing was dropped")
             .hint("valise outbox"),
     }
+}
+
+fn of_asks(error: &Error, text: Safe) -> CommandError {
+    if matches!(error, Error::NoSuchRequest(_)) {
+        return CommandError::new(Code::NotFound, text).hint("valise admin requests");
+    }
+    CommandError::new(Code::KeyModel, text)
+        .outcome("nothing was signed")
+        .hint("valise admin policy show")
 }
 
 fn file(text: Safe, error: &std::io::Error) -> CommandError {

@@ -113,12 +113,12 @@ impl ConversationRow {
     }
 }
 
-/// Of several conversations of the same people the one to use, so that everybody settles on the same: whoever
-/// has most predecessors among them, and of those the one with the smallest group id. The rows are sorted by
-/// group id.
+/// Of several conversations of the same people the one to use, so that everybody settles on the same:
+/// whoever has most predecessors among them, and of those the one with the smallest group id. The rows are
+/// sorted by group id.
 ///
-/// A predecessor is proven by its id, which nobody chooses. So whoever makes a conversation with a small id, or
-/// many of them, and ends it, wins nothing: one more takes its place (G10).
+/// A predecessor is named by its id, which nobody chooses. So whoever makes a conversation with a small id,
+/// or many of them, and ends it, wins nothing: one more takes its place (G10).
 fn foremost(rows: Vec<ConversationRow>) -> Option<ConversationRow> {
     let marks: BTreeMap<_, _> = rows
         .iter()
@@ -188,8 +188,8 @@ impl Reader<'_> {
         Ok(ended)
     }
 
-    /// Of all conversations of exactly these accounts (sorted) the one that everybody uses, ended here or not:
-    /// see [`foremost`].
+    /// Of all conversations of exactly these accounts (sorted) the one that everybody uses, ended here or
+    /// not: see [`foremost`].
     fn foremost(&self, accounts: &[Name]) -> Result<Option<ConversationRow>, StoreError> {
         // Of one that the server never took (cursor 0) nobody knows.
         let sql = format!(
@@ -271,14 +271,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The commit that begins a conversation came back: it is in use, if nothing else ended it.
-    pub fn open_conversation(&self, group: GroupId) -> Result<(), StoreError> {
+    /// This device's own commit came back at `now_ms`: it has new keys there, and a conversation that begins
+    /// with it is in use, if nothing else ended it.
+    pub fn open_conversation(&self, group: GroupId, now_ms: u64) -> Result<(), StoreError> {
         let sql =
             "update conversation set state = 'open' where group_id = ?1 and state = 'creating'";
         self.transaction
             .prepare_cached(sql)?
             .execute([group.as_ref()])?;
-        Ok(())
+        self.set_renewed(group, now_ms)
     }
 
     /// This device has new keys in a conversation since `now_ms`.

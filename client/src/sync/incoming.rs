@@ -223,8 +223,7 @@ impl Session {
             // This device's own commit, in its place.
             mls::merge_own(&work.mls(), message.group)?;
             work.remove_proposed_commit(message.group)?;
-            work.open_conversation(message.group)?;
-            work.set_renewed(message.group, now)?;
+            work.open_conversation(message.group, now)?;
         } else if message.message.as_slice().is_empty() {
             // This device's own letter, in its place, be it that the server's word never came back.
             // Anything else was emptied on the way.

@@ -15,8 +15,8 @@ use crate::{
 
 /// Keys are older than this by no sync's end: milliseconds.
 const AGE_MS: u64 = 7 * 86_400_000;
-/// Some conversations are due up to this much earlier, each by its own share, so that the people of one do not
-/// all change their keys at the same moment: milliseconds.
+/// Some conversations are due up to this much earlier, each by its own share, so that the people of one do
+/// not all change their keys at the same moment: milliseconds.
 const SPREAD_MS: u64 = 86_400_000;
 /// In how many conversations one sync renews keys; the next goes on.
 const AT_ONCE: usize = 16;
