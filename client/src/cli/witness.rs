@@ -116,7 +116,7 @@ impl Desk<'_> {
             }
         };
         let (tell, mut found) = mpsc::channel(FOUND_MAX);
-        let ui = &mut self.ui;
+        let ui = &mut *self.ui;
         let telling = async {
             while let Some(found) = found.recv().await {
                 ui.note(Safe::line(&format!("ALARM: {}", told(&found))));

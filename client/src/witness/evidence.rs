@@ -57,12 +57,11 @@ impl Contradiction {
             return None;
         }
         let evidence = Evidence::of(known, shown, &request.proof);
-        let text = match &evidence {
-            Some(evidence) => evidence.to_text(card.org, card.log),
-            None => {
-                let note = |head: SignedHead| head.to_note(card.org, card.log);
-                format!("{HEADS}\n\n{}\n{}", note(known), note(shown))
-            }
+        let text = if let Some(evidence) = &evidence {
+            evidence.to_text(card.org, card.log)
+        } else {
+            let note = |head: SignedHead| head.to_note(card.org, card.log);
+            format!("{HEADS}\n\n{}\n{}", note(known), note(shown))
         };
         Some(Self {
             known,
