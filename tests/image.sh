@@ -177,8 +177,7 @@ grep -q '^valise organisation card' card.valise || fail 'no card'
 id=$(compose ps -q valise)
 healthy
 docker top "$id" -eo pid,uid,args
-[[ $(docker top "$id" -eo uid | tail -n 1 | tr -d ' ') == 65532 ]] ||
-  fail 'another user'
+[[ $(docker top "$id" -eo pid,uid | awk 'NR == 2 { print $2 }') == 65532 ]] || fail 'another user'
 [[ $(container '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}') == 'true [ALL]' ]] ||
   fail 'compose.yaml does not lock it in'
 

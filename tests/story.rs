@@ -27,3 +27,30 @@ mod two_devices;
 mod version;
 mod witness;
 mod words;
+
+use crate::support::cluster;
+
+/// What the server keeps, it keeps in PostgreSQL as well: stories of each kind of thing, told once more.
+#[test]
+fn what_the_server_keeps_can_be_kept_in_postgres() {
+    let said = cluster::again(&[
+        "story::attachment::r02_a_line_that_is_cut",
+        "story::crash::joining",
+        "story::crash::step",
+        "story::crash::together",
+        "story::first_day",
+        "story::governance",
+        "story::letter",
+        "story::newcomer",
+        "story::offline",
+        "story::recovery",
+        "story::reply_all",
+        "story::second_key",
+        "story::two_admins",
+        "story::two_devices",
+        // It counts rows in the file of SQLite.
+        "--skip",
+        "what_waited_longer_than_the_retention_time",
+    ]);
+    println!("on PostgreSQL: {said}");
+}

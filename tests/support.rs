@@ -1,7 +1,9 @@
 //! The office in which stories happen: a real server and people with software keys.
 
+pub mod cluster;
 pub mod cutter;
 pub mod dice;
+pub mod front;
 pub mod mallory;
 pub mod office;
 pub mod person;

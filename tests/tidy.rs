@@ -144,6 +144,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "key_package",
                 "proposal",
                 "login",
+                "node",
                 "session",
                 "witness",
             ],

@@ -174,6 +174,8 @@ impl Attachments {
         }
         self.room_for(size_bytes).await?;
         let mut write = self.store.begin().await?;
+        // Another server may begin one too.
+        write.alone().await?;
         let fits = |used: u64, max: u64| used.saturating_add(size_bytes) <= max;
         let own = write.attachment_use(Some(account.as_str())).await?;
         if own.files >= self.limits.account_files || !fits(own.bytes, self.limits.account_bytes) {
@@ -222,7 +224,8 @@ impl Attachments {
         }
         self.room_for(bytes).await?;
         let folder = Arc::clone(&self.folder);
-        spawn_blocking(move || folder.write(id, at, part.as_ref())).await??;
+        let size_bytes = row.size_bytes;
+        spawn_blocking(move || folder.write(id, at, part.as_ref(), size_bytes)).await??;
         let mut write = self.store.begin().await?;
         if !write
             .grow_attachment(id, at, end, self.clock.now_ms())

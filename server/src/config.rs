@@ -42,6 +42,13 @@ pub struct Config {
     /// `postgres:` URL. Default: SQLite in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// `nats:` URL. Several servers on one PostgreSQL tell each other by NATS that there is something for
+    /// somebody. Default: by the database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
+    /// How often a push stream is pinged; where several servers share a PostgreSQL, it then also looks for
+    /// what it was not told of: milliseconds.
+    pub push_ping_ms: u64,
     /// Worker threads.
     pub threads: usize,
     /// Open connections at most.
@@ -130,6 +137,8 @@ impl Default for Config {
             tls_certificate: None,
             tls_key: None,
             database: None,
+            nats: None,
+            push_ping_ms: 30_000,
             threads: 2,
             connections_max: 4096,
             connections_per_ip_max: 256,
@@ -215,7 +224,7 @@ impl Config {
                             _ => "default",
                         });
                 let value = match key.as_str() {
-                    "database" => "\"…\"".to_owned(),
+                    "database" | "nats" => "\"…\"".to_owned(),
                     _ => value.to_string(),
                 };
                 (key, value, origin.to_owned())

@@ -7,12 +7,15 @@
 mod batch;
 mod page;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::sync::{mpsc, oneshot};
 use valise_proto::{
     api::delivery::{Accepted, Ack, Commit, Letter},
-    id::DeviceId,
+    id::{DeviceId, GroupId},
 };
 
 use self::batch::Batch;
@@ -29,6 +32,8 @@ use crate::{
 const BATCH_MAX: usize = 256;
 /// Writes that wait for the writer at most; who comes later waits to be let in.
 const QUEUE_MAX: usize = 512;
+/// How often a batch is tried when other servers write to the same groups.
+const ATTEMPTS: u32 = 5;
 /// Groups in one acknowledgement at most.
 pub const CURSORS_MAX: usize = 1_000;
 /// What MLS adds to a padded letter at most: bytes.
@@ -232,12 +237,36 @@ impl Delivery {
     }
 }
 
+/// Every group that the jobs write to, in order, and whether its row will be needed.
+fn groups(jobs: &[Job]) -> BTreeMap<GroupId, bool> {
+    let mut groups = BTreeMap::new();
+    for job in jobs {
+        match &job.work {
+            Work::Ack(ack) => {
+                for cursor in &ack.groups {
+                    groups.entry(cursor.group).or_insert(false);
+                }
+            }
+            Work::Commit(commit) => drop(groups.insert(commit.group, true)),
+            Work::Letter(letter) => drop(groups.insert(letter.group, true)),
+        }
+    }
+    groups
+}
+
 impl Writer {
     /// Writes until nobody can send any more.
     pub async fn run(mut self) {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while self.queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
-            match self.write(&jobs).await {
+            let mut written = self.write(&jobs).await;
+            for _ in 1..ATTEMPTS {
+                if !written.as_ref().is_err_and(StoreError::was_overtaken) {
+                    break;
+                }
+                written = self.write(&jobs).await;
+            }
+            match written {
                 Ok((answers, woken)) => {
                     self.wake.ring(&woken);
                     for (job, answer) in jobs.drain(..).zip(answers) {
@@ -265,6 +294,9 @@ impl Writer {
         let snapshot = self.log.now();
         let write = self.store.begin().await?;
         let mut batch = Batch::new(write, &snapshot.directory, self.clock.now_ms());
+        if self.store.is_shared() {
+            batch.lock(groups(jobs)).await?;
+        }
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             let answer = match &job.work {

@@ -47,6 +47,9 @@ const PAGE_ENTRIES: u32 = 512;
 const PAGE_BYTES: usize = 1 << 20;
 const _: () = assert!(Entry::MAX <= PAGE_BYTES);
 
+/// How often the log is read again when other servers append meanwhile.
+const ATTEMPTS: u32 = 20;
+
 /// How far two honest clocks may differ: ten minutes. No entry is dated further ahead than that.
 const SKEW_MS: u64 = 10 * 60_000;
 /// How long the admins of a recovery have to sign it, one after the other: an hour.
@@ -231,12 +234,10 @@ impl Log {
         let genesis = store.log_entries(0, 1, 0).await?.into_iter().next();
         let genesis = genesis.ok_or(OpenError::MisuseNotFounded)?;
         let mut directory = replay([genesis.as_slice()])?;
-        follow(&store, &mut directory).await?;
-        if directory.org() != org
-            || checkpoint::open(&note, org, key.public()) != Ok(directory.head())
-        {
+        if directory.org() != org {
             return Err(OpenError::Head);
         }
+        let note = follow(&store, &mut directory, note, key.public()).await?;
         let size = watch::Sender::new(directory.head().size);
         Ok(Self {
             store,
@@ -276,6 +277,22 @@ impl Log {
         shown: Option<KeyId>,
     ) -> Result<Appended, AppendError> {
         let _appending = self.appending.lock().await;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.append_next(entry, shown).await {
+                // Another server has appended at this very place.
+                Err(AppendError::Store(error)) if error.was_overtaken() && attempts < ATTEMPTS => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn append_next(
+        &self,
+        entry: &[u8],
+        shown: Option<KeyId>,
+    ) -> Result<Appended, AppendError> {
         let now = self.catch_up().await?;
         let leaf = leaf_hash(entry);
         if let Some(index) = self.store.log_index(leaf).await? {
@@ -301,25 +318,29 @@ impl Log {
         appended(&self.publish(directory, checkpoint), index)
     }
 
+    /// Reads what other servers have appended, if the log in memory is shorter than `size`.
+    pub async fn extend_to(&self, size: u64) -> Result<(), OpenError> {
+        if self.now().directory.head().size < size {
+            let _appending = self.appending.lock().await;
+            self.catch_up().await?;
+        }
+        Ok(())
+    }
+
     /// The log as the database has it: beyond what is in memory after a commit whose outcome nobody
-    /// learnt. The caller holds the lock.
-    async fn catch_up(&self) -> Result<Arc<Snapshot>, AppendError> {
+    /// learnt, or of another server. The caller holds the lock.
+    async fn catch_up(&self) -> Result<Arc<Snapshot>, OpenError> {
         let now = self.now();
         let known = now.directory.head().size;
         if self.store.log_entries(known, 1, 0).await?.is_empty() {
             return Ok(now);
         }
         let mut directory = now.directory.clone();
-        follow(&self.store, &mut directory).await?;
-        let (org, note) = self
-            .store
-            .organisation()
-            .await?
-            .ok_or(OpenError::MisuseNotFounded)?;
-        if checkpoint::open(&note, org, self.key.public()) != Ok(directory.head()) {
-            return Err(OpenError::Head.into());
+        let note = now.checkpoint.clone();
+        let note = follow(&self.store, &mut directory, note, self.key.public()).await?;
+        if !self.store.is_shared() {
+            tracing::warn!("the log in memory was behind the database: caught up");
         }
-        tracing::warn!("the log in memory was behind the database: caught up");
         Ok(self.publish(directory, note))
     }
 
@@ -388,8 +409,29 @@ impl Log {
     }
 }
 
-/// Applies every row that `directory` does not have yet.
-async fn follow(store: &Store, directory: &mut Directory) -> Result<(), OpenError> {
+/// Applies every row that `directory` does not have yet. Returns the signed head to which they lead: if
+/// it is not `note`, it is read after them, and they again when another server has appended in between.
+async fn follow(
+    store: &Store,
+    directory: &mut Directory,
+    mut note: String,
+    key: Ed25519Key,
+) -> Result<String, OpenError> {
+    for _ in 0..ATTEMPTS {
+        apply_rows(store, directory).await?;
+        if checkpoint::open(&note, directory.org(), key) == Ok(directory.head()) {
+            return Ok(note);
+        }
+        let organisation = store.organisation().await?;
+        (_, note) = organisation.ok_or(OpenError::MisuseNotFounded)?;
+        if checkpoint::open(&note, directory.org(), key) == Ok(directory.head()) {
+            return Ok(note);
+        }
+    }
+    Err(OpenError::Head)
+}
+
+async fn apply_rows(store: &Store, directory: &mut Directory) -> Result<(), OpenError> {
     loop {
         let size = directory.head().size;
         let entries = store.log_entries(size, PAGE_ENTRIES, PAGE_BYTES).await?;

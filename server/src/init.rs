@@ -57,6 +57,16 @@ pub enum InitError {
 /// configuration, the TLS identity, the log key and the database. Nothing is made before the whole
 /// genesis file was replayed.
 pub async fn init(data: &Path, genesis: &[u8], listen: SocketAddr) -> Result<Card, InitError> {
+    init_on(data, genesis, listen, None).await
+}
+
+/// The same, in the empty database at this address, which the configuration then names.
+pub async fn init_on(
+    data: &Path,
+    genesis: &[u8],
+    listen: SocketAddr,
+    database: Option<&str>,
+) -> Result<Card, InitError> {
     let file: GenesisFile = decode(genesis).map_err(|_| InitError::MisuseGenesis)?;
     let entries: Vec<&[u8]> = file.entries.iter().map(Bytes::as_slice).collect();
     let directory = replay(entries.iter().copied())?;
@@ -67,9 +77,13 @@ pub async fn init(data: &Path, genesis: &[u8], listen: SocketAddr) -> Result<Car
         .parse()
         .map_err(|_| InitError::MisuseGenesis)?;
     make_folder(data)?;
-    let text = format!(
+    let mut text = format!(
         "# The Valise server. `valised config show` lists every key and its value.\nlisten = \"{listen}\"\n"
     );
+    if let Some(url) = database {
+        let url = toml::Value::from(url);
+        text.extend([format!("database = {url}\n")]);
+    }
     tls::write_private(&data.join(FILE), text.as_bytes())?;
     let config = Config::load(data)?;
     if config.tls_certificate.is_none() {

@@ -12,7 +12,7 @@ use valise_proto::{
 use crate::{
     clock::Clock,
     directory::Log,
-    limit::Rate,
+    limit::SharedRate,
     store::{SessionRow, Store, StoreError},
 };
 
@@ -48,7 +48,7 @@ pub struct KeyPackages {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How many one account may claim from one device (G11).
-    pub rate: Rate<(Name, DeviceId)>,
+    pub rate: SharedRate<(Name, DeviceId)>,
     /// One-time packages kept of each device at most.
     pub each_max: u64,
 }
@@ -102,7 +102,8 @@ impl KeyPackages {
             if inactive || *device == caller.device {
                 continue;
             }
-            if !self.rate.take((caller.account.clone(), *device), now_ms) {
+            let key = (caller.account.clone(), *device);
+            if !self.rate.take(key, now_ms).await? {
                 return Err(KeyPackageError::TooMany);
             }
             let claimed = write.claim_key_package(*device, since_ms).await?;

@@ -3,7 +3,7 @@
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
 //! (the routes) ask `backup`, `login`, `session`, `account`, `directory`, `witness`, `proposal`,
-//! `key_package`, `delivery` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`,
+//! `key_package`, `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`,
 //! `limit` and `metrics`, and those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
@@ -24,6 +24,7 @@ pub mod limit;
 mod listen;
 pub mod login;
 pub mod metrics;
+pub mod node;
 pub mod proposal;
 mod service;
 pub mod session;
@@ -51,6 +52,7 @@ use crate::{
     config::Config,
     directory::OpenError,
     login::LoginError,
+    node::MisuseNats,
     service::Service,
     store::StoreError,
     tls::{Identity, TlsError},
@@ -78,6 +80,9 @@ pub enum ServeError {
     /// A witness has no usable address.
     #[error(transparent)]
     Witness(#[from] MisuseAddress),
+    /// NATS has no usable address.
+    #[error(transparent)]
+    Nats(#[from] MisuseNats),
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -114,6 +119,7 @@ pub async fn serve(
 pub struct Server {
     service: Arc<Service>,
     writer: delivery::Writer,
+    rings: Option<mpsc::Receiver<wake::Ring>>,
     tls: Arc<Identity>,
     stop: watch::Sender<bool>,
     tasks: mpsc::Receiver<std::convert::Infallible>,
@@ -134,10 +140,11 @@ impl Server {
         };
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
-        let (service, writer) = Service::open(config, clock, stopping, task).await?;
+        let (service, writer, rings) = Service::open(config, clock, stopping, task).await?;
         Ok(Self {
             service: Arc::new(service),
             writer,
+            rings,
             tls,
             stop,
             tasks,
@@ -176,6 +183,7 @@ impl Server {
         let writer = tokio::spawn(self.writer.run());
         let tidy = tokio::spawn(tidy(Arc::clone(&self.service)));
         let witnesses = tokio::spawn(Arc::clone(&self.service.witnesses).run());
+        let node = tokio::spawn(Arc::clone(&self.service.node).run(self.rings.take()));
         let listen = listen::run(listener, self.tls, Arc::clone(&self.service));
         let listen = tokio::spawn(listen);
         let metrics = self.metrics.take().map(|listener| {
@@ -186,7 +194,7 @@ impl Server {
         tracing::info!("stopping");
         self.stop.send_replace(true);
         let _stopped = listen.await;
-        for task in [tidy, witnesses].into_iter().chain(metrics) {
+        for task in [tidy, witnesses, node].into_iter().chain(metrics) {
             task.abort();
             let _aborted = task.await;
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -12,6 +13,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+
+use valise_proto::statement::sha256;
+
+use crate::store::{Store, StoreError};
 
 /// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
 /// then new keys are refused.
@@ -61,6 +66,42 @@ impl<K: Eq + Hash> Rate<K> {
         let left = refilled(*bucket).checked_sub(cost);
         *bucket = (left.unwrap_or_else(|| refilled(*bucket)), now_ms);
         left.is_some()
+    }
+}
+
+/// A [`Rate`] that all servers on one database count together.
+#[derive(Debug)]
+pub struct SharedRate<K> {
+    name: &'static str,
+    here: Rate<K>,
+    store: Store,
+}
+
+impl<K: Eq + Hash + fmt::Debug> SharedRate<K> {
+    /// The rate of this name: at most `burst` at once, refilled in `period_ms`. What this server alone does
+    /// not allow, the database is not asked for.
+    pub fn new(name: &'static str, burst: u32, period_ms: u64, store: &Store) -> Self {
+        Self {
+            name,
+            here: Rate::new(burst, period_ms),
+            store: store.clone(),
+        }
+    }
+
+    /// Takes one token of `key`; false when there is none.
+    pub async fn take(&self, key: K, now_ms: u64) -> Result<bool, StoreError> {
+        let bucket = sha256(&[self.name.as_bytes(), format!(" {key:?}").as_bytes()]);
+        if !self.here.take(key, now_ms) {
+            return Ok(false);
+        }
+        if !self.store.is_shared() {
+            return Ok(true);
+        }
+        let whole_ms = self.here.period_ms;
+        let cost_ms = whole_ms / self.here.burst.max(1);
+        self.store
+            .take_share(bucket, cost_ms, whole_ms, now_ms)
+            .await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that a request may need, put together once.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, fmt::Debug, hash::Hash, net::IpAddr, sync::Arc};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -22,12 +22,13 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Rate, Turns},
+    limit::{Rate, SharedRate, Turns},
     login::{Ceremonies, Login},
+    node::Node,
     proposal::Proposals,
     session::{SessionRefusal, Sessions},
     store::{SessionRow, Store},
-    wake::{Streams, Wake},
+    wake::{Ring, Wake},
     witness::Witnesses,
 };
 
@@ -51,10 +52,10 @@ pub(crate) struct Service {
     pub(crate) bodies: Bodies,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) login: Login,
-    pub(crate) login_rate: Rate<IpAddr>,
+    pub(crate) login_rate: SharedRate<IpAddr>,
     pub(crate) sessionless_rate: Rate<IpAddr>,
     pub(crate) enrolments: Enrolments,
-    pub(crate) entry_rate: Rate<Name>,
+    pub(crate) entry_rate: SharedRate<Name>,
     pub(crate) proposals: Proposals,
     pub(crate) key_packages: KeyPackages,
     pub(crate) delivery: Delivery,
@@ -62,7 +63,7 @@ pub(crate) struct Service {
     /// Pages on their way.
     pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
-    pub(crate) streams: Streams,
+    pub(crate) node: Arc<Node>,
     /// True when the server stops.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Held by everything that must end before the server has stopped.
@@ -76,16 +77,16 @@ impl Service {
         clock: Arc<dyn Clock>,
         stopping: watch::Receiver<bool>,
         tasks: mpsc::Sender<Infallible>,
-    ) -> Result<(Self, Writer), ServeError> {
+    ) -> Result<(Self, Writer, Option<mpsc::Receiver<Ring>>), ServeError> {
         let store = Store::open(&config.database_url()).await?;
         let key = LogKey::load(&config)?;
         let log = Arc::new(Log::open(store.clone(), key, Arc::clone(&clock)).await?);
-        let snapshot = log.now();
-        let genesis = snapshot.directory.genesis();
+        let genesis = log.now().directory.genesis().clone();
         let url: ServerUrl = genesis.url.as_str().parse().map_err(|_| ServeError::Url)?;
         let ceremonies = Arc::new(Ceremonies::new(&url, genesis.tag)?);
         let sessions = Arc::new(Sessions::open(store.clone(), Arc::clone(&clock)).await?);
-        let wake = Arc::<Wake>::default();
+        let (wake, rings) = Wake::new(store.is_shared());
+        let node = Node::new(&store, &log, &clock, &wake, config.nats.as_deref())?;
         let (delivery, writer) = Delivery::new(
             store.clone(),
             Arc::clone(&log),
@@ -95,7 +96,7 @@ impl Service {
         );
         let witnesses = Arc::new(Witnesses::new(&config, Arc::clone(&log))?);
         let service = Self {
-            nonces: Nonces::new(Arc::clone(&clock)),
+            nonces: Nonces::new(Arc::clone(&clock), store.is_shared()),
             bodies: Bodies::new(&config),
             authority: url.authority().to_owned(),
             login: Login {
@@ -105,18 +106,18 @@ impl Service {
                 sessions: Arc::clone(&sessions),
                 clock: Arc::clone(&clock),
             },
-            login_rate: Rate::new(config.logins_per_ip_minute, MINUTE_MS),
+            login_rate: by_minute("login", config.logins_per_ip_minute, &store),
             sessionless_rate: Rate::new(config.sessionless_per_ip_minute, MINUTE_MS),
             enrolments: Enrolments {
                 ceremonies,
                 store: store.clone(),
                 log: Arc::clone(&log),
                 clock: Arc::clone(&clock),
-                rate: Rate::new(config.enrolments_per_ip_hour, HOUR_MS),
+                rate: by_hour("enrolment", config.enrolments_per_ip_hour, &store),
                 pending_max: config.enrolments_pending_max,
                 each_max: config.enrolments_pending_per_block_max,
             },
-            entry_rate: Rate::new(config.entries_per_account_minute, MINUTE_MS),
+            entry_rate: by_minute("entry", config.entries_per_account_minute, &store),
             proposals: Proposals {
                 store: store.clone(),
                 log: Arc::clone(&log),
@@ -126,7 +127,7 @@ impl Service {
                 store: store.clone(),
                 log: Arc::clone(&log),
                 clock: Arc::clone(&clock),
-                rate: Rate::new(config.claims_per_target_hour, HOUR_MS),
+                rate: by_hour("claim", config.claims_per_target_hour, &store),
                 each_max: config.key_packages_per_device_max,
             },
             attachments: Attachments::open(&config, &store, &log, &clock)?,
@@ -140,11 +141,11 @@ impl Service {
             delivery,
             pages: Turns::new(PAGES_EACH),
             wake,
-            streams: Streams::default(),
+            node,
             stopping,
             tasks,
         };
-        Ok((service, writer))
+        Ok((service, writer, rings))
     }
 
     /// The live session with this id that is bound to `device`.
@@ -187,9 +188,20 @@ impl Service {
         write
             .delete_old_proposals(now_ms.saturating_sub(OPEN_MS))
             .await?;
+        if self.store.is_shared() {
+            write.delete_old_counts(now_ms).await?;
+        }
         write.commit().await?;
         self.attachments.expire().await
     }
+}
+
+fn by_minute<K: Eq + Hash + Debug>(name: &'static str, burst: u32, store: &Store) -> SharedRate<K> {
+    SharedRate::new(name, burst, MINUTE_MS, store)
+}
+
+fn by_hour<K: Eq + Hash + Debug>(name: &'static str, burst: u32, store: &Store) -> SharedRate<K> {
+    SharedRate::new(name, burst, HOUR_MS, store)
 }
 
 /// Resolves when the server stops.

@@ -2,7 +2,8 @@
 //!
 //! Kept in memory and in the database: a new or ended session is written at once, the time of last
 //! use every few seconds. After a crash a session so seems idle a little longer than it was: on the
-//! safe side.
+//! safe side. Where several servers share the database, each looks a session up again every few seconds:
+//! another may have begun, used or ended it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +19,9 @@ use crate::{
     clock::Clock,
     store::{SessionRow, Store, StoreError},
 };
+
+/// A session is looked up again after this long, where another server may have ended it: milliseconds.
+const LOOK_MS: u64 = 5_000;
 
 /// Why a session does not carry a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,6 +50,8 @@ struct Open {
     sessions: HashMap<SessionId, SessionRow>,
     /// Used since the last time that this was written down.
     used: HashSet<SessionId>,
+    /// When each was looked up, where several servers share the database.
+    looked_at_ms: HashMap<SessionId, u64>,
 }
 
 impl Sessions {
@@ -58,7 +64,7 @@ impl Sessions {
             clock,
             open: Mutex::new(Open {
                 sessions,
-                used: HashSet::new(),
+                ..Open::default()
             }),
         })
     }
@@ -66,6 +72,31 @@ impl Sessions {
     /// Makes `session` known, in memory, once it is in the database.
     pub fn insert(&self, session: SessionRow) {
         self.lock().sessions.insert(session.id, session);
+    }
+
+    /// Learns what other servers on the same database did with a session, unless it was looked up a moment
+    /// ago.
+    pub async fn refresh(&self, id: SessionId) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        let known = |open: &Open| {
+            let at_ms = open.looked_at_ms.get(&id);
+            at_ms.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < LOOK_MS)
+        };
+        if !self.store.is_shared() || known(&self.lock()) {
+            return Ok(());
+        }
+        let row = self.store.session(id).await?;
+        let mut open = self.lock();
+        let Some(mut row) = row else {
+            open.forget(id);
+            return Ok(());
+        };
+        if let Some(session) = open.sessions.get(&id) {
+            row.used_at_ms = row.used_at_ms.max(session.used_at_ms);
+        }
+        open.sessions.insert(id, row);
+        open.looked_at_ms.insert(id, now_ms);
+        Ok(())
     }
 
     /// The live session with this id that is bound to `device`.
@@ -105,7 +136,7 @@ impl Sessions {
     pub fn touch(&self, id: SessionId) {
         let now_ms = self.clock.now_ms();
         let mut open = self.lock();
-        let Open { sessions, used } = &mut *open;
+        let Open { sessions, used, .. } = &mut *open;
         if let Some(session) = sessions.get_mut(&id) {
             session.used_at_ms = session.used_at_ms.max(now_ms);
             used.insert(id);
@@ -118,18 +149,22 @@ impl Sessions {
         let mut write = self.store.begin().await?;
         write.delete_session(id).await?;
         write.commit().await?;
-        let mut open = self.lock();
-        open.sessions.remove(&id);
-        open.used.remove(&id);
+        self.lock().forget(id);
         Ok(())
     }
 
     /// Forgets every session that `key` has opened, when their rows are gone.
     pub fn forget_key(&self, key: KeyId) {
         let mut open = self.lock();
-        let Open { sessions, used } = &mut *open;
-        sessions.retain(|_, session| session.key != key);
-        used.retain(|id| sessions.contains_key(id));
+        let of_key = |session: &&SessionRow| session.key == key;
+        let gone = open
+            .sessions
+            .values()
+            .filter(of_key)
+            .map(|session| session.id);
+        for id in gone.collect::<Vec<_>>() {
+            open.forget(id);
+        }
     }
 
     /// Writes down who was used when, and forgets sessions that ended.
@@ -137,37 +172,49 @@ impl Sessions {
         let now_ms = self.clock.now_ms();
         let (used, gone) = {
             let mut open = self.lock();
-            let Open { sessions, used } = &mut *open;
-            let gone: Vec<_> = sessions
-                .values()
-                .filter(|session| ended(session, directory, now_ms))
-                .map(|session| session.id)
-                .collect();
+            let ended = |session: &&SessionRow| ended(session, directory, now_ms);
+            let gone = open.sessions.values().filter(ended);
+            let gone: Vec<_> = gone.map(|session| session.id).collect();
             for id in &gone {
-                sessions.remove(id);
-                used.remove(id);
+                open.forget(*id);
             }
+            let Open { sessions, used, .. } = &mut *open;
             let used: Vec<_> = used
                 .drain()
                 .filter_map(|id| Some((id, sessions.get(&id)?.used_at_ms)))
                 .collect();
             (used, gone)
         };
-        if used.is_empty() && gone.is_empty() {
+        let shared = self.store.is_shared();
+        if used.is_empty() && gone.is_empty() && !shared {
             return Ok(());
         }
         let mut write = self.store.begin().await?;
         for (id, used_at_ms) in used {
             write.touch_session(id, used_at_ms).await?;
         }
-        for id in gone {
-            write.delete_session(id).await?;
+        if shared {
+            // One that seems idle here may be in use elsewhere: the rows know.
+            let idle_ms = now_ms.saturating_sub(directory.policy().session_idle_ms);
+            write.delete_idle_sessions(idle_ms, now_ms).await?;
+        } else {
+            for id in gone {
+                write.delete_session(id).await?;
+            }
         }
         write.commit().await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn forget(&mut self, id: SessionId) {
+        self.sessions.remove(&id);
+        self.used.remove(&id);
+        self.looked_at_ms.remove(&id);
     }
 }
 

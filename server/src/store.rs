@@ -10,6 +10,7 @@ mod enrolment;
 mod figures;
 mod key_package;
 mod login;
+mod node;
 mod proposal;
 mod restored;
 mod schema;
@@ -27,6 +28,7 @@ pub use attachment::{AttachmentRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
 pub use figures::Figures;
+pub use node::{RequestName, Words};
 pub use proposal::ProposalRow;
 pub use restored::OVER;
 pub use schema::Schema;
@@ -62,13 +64,26 @@ pub struct NewerSchema {
     pub known: u64,
 }
 
+impl StoreError {
+    /// Another server on the same database was quicker: the same again may do better.
+    pub fn was_overtaken(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // PostgreSQL's serialization_failure and deadlock_detected.
+        let code = error.code();
+        error.is_unique_violation() || matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+}
+
 /// The open database.
 #[derive(Clone, Debug)]
 pub struct Store {
     reads: AnyPool,
     writes: AnyPool,
     begin: &'static str,
-    sqlite: bool,
+    /// There when several servers may work on the database.
+    shared: Option<node::Shared>,
 }
 
 /// One transaction. Dropped without [`Write::commit`], nothing happened.
@@ -92,7 +107,7 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let pool = |connections: u32| {
+        let pool = |connections: u32, quick: bool| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .min_connections(0)
@@ -104,6 +119,9 @@ impl Store {
                     Box::pin(async move {
                         if sqlite {
                             sqlx::raw_sql(PRAGMAS).execute(connection).await?;
+                        } else if quick {
+                            let quick = "set synchronous_commit = off";
+                            sqlx::raw_sql(quick).execute(connection).await?;
                         }
                         Ok(())
                     })
@@ -118,12 +136,20 @@ impl Store {
                     })
                 })
         };
-        let writes = pool(if sqlite { 1 } else { 4 }).connect(url).await?;
+        let writes = pool(if sqlite { 1 } else { 4 }, false).connect(url).await?;
+        let shared = if sqlite {
+            None
+        } else {
+            Some(node::Shared {
+                quick: pool(2, true).connect_lazy(url)?,
+                url: url.to_owned(),
+            })
+        };
         Ok(Self {
-            reads: pool(2).connect_lazy(url)?,
+            reads: pool(if sqlite { 2 } else { 4 }, false).connect_lazy(url)?,
             writes,
+            shared,
             begin: if sqlite { "begin immediate" } else { "begin" },
-            sqlite,
         })
     }
 
@@ -140,6 +166,9 @@ impl Store {
 
     /// Closes every connection; SQLite then folds its write-ahead log into the file.
     pub async fn close(&self) {
+        if let Some(shared) = &self.shared {
+            shared.quick.close().await;
+        }
         self.reads.close().await;
         self.writes.close().await;
     }

@@ -1,6 +1,8 @@
 //! The whole server over real TLS, driven as strangers, staff and thieves drive it.
 
 mod attachment;
+#[path = "../../tests/support/cluster.rs"]
+pub(crate) mod cluster;
 mod delivery;
 mod directory;
 mod enrolment;
@@ -8,6 +10,8 @@ mod key_package;
 mod life;
 mod listen;
 mod login;
+mod node;
+mod postgres;
 mod proposal;
 mod push;
 mod request;

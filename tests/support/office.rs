@@ -91,7 +91,8 @@ impl Office {
         let (alice, genesis) = founded(folder.path(), &url, time.clone());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let data = folder.path().join("server");
-        let card = valise_server::init::init(&data, &genesis, address)
+        let database = super::cluster::database();
+        let card = valise_server::init::init_on(&data, &genesis, address, database.as_deref())
             .await
             .expect("init");
         let office = Self {

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
 
 use super::{
+    cluster,
+    front::Front,
     office::free_port,
     program::{Cli, Said, said, valised},
     witness::configure,
@@ -26,21 +28,45 @@ const SIGABRT: i32 = 6;
 /// How long anything may take before the test says that it hangs: milliseconds.
 const PATIENCE_MS: u64 = 30_000;
 
-/// The server's process, and the folder in which everybody lives.
+/// The server's process, or several of them, and the folder in which everybody lives.
 pub struct Site {
     pub folder: TempDir,
     port: u16,
-    server: Option<Child>,
+    servers: Vec<Server>,
+    /// Which of them is stopped or killed next.
+    turn: usize,
+    /// What stands before several servers.
+    front: Option<Front>,
+    /// Where the database is, if it is not SQLite.
+    database: Option<String>,
     agents: Vec<Cli>,
+}
+
+/// One process, if it runs, and where it listens.
+struct Server {
+    port: u16,
+    process: Option<Child>,
 }
 
 impl Site {
     /// A folder and a free port, and nobody there yet.
     pub fn empty() -> Self {
+        let port = free_port();
+        Self::with_servers(port, &[port], cluster::database())
+    }
+
+    fn with_servers(port: u16, ports: &[u16], database: Option<String>) -> Self {
+        let servers = ports.iter().map(|port| Server {
+            port: *port,
+            process: None,
+        });
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            port: free_port(),
-            server: None,
+            port,
+            servers: servers.collect(),
+            turn: 0,
+            front: None,
+            database,
             agents: Vec::new(),
         }
     }
@@ -48,11 +74,25 @@ impl Site {
     /// Founds an organisation with alice as its first admin, and starts its server.
     pub fn open() -> (Self, Cli) {
         let mut site = Self::empty();
-        let alice = site.person("alice");
-        site.found(&alice, &[]);
-        site.start();
-        alice.must(&["join", &site.path("card.valise")]);
+        let alice = site.begin();
         (site, alice)
+    }
+
+    /// The same with two servers on one PostgreSQL, and nobody who knows which of them answers.
+    pub fn open_twice() -> (Self, Cli) {
+        let (port, ports) = (free_port(), [free_port(), free_port()]);
+        let mut site = Self::with_servers(port, &ports, Some(cluster::fresh()));
+        site.front = Some(Front::start(port, ports.to_vec()));
+        let alice = site.begin();
+        (site, alice)
+    }
+
+    fn begin(&mut self) -> Cli {
+        let alice = self.person("alice");
+        self.found(&alice, &[]);
+        self.start();
+        alice.must(&["join", &self.path("card.valise")]);
+        alice
     }
 
     /// The same, with people of these names enrolled, and everybody's store open in an agent.
@@ -109,6 +149,9 @@ impl Site {
             .env_clear()
             .current_dir(self.folder.path())
             .args(arguments.split(' '));
+        if let Some(database) = &self.database {
+            command.env("VALISED_DATABASE", database);
+        }
         command
     }
 
@@ -163,7 +206,8 @@ impl Site {
 
     /// The process id of the running server.
     pub fn pid(&self) -> u32 {
-        self.server.as_ref().expect("a running server").id()
+        let mut running = self.servers.iter().filter_map(|it| it.process.as_ref());
+        running.next().expect("a running server").id()
     }
 
     /// The operator writes `more` into the server's configuration.
@@ -171,9 +215,18 @@ impl Site {
         configure(&self.folder.path().join("server"), more);
     }
 
-    /// Starts the server, and returns when it accepts connections.
+    /// Starts what does not run, and returns when it accepts connections.
     pub fn start(&mut self) {
-        self.start_by(self.valised("serve --data server"));
+        for at in 0..self.servers.len() {
+            if self.servers[at].process.is_none() {
+                let mut command = self.valised("serve --data server");
+                if self.front.is_some() {
+                    let port = self.servers[at].port;
+                    command.env("VALISED_LISTEN", format!("127.0.0.1:{port}"));
+                }
+                self.servers[at].process = Some(self.start_by(command));
+            }
+        }
     }
 
     /// The same, with a disk on which no file grows beyond so many KiB.
@@ -182,7 +235,7 @@ impl Site {
         let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" serve --data server");
         command.env_clear().current_dir(self.folder.path());
         command.arg("-c").arg(script).arg(valised());
-        self.start_by(command);
+        self.servers[0].process = Some(self.start_by(command));
     }
 
     /// The same, on a socket that somebody else opened, as systemd hands it over (`sd_listen_fds(3)`).
@@ -193,10 +246,10 @@ impl Site {
         command.env_clear().current_dir(self.folder.path());
         command.arg("-c").arg(script).arg(valised());
         command.stdin(OwnedFd::from(socket.try_clone().expect("a copy")));
-        self.start_by(command);
+        self.servers[0].process = Some(self.start_by(command));
     }
 
-    fn start_by(&mut self, mut command: Command) {
+    fn start_by(&self, mut command: Command) -> Child {
         let log = File::options()
             .create(true)
             .append(true)
@@ -213,14 +266,21 @@ impl Site {
         BufReader::new(stdout)
             .read_line(&mut line)
             .expect("its first line");
-        self.server = Some(server);
         let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
         assert!(line.starts_with("valised: serving"), "{line:?} {}", log());
+        server
+    }
+
+    /// The server, or the one whose turn it is, which all run.
+    fn next(&mut self) -> Child {
+        let at = self.turn % self.servers.len();
+        self.turn += 1;
+        self.servers[at].process.take().expect("a running server")
     }
 
     /// SIGTERM: the server ends in good order.
     pub fn stop(&mut self) {
-        let mut server = self.server.take().expect("a running server");
+        let mut server = self.next();
         kill_process(Pid::from_child(&server), Signal::TERM).expect("a signal");
         let status = ends_within(&mut server, PATIENCE_MS).expect("the server hangs");
         assert!(status.success(), "{status}");
@@ -230,8 +290,9 @@ impl Site {
     pub fn hang_up(&self) -> String {
         let read = || std::fs::read_to_string(self.log()).expect("the log");
         let before = read().len();
-        let server = self.server.as_ref().expect("a running server");
-        kill_process(Pid::from_child(server), Signal::HUP).expect("a signal");
+        let server = self.servers[0].process.as_ref();
+        let server = Pid::from_child(server.expect("a running server"));
+        kill_process(server, Signal::HUP).expect("a signal");
         let begun = System.monotonic_ms();
         loop {
             let said = read().split_off(before);
@@ -245,7 +306,7 @@ impl Site {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        let mut server = self.server.take().expect("a running server");
+        let mut server = self.next();
         server.kill().expect("killing");
         server.wait().expect("its end");
     }
@@ -256,7 +317,9 @@ impl Drop for Site {
         for person in &self.agents {
             person.run(&["lock"]);
         }
-        if let Some(mut server) = self.server.take() {
+        let servers = self.servers.iter_mut();
+        let running: Vec<_> = servers.filter_map(|it| it.process.take()).collect();
+        for mut server in running {
             if std::thread::panicking() {
                 let log = std::fs::read_to_string(self.log()).unwrap_or_default();
                 println!("the server, {:?}, said: {log}", server.try_wait());

@@ -15,7 +15,7 @@ use valise_proto::{
 use crate::{
     clock::Clock,
     directory::Log,
-    limit::{Rate, block, network},
+    limit::{SharedRate, block, network},
     login::{Ceremonies, LoginError, PeerRegistration, random},
     store::{AskRow, EnrolmentRow, EnrolmentStatus, Store, StoreError},
 };
@@ -67,7 +67,7 @@ pub struct Enrolments {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How many one address may begin.
-    pub rate: Rate<IpAddr>,
+    pub rate: SharedRate<IpAddr>,
     /// Asks that wait at most.
     pub pending_max: u32,
     /// Asks of one address block that wait at most; and as many challenges.
@@ -107,7 +107,7 @@ impl Enrolments {
     /// A challenge for the registrations of one key.
     pub async fn challenge(&self, address: IpAddr) -> Result<Challenge, EnrolmentError> {
         let now_ms = self.clock.now_ms();
-        if !self.rate.take(network(address), now_ms) {
+        if !self.rate.take(network(address), now_ms).await? {
             return Err(EnrolmentError::TooMany);
         }
         let block = block(address).to_string();

@@ -34,21 +34,31 @@ impl Folder {
         self.0.join(id.to_string())
     }
 
-    /// Writes `part` from `at` on, over whatever was there and nobody counted, and flushes it.
-    pub(super) fn write(&self, id: AttachmentId, at: u64, part: &[u8]) -> io::Result<()> {
+    /// Writes `part` from `at` on, over whatever was there and nobody counted, and flushes it. What else is
+    /// within the file's `size_bytes` stays: another server may be writing the same.
+    pub(super) fn write(
+        &self,
+        id: AttachmentId,
+        at: u64,
+        part: &[u8],
+        size_bytes: u64,
+    ) -> io::Result<()> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(self.path(id))?;
-        if file.metadata()?.len() < at {
+        let before = file.metadata()?.len();
+        if before < at {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let written = file.set_len(at).and_then(|()| file.write_all_at(part, at));
-        if let Err(error) = written {
+        if before > size_bytes {
+            file.set_len(size_bytes)?;
+        }
+        if let Err(error) = file.write_all_at(part, at) {
             // What nobody counts takes no room.
-            file.set_len(at)?;
+            file.set_len(before.min(size_bytes))?;
             return Err(error);
         }
         file.sync_data()?;

@@ -16,7 +16,7 @@ async fn collect(config: Config, dry_run: bool) -> Result<(), CommandError> {
     let (_stop, stopping) = watch::channel(false);
     let (task, _tasks) = mpsc::channel(1);
     let opened = Service::open(config, Arc::new(SystemClock), stopping, task).await;
-    let (service, _writer) = opened?;
+    let (service, _writer, _rings) = opened?;
     let messages = service
         .delivery
         .count_expired()

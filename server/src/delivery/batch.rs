@@ -1,6 +1,6 @@
 //! One transaction of the delivery service: each group's row and members are read once, and written once at its end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use valise_proto::{
     api::delivery::{Accepted, Ack, Commit, Letter},
@@ -46,6 +46,18 @@ impl<'a> Batch<'a> {
             woken: HashSet::new(),
             lags_ms: Vec::new(),
         }
+    }
+
+    /// Locks these groups, in order, so that no two servers wait for each other; reads those that it says.
+    pub(super) async fn lock(&mut self, groups: BTreeMap<GroupId, bool>) -> Result<(), StoreError> {
+        for (group, needed) in groups {
+            if needed {
+                self.load(group).await?;
+            } else {
+                self.write.lock_group(group).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Commits; tells whom to wake.

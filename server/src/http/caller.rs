@@ -35,7 +35,7 @@ use crate::{
     limit::network,
     service::Service,
     session::{SessionRefusal, Sessions},
-    store::SessionRow,
+    store::{RequestName, SessionRow},
 };
 
 /// A request that was made by a `C` and says a `B`.
@@ -150,15 +150,28 @@ impl<C: Caller, B: Body> FromRequest<Arc<Service>> for Call<C, B> {
         let signed = Signed::read(&parts.headers)?;
         service.nonces.check_clock(signed.parameters.created)?;
         let device = signed.parameters.device;
-        signed.admit::<C>(service)?;
+        if let Some(id) = signed.session {
+            service.sessions.refresh(id).await?;
+        }
+        if let Err(refused) = signed.admit::<C>(service).map(drop) {
+            // Another server may have heard more of the log.
+            if !service.node.look().await? {
+                return Err(refused);
+            }
+            signed.admit::<C>(service)?;
+        }
         let (body, room) = service
             .bodies
             .receive(device, &parts.headers, body, B::MAX)
             .await?;
         signed.verify(&parts, &service.authority, &body)?;
-        service
-            .nonces
-            .accept(device, signed.parameters.nonce, signed.parameters.created)?;
+        let name =
+            service
+                .nonces
+                .accept(device, signed.parameters.nonce, signed.parameters.created)?;
+        if !service.node.admit(name).await? && checked("L13") {
+            return Err(unauthenticated("this request came before"));
+        }
         let caller = signed.admit(service)?;
         if let Some(id) = signed.session {
             service.sessions.touch(id);
@@ -244,6 +257,7 @@ fn unauthenticated(detail: &'static str) -> Error {
 /// The set lives in memory. So that a restart forgets nothing, a signature made before this process
 /// began is refused whatever its nonce: the former process may have accepted it. What remains is a
 /// request that was dated ahead of our clock; the client-chosen ids make its second coming harmless.
+/// Where several servers share a database, it remembers for all of them, and a restart forgets nothing.
 #[derive(Debug)]
 pub(crate) struct Nonces {
     clock: Arc<dyn crate::clock::Clock>,
@@ -260,9 +274,9 @@ struct Seen {
 }
 
 impl Nonces {
-    pub(crate) fn new(clock: Arc<dyn crate::clock::Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn crate::clock::Clock>, shared: bool) -> Self {
         Self {
-            from_s: clock.now_ms() / 1000 + 1,
+            from_s: if shared { 0 } else { clock.now_ms() / 1000 + 1 },
             clock,
             seen: Mutex::default(),
         }
@@ -285,11 +299,17 @@ impl Nonces {
         Ok(())
     }
 
-    fn accept(&self, device: DeviceId, nonce: [u8; 16], created_s: u64) -> Result<(), Error> {
+    /// Lets the request in, if it did not come to this server before; gives its name.
+    fn accept(
+        &self,
+        device: DeviceId,
+        nonce: [u8; 16],
+        created_s: u64,
+    ) -> Result<RequestName, Error> {
         // Checked again, now that the body is here: a slow body must not outlive its nonce.
         self.check_clock(created_s)?;
         let now_s = self.clock.now_ms() / 1000;
-        let mut name = [0; 16];
+        let mut name: RequestName = [0; 16];
         name.copy_from_slice(sha256(&[&device.0, &nonce]).split_at(16).0);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Seen { nonces, order } = &mut *seen;
@@ -304,6 +324,6 @@ impl Nonces {
             return Err(unauthenticated("this request came before"));
         }
         order.push_back((now_s, name));
-        Ok(())
+        Ok(name)
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn append(
     if !service
         .entry_rate
         .take(session.account, service.clock.now_ms())
+        .await?
     {
         return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
     }

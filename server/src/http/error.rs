@@ -20,6 +20,7 @@ use crate::{
     directory::AppendError,
     key_package::KeyPackageError,
     login::{LoginError, random},
+    node::NodeError,
     proposal::ProposalError,
     session::SessionRefusal,
     store::StoreError,
@@ -88,6 +89,15 @@ struct Panicked;
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<NodeError> for Error {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Together => Self::new(ErrorCode::Unavailable, error.to_string()),
+            NodeError::Store(_) | NodeError::Log(_) | NodeError::Nats(_) => Self::internal(&error),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn begin(
     if !service
         .login_rate
         .take(network(address), service.clock.now_ms())
+        .await?
     {
         return Err(Error::new(ErrorCode::TooMany, "too many logins: wait"));
     }

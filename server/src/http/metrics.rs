@@ -107,7 +107,7 @@ async fn of_delivery(page: &mut Page, service: &Service, now_ms: u64) -> Result<
         attachment_bytes,
         asks,
     } = service.store.figures().await?;
-    let streams = u64::try_from(service.streams.count()).unwrap_or(u64::MAX);
+    let streams = u64::try_from(service.wake.open_streams()).unwrap_or(u64::MAX);
     for (name, help, value) in [
         (
             "queue_messages",

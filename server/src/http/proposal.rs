@@ -39,7 +39,7 @@ pub(super) async fn put(
     }: Call<AdminCaller, Read<Propose>>,
 ) -> Result<StatusCode, Error> {
     let (account, now_ms) = (session.account, service.clock.now_ms());
-    if !service.entry_rate.take(account.clone(), now_ms) {
+    if !service.entry_rate.take(account.clone(), now_ms).await? {
         return Err(Error::new(ErrorCode::TooMany, "too many entries: wait"));
     }
     let id = parse(&id)?;

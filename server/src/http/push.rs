@@ -33,6 +33,7 @@ use super::{
     error::Error,
 };
 use crate::{
+    Chain,
     limit::Place,
     service::{Service, stopped},
     session::Sessions,
@@ -41,8 +42,6 @@ use crate::{
 
 /// Read from a client at once: bytes.
 const READ: usize = 1024;
-/// How often a silent stream is pinged.
-const PING: Duration = Duration::from_secs(30);
 /// How long a client may take to take one frame.
 const SEND: Duration = Duration::from_secs(30);
 
@@ -96,10 +95,11 @@ impl Stream {
         let bell = self.service.wake.bell(self.session.device);
         let mut log = self.service.log.watch();
         let mut stopping = self.service.stopping.clone();
-        let mut ticks = interval(PING);
+        let period = Duration::from_millis(self.service.config.push_ping_ms.max(1));
+        let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
-        let mut replaced = self.service.streams.replace(self.session.device);
+        let mut replaced = self.service.wake.replace(self.session.device);
         let mut next = Ends::Continue(true);
         let code = loop {
             let due = match next {
@@ -113,7 +113,7 @@ impl Stream {
                 frame = from.next() => self.receive(frame).await,
                 () = bell.notified(), if !self.unacked => Ends::Continue(true),
                 _ = log.changed() => Ends::Continue(true),
-                _ = ticks.tick() => self.send(Message::Ping(Vec::new().into())).await,
+                _ = ticks.tick() => self.tick().await,
                 _ = &mut replaced => Ends::Break(close_code::RESTART),
                 () = stopped(&mut stopping) => Ends::Break(close_code::AWAY),
             };
@@ -171,6 +171,19 @@ impl Stream {
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ends::Continue(false),
             Some(Ok(Message::Text(_))) => Ends::Break(close_code::UNSUPPORTED),
             Some(Ok(Message::Close(_)) | Err(_)) | None => Ends::Break(close_code::NORMAL),
+        }
+    }
+
+    /// Pings. Where other servers may have stored something, and this one was not told, it is looked for.
+    async fn tick(&mut self) -> Ends {
+        let id = self.session.id;
+        if let Err(error) = self.service.sessions.refresh(id).await {
+            tracing::error!(error = %Chain(&error), "a session could not be looked up");
+            return Ends::Break(close_code::ERROR);
+        }
+        match self.send(Message::Ping(Vec::new().into())).await {
+            Ends::Continue(_) => Ends::Continue(self.service.store.is_shared()),
+            ends @ Ends::Break(_) => ends,
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Schema {
 
 impl Store {
     fn migrator(&self) -> &'static Migrator {
-        if self.sqlite { &SQLITE } else { &POSTGRES }
+        if self.is_sqlite() { &SQLITE } else { &POSTGRES }
     }
 
     /// Looks, and changes nothing.

@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 impl Store {
     /// Whether it is SQLite. PostgreSQL has tools of its own for all of this.
     pub fn is_sqlite(&self) -> bool {
-        self.sqlite
+        self.shared.is_none()
     }
 
     /// Writes one moment of the database into the new file at `path`. Nobody waits for it. The file is

@@ -21,7 +21,7 @@ use valise_proto::{
     testing,
 };
 
-use super::support::{Assertion, Person, TestServer};
+use super::support::{Assertion, Person, TestServer, spelled};
 use crate::{
     ServeError,
     clock::Clock,
@@ -245,8 +245,9 @@ async fn rows_that_memory_does_not_have_are_applied_before_an_append() {
 pub(super) async fn edit(server: &TestServer, statement: &'static str) {
     let url = server.config.database_url();
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
-    let done = sqlx::query(statement).execute(&mut database).await.unwrap();
-    assert_eq!(done.rows_affected(), 1);
+    let statement = sqlx::query(spelled(statement));
+    let done = statement.execute(&mut database).await;
+    assert_eq!(done.unwrap().rows_affected(), 1);
     database.close().await.unwrap();
 }
 

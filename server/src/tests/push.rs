@@ -26,9 +26,9 @@ use super::{
 };
 use crate::http::router;
 
-type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
-async fn open(server: &TestServer, signed: &Request) -> Result<Socket, Error> {
+pub(super) async fn open(server: &TestServer, signed: &Request) -> Result<Socket, Error> {
     let mut request = format!("wss://localhost:8443{}", signed.target)
         .into_client_request()
         .unwrap();
@@ -39,7 +39,7 @@ async fn open(server: &TestServer, signed: &Request) -> Result<Socket, Error> {
     Ok(client_async(request, server.tls().await).await?.0)
 }
 
-async fn next(socket: &mut Socket) -> Page {
+pub(super) async fn next(socket: &mut Socket) -> Page {
     loop {
         match socket.next().await.unwrap().unwrap() {
             Message::Binary(bytes) => return decode(&bytes).unwrap(),
@@ -49,7 +49,7 @@ async fn next(socket: &mut Socket) -> Page {
     }
 }
 
-async fn closed(socket: &mut Socket) -> u16 {
+pub(super) async fn closed(socket: &mut Socket) -> u16 {
     loop {
         match socket.next().await.unwrap().unwrap() {
             Message::Close(Some(frame)) => return frame.code.into(),

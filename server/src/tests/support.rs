@@ -39,7 +39,8 @@ use crate::{
     ServeError, Server,
     clock::{Clock, ManualClock},
     config::Config,
-    init::init,
+    init::init_on,
+    tests::cluster,
     tls::Identity,
 };
 
@@ -279,11 +280,38 @@ impl TestServer {
         policy: Policy,
         change: impl FnOnce(&mut Config),
     ) -> (Self, Person) {
+        Self::start_on(cluster::database(), policy, change).await
+    }
+
+    /// Two servers on one PostgreSQL.
+    pub(crate) async fn start_twice(change: impl FnOnce(&mut Config)) -> (Self, Self, Person) {
+        let database = Some(cluster::fresh());
+        let (one, alice) = Self::start_on(database, Policy::default(), change).await;
+        let mut other = Self {
+            _data: tempfile::tempdir().unwrap(),
+            config: one.config.clone(),
+            clock: Arc::clone(&one.clock),
+            card: one.card.clone(),
+            directory: one.directory.clone(),
+            address: one.address,
+            stop: None,
+            running: None,
+        };
+        other.run().await.unwrap();
+        (one, other, alice)
+    }
+
+    async fn start_on(
+        database: Option<String>,
+        policy: Policy,
+        change: impl FnOnce(&mut Config),
+    ) -> (Self, Person) {
         let mut alice = Person::new("alice");
         let data = tempfile::tempdir().unwrap();
         let (genesis, directory) = genesis_file(&alice, policy);
         let listen = "127.0.0.1:0".parse().unwrap();
-        let card = init(data.path(), &genesis, listen).await.unwrap();
+        let card = init_on(data.path(), &genesis, listen, database.as_deref());
+        let card = card.await.unwrap();
         let mut config = Config::load(data.path()).unwrap();
         change(&mut config);
         let mut server = Self {
@@ -442,6 +470,22 @@ impl TestServer {
         self.certify(&person).await;
         person
     }
+}
+
+/// A statement of SQLite as the database of this test spells it.
+pub(crate) fn spelled(statement: &str) -> sqlx::AssertSqlSafe<String> {
+    let mut statement = statement.to_owned();
+    if cluster::chosen() {
+        for (sqlite, postgres) in [
+            (" blob", " bytea"),
+            ("x'00'", "decode('00', 'hex')"),
+            ("zeroblob(16)", "decode(repeat('00', 16), 'hex')"),
+            ("zeroblob(32)", "decode(repeat('00', 32), 'hex')"),
+        ] {
+            statement = statement.replace(sqlite, postgres);
+        }
+    }
+    sqlx::AssertSqlSafe(statement)
 }
 
 fn trusting(certificate: &Path) -> ClientConfig {

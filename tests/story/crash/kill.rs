@@ -13,6 +13,8 @@ use crate::support::{
 
 const CLIENT_KILLS: usize = 50;
 const SERVER_KILLS: usize = 30;
+/// Kills of one of two servers.
+const NODE_KILLS: usize = 30;
 /// Kills of the server at the moment at which it has stored something and may not have said so.
 const STORED_KILLS: usize = 20;
 
@@ -28,12 +30,32 @@ struct Day {
     computers: Vec<Cli>,
     /// Milliseconds that a command takes when nobody is killed.
     usual_ms: BTreeMap<&'static str, u64>,
+    /// Whether there is another server when one is killed.
+    several: bool,
 }
 
 /// A command on its way: its process, its name and, of a letter, its subject.
 type Begun = (Child, &'static str, Option<String>);
 
 impl Day {
+    fn begins(site: Site, alice: Cli, bob: Cli, several: bool) -> Self {
+        let seed = System.now_ms();
+        println!("seed {seed}");
+        let mut day = Self {
+            site,
+            dice: Dice(seed),
+            alice,
+            bob,
+            letters: BTreeMap::new(),
+            computers: Vec::new(),
+            usual_ms: BTreeMap::new(),
+            several,
+        };
+        day.measure();
+        println!("usual times in ms: {:?}", day.usual_ms);
+        day
+    }
+
     /// Starts something at random.
     fn begin(&mut self) -> Begun {
         match self.dice.roll(8) {
@@ -107,6 +129,10 @@ impl Day {
         let moment = self.moment(begun.1);
         let in_time = ends_within(&mut begun.0, moment).is_none();
         self.site.kill();
+        if self.several {
+            // The other one goes on.
+            self.bob.must(&["sync"]);
+        }
         self.site.start();
         self.end(begun);
         if let Some(begun) = company {
@@ -203,21 +229,9 @@ impl Day {
 
 #[test]
 fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
-    let seed = System.now_ms();
-    println!("seed {seed}");
     let (site, alice, [bob]) = Site::with(["bob"]);
-    let mut day = Day {
-        site,
-        dice: Dice(seed),
-        alice,
-        bob,
-        letters: BTreeMap::new(),
-        computers: Vec::new(),
-        usual_ms: BTreeMap::new(),
-    };
     let begun = System.monotonic_ms();
-    day.measure();
-    println!("usual times in ms: {:?}", day.usual_ms);
+    let mut day = Day::begins(site, alice, bob, false);
     let mut kills = (0, 0, 0);
     while kills.0 < CLIENT_KILLS {
         if kills.0 >= 15 * (1 + day.computers.len()) {
@@ -243,4 +257,33 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
         sent,
         arrived,
     );
+}
+
+/// Two servers on one PostgreSQL: one is killed, the other goes on, and neither is missed.
+#[test]
+fn r01_one_of_two_servers_is_killed_and_nothing_acknowledged_is_lost() {
+    let (mut site, alice) = Site::open_twice();
+    let bob = site.hire(&alice, "bob");
+    for person in [&alice, &bob] {
+        site.unlock(person);
+    }
+    let mut day = Day::begins(site, alice, bob, true);
+    let mut kills = 0;
+    while kills < NODE_KILLS {
+        if kills >= 12 * (1 + day.computers.len()) {
+            day.another_computer();
+        }
+        kills += usize::from(day.kill_the_server());
+    }
+    // An operator starts one after the other anew, and somebody writes all the while.
+    for _ in 0..2 {
+        let begun = day.begin();
+        day.site.stop();
+        day.bob.must(&["sync"]);
+        day.site.start();
+        day.end(begun);
+    }
+    let (sent, arrived) = day.close();
+    println!("{kills} kills, {sent} letters acknowledged, {arrived} arrived");
+    assert!(sent > 0);
 }
