@@ -1,8 +1,6 @@
 //! Whether the time of an answer tells a stranger who exists (L15): the same knock with a colleague's name and
 //! with nobody's, by turns, and the ratio of their medians.
 
-use std::time::Instant;
-
 use reqwest::Method;
 use valise_client::attack::Claim;
 use valise_proto::{
@@ -19,7 +17,7 @@ use valise_proto::{
 use crate::{
     figure::{note, percentile},
     support::{Office, Person},
-    watch::ms,
+    watch::{ms, now},
 };
 
 /// Knocks with each name.
@@ -83,7 +81,7 @@ async fn login(office: &Office, by: &mut Person, name: &Name) -> f64 {
         signature: vec![2; 70].try_into().expect("a signature"),
     };
     let body = encode(&finish);
-    let begun = Instant::now();
+    let begun = now();
     let answer = by.request(Claim::Device, Method::POST, SESSION, body).await;
     let time = ms(begun.elapsed());
     assert!(answer.is_err());
@@ -113,7 +111,7 @@ async fn ask(office: &Office, by: &mut Person, name: &Name) -> f64 {
         login: nothing,
     };
     let (path, body) = (format!("{ENROLMENTS}/{}", begun.id), encode(&ask));
-    let begun = Instant::now();
+    let begun = now();
     let answer = by.request(Claim::Device, Method::PUT, &path, body).await;
     let time = ms(begun.elapsed());
     assert!(answer.is_err());
