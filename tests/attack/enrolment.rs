@@ -9,7 +9,7 @@ use valise_client::{
     weaken::dangerously_weaken,
     words::Words,
 };
-use valise_proto::api::{ENROLMENTS, GENESIS, enrolment::Pending};
+use valise_proto::api::{ENROLMENTS, GENESIS, LOG, enrolment::Pending};
 
 use crate::support::{Mallory, Office, Person, mallory};
 

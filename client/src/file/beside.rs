@@ -39,12 +39,12 @@ pub(super) fn beside<M: Send>(
     fill: impl FnOnce(&Filling<'_>) -> Result<M, FileError> + Send,
     mut empty: impl FnMut(&mut Vec<u8>) -> Result<(), FileError>,
 ) -> Result<M, FileError> {
-    let (full, filled) = sync_channel(BUFFERS);
+    let (ready, filled) = sync_channel(BUFFERS);
     let (give_back, spent) = channel();
     thread::scope(|scope| {
         let filling = scope.spawn(move || {
             let spent = &spent;
-            fill(&Filling { full, spent })
+            fill(&Filling { full: ready, spent })
         });
         let emptied: Result<(), FileError> = filled.iter().try_for_each(|mut buffer| {
             empty(&mut buffer)?;

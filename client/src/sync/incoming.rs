@@ -208,7 +208,6 @@ impl Session {
 
     fn open_message(&mut self, row: &ConversationRow, message: &Message) -> Result<u64, MlsError> {
         let ledger = self.ledger.as_ref().ok_or(MlsError::NoGroup)?;
-        let directory = ledger.directory();
         let now = self.clock.now_ms();
         let own = (&self.me.account, self.me.device);
         let work = self.store.begin()?;
@@ -249,7 +248,7 @@ impl Session {
                     letter,
                     head,
                 } => {
-                    let remark = remark(directory, &sender, head);
+                    let remark = remark(ledger.directory(), &sender, head);
                     let kept = Incoming {
                         row,
                         sender: &sender,
