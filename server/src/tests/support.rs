@@ -294,6 +294,7 @@ impl TestServer {
             card: one.card.clone(),
             directory: one.directory.clone(),
             address: one.address,
+            identity: None,
             stop: None,
             running: None,
         };
