@@ -103,7 +103,7 @@ fn refused(site: &Site, sentence: &str) {
     assert!(doctor.out.contains(sentence), "{doctor:?}");
 }
 
-/// Goal: a server that is not the one on the card makes nobody alarm. Method: files of another organisation's.
+/// Goal: a server that is not the one on the card makes nobody alarm. Method: another organisation's files.
 #[test]
 fn a_server_that_is_not_the_card_s_does_not_start() {
     let (mut site, alice) = Site::open();
