@@ -138,6 +138,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "account",
                 "attachment",
                 "backup",
+                "card",
                 "delivery",
                 "directory",
                 "init",

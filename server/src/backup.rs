@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use manifest::{FileLine, Manifest};
 
 use crate::{
+    card,
     clock::{Clock, utc},
     config::{Config, DATABASE, FILE, MisuseConfig},
     directory::{Log, LogKey, OpenError},
@@ -226,6 +227,11 @@ async fn fill(
 
     let mut files = vec![copy::checksum(folder, Path::new(DATABASE))?];
     let mut names = vec![(config.data.join(FILE), FILE)];
+    // A folder from before cards were kept has none.
+    let card = config.data.join(card::FILE);
+    if card.exists() {
+        names.push((card, card::FILE));
+    }
     let tls = [
         (
             config.tls_certificate.is_none(),

@@ -24,6 +24,7 @@ use crate::{
     Chain, ServeError,
     attachment::AttachmentError,
     backup::{BackupError, restore::RestoreError},
+    card::{CardError, KeptCard},
     config::MisuseConfig,
     data::MisuseLocked,
     directory::OpenError,
@@ -32,8 +33,8 @@ use crate::{
     tls::TlsError,
 };
 
-const AFTER_HELP: &str =
-    "Exit codes: 0 done, 1 not done, 2 misused, 3 the database is of a newer valised.";
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 not done, 2 misused, 3 the database is of a newer valised, 4 not the server on \
+     the organisation card.";
 
 /// The Valise server: stores and forwards what it cannot read.
 #[derive(Debug, Parser)]
@@ -58,6 +59,11 @@ enum Verb {
         /// Where to write the organisation card; `-` writes standard output.
         #[arg(long, value_name = "FILE")]
         card: PathBuf,
+    },
+    /// Print the organisation card that `init` made: it is not secret.
+    Card {
+        #[command(flatten)]
+        data: Data,
     },
     /// Serve the organisation until SIGTERM or SIGINT.
     Serve {
@@ -204,6 +210,8 @@ enum CommandError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
+    Card(#[from] CardError),
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("{path}: {source}")]
     File {
@@ -249,8 +257,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// 1, and 3 where neither a restart nor a repair helps, but another program.
+/// 1; 3 where neither a restart nor a repair helps, but another program; 4 where other keys do.
 fn code(error: &CommandError) -> ExitCode {
+    if let CommandError::Serve(ServeError::Card(CardError::MisuseOther { .. })) = error {
+        return ExitCode::from(4);
+    }
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         if error.is::<NewerSchema>() {
@@ -269,6 +280,7 @@ fn run(command: Command) -> Result<(), CommandError> {
             listen,
             card,
         } => init::run(&data.folder, &genesis, listen, &card),
+        Verb::Card { data } => give(&KeptCard::expect(&data.folder)?.card.to_string()),
         Verb::Serve { data } => serve::run(&data.folder),
         Verb::Healthcheck { data } => healthcheck::run(&data.folder),
         Verb::Status { data, output } => status::run(&data.folder, output.format),

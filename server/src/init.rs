@@ -14,6 +14,7 @@ use valise_proto::{
 };
 
 use crate::{
+    card::KeptCard,
     clock::{Clock, SystemClock},
     config::{Config, FILE, MisuseConfig},
     directory::{Log, LogKey, OpenError, replay},
@@ -54,7 +55,7 @@ pub enum InitError {
 }
 
 /// Makes the empty or absent folder `data` that of the organisation that `genesis` founds: the
-/// configuration, the TLS identity, the log key and the database. Nothing is made before the whole
+/// configuration, the TLS identity, the log key, the database and the card. Nothing is made before the whole
 /// genesis file was replayed.
 pub async fn init(data: &Path, genesis: &[u8], listen: SocketAddr) -> Result<Card, InitError> {
     init_on(data, genesis, listen, None).await
@@ -94,13 +95,15 @@ pub async fn init_on(
     let store = Store::open(&config.database_url()).await?;
     Log::found(&store, &key, &entries).await?;
     store.close().await;
-    Ok(Card {
+    let card = Card {
         url,
         org: directory.org(),
         tag: directory.genesis().tag,
         tls: tls::pin(&config)?,
         log: key.public(),
-    })
+    };
+    KeptCard::keep(data, &card)?;
+    Ok(card)
 }
 
 /// An empty folder that only its owner enters.

@@ -2,8 +2,9 @@
 //!
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
 //! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `backup`, `login`, `session`, `account`, `directory`, `witness`, `proposal`,
-//! `key_package`, `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`,
+//! (the routes) ask `backup`, `card`, `login`, `session`, `account`, `directory`, `witness`, `proposal`,
+//! `key_package`, `delivery`, `node` and `attachment` (the rules),
+//! these ask `store` (the only SQL), `data`, `wake`,
 //! `limit` and `metrics`, and those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
@@ -11,6 +12,7 @@
 pub mod account;
 pub mod attachment;
 pub mod backup;
+pub mod card;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -48,6 +50,7 @@ use tokio::{
 };
 
 use crate::{
+    card::{CardError, KeptCard},
     clock::Clock,
     config::Config,
     directory::OpenError,
@@ -71,6 +74,9 @@ pub enum ServeError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// This is not the server on the organisation card.
+    #[error(transparent)]
+    Card(#[from] CardError),
     /// No usable TLS identity.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -130,6 +136,10 @@ pub struct Server {
 impl Server {
     /// Opens the data folder and replays the log.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
+        let card = KeptCard::read(&config.data)?;
+        if let Some(card) = &card {
+            card.check_keys(&config)?;
+        }
         let tls = Arc::new(Identity::load(&config)?);
         let metrics = match config.metrics_listen {
             Some(address) => {
@@ -141,6 +151,10 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let (task, tasks) = mpsc::channel(1);
         let (service, writer, rings) = Service::open(config, clock, stopping, task).await?;
+        if let Some(card) = card {
+            let org = service.log.now().directory.org();
+            card.check_log(org, &service.url)?;
+        }
         Ok(Self {
             service: Arc::new(service),
             writer,

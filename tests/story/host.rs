@@ -81,6 +81,75 @@ fn a_certificate_is_renewed_by_a_signal() {
     let said = site.hang_up();
     assert!(said.contains("with the same key"), "{said}");
     alice.must(&["sync"]);
+    // It still shows the old one; but it would not start again.
+    site.operate("healthcheck --data server");
+    site.stop();
+    refused(&site, "the TLS key is");
+    certify(&site, &key);
+    fs::write(site.path("own.key"), key.serialize_pem()).unwrap();
+    site.start();
+    alice.must(&["sync"]);
+}
+
+/// The server does not start, in this sentence, and the doctor agrees.
+fn refused(site: &Site, sentence: &str) {
+    let serve = site.operator("serve --data server");
+    assert_eq!(serve.code, 4, "{serve:?}");
+    for part in [sentence, "Nothing is served", "valised backup restore"] {
+        assert!(serve.err.contains(part), "{part}: {serve:?}");
+    }
+    let doctor = site.operator("doctor --data server");
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    assert!(doctor.out.contains(sentence), "{doctor:?}");
+}
+
+/// Goal: a server that is not the one on the card makes nobody alarm. Method: another organisation's files.
+#[test]
+fn a_server_that_is_not_the_card_s_does_not_start() {
+    let (mut site, alice) = Site::open();
+    let handed_out = fs::read_to_string(site.path("card.valise")).unwrap();
+    assert_eq!(site.operator("card --data server").done().out, handed_out);
+    site.operate("backup create --data server --to backups");
+    site.stop();
+
+    let (other, _bob) = Site::open();
+    for (file, sentence) in [("log.key", "the log key is"), ("tls.crt", "the TLS key is")] {
+        let path = site.path(&format!("server/{file}"));
+        let own = fs::read(&path).unwrap();
+        fs::copy(other.path(&format!("server/{file}")), &path).unwrap();
+        refused(&site, sentence);
+        fs::write(&path, own).unwrap();
+    }
+    let card = site.path("server/card.valise");
+    let elsewhere = handed_out.replace("https://localhost", "https://elsewhere.example");
+    fs::write(&card, elsewhere).unwrap();
+    refused(&site, "the server's address is");
+    fs::write(&card, "nothing").unwrap();
+    let nothing = site.operator("serve --data server");
+    assert!(
+        nothing.code == 1 && nothing.err.contains("no organisation card"),
+        "{nothing:?}"
+    );
+
+    // One from before cards were kept is served as ever.
+    fs::remove_file(&card).unwrap();
+    assert_eq!(site.operator("card --data server").code, 1);
+    let doctor = site.operator("doctor --data server").done();
+    assert!(doctor.out.contains("keeps no card"), "{doctor:?}");
+    site.start();
+    site.operate("healthcheck --data server");
+    alice.must(&["sync"]);
+    site.stop();
+
+    let mut backups = fs::read_dir(site.path("backups")).unwrap();
+    let backup = backups.next().unwrap().unwrap().path();
+    site.operate(&format!(
+        "backup restore {} --data server --replace",
+        backup.display()
+    ));
+    assert_eq!(fs::read_to_string(&card).unwrap(), handed_out);
+    site.start();
+    alice.must(&["sync"]);
 }
 
 fn certify(site: &Site, key: &KeyPair) {

@@ -10,6 +10,7 @@ use super::{
     desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
+    sync::Unseen,
     ui::{Cell, Column, Row, Table},
 };
 use crate::{
@@ -79,7 +80,9 @@ impl Desk<'_> {
     pub(super) fn inbox(&mut self) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         // What is here can be read without the server.
+        let before = Unseen::in_all(&session)?;
         let synced = self.online(&mut session, async |session, _| session.sync().await);
+        self.say_unseen(&session, before)?;
         self.show(
             session.store(),
             &Filter {

@@ -15,10 +15,34 @@ use crate::{
     sync::Report,
 };
 
+/// What no letter is shown for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unseen {
+    /// Messages that did not open.
+    unopened: u64,
+    /// Places in the letters of a colleague where some are missing.
+    gaps: u64,
+}
+
+impl Unseen {
+    /// All that this store knows of.
+    pub(super) fn in_all(session: &Session) -> Result<Self, CommandError> {
+        let count = |kind| {
+            let counted = session.store().read().count_events(kind);
+            counted.map_err(|error| refusal(&error.into()))
+        };
+        Ok(Self {
+            unopened: count("unreadable")?,
+            gaps: count("missing-letter")?,
+        })
+    }
+}
+
 impl Desk<'_> {
     pub(super) fn sync(&mut self, args: &Sync) -> Result<Exit, CommandError> {
         let mut session = self.session()?;
         let wait = args.wait.map(|seconds| Duration::from_secs(seconds.into()));
+        let before = Unseen::in_all(&session)?;
         let report = self.online(&mut session, async |session, _| {
             let mut report = session.sync().await?;
             if report.letters == 0
@@ -32,14 +56,36 @@ impl Desk<'_> {
                 report.alarms.extend(alarms);
             }
             Ok(report)
-        })?;
+        });
+        let unseen = self.say_unseen(&session, before)?;
+        let report = report?;
         self.warn_of_age(&session);
         self.say_held(&session)?;
         self.remind(&session)?;
-        self.report(&report)
+        self.report(&report, unseen)
     }
 
-    fn report(&mut self, report: &Report) -> Result<Exit, CommandError> {
+    /// Says what came since and cannot be shown: `events` has the rest.
+    pub(super) fn say_unseen(
+        &mut self,
+        session: &Session,
+        before: Unseen,
+    ) -> Result<Unseen, CommandError> {
+        let now = Unseen::in_all(session)?;
+        let unopened = now.unopened.saturating_sub(before.unopened);
+        let gaps = now.gaps.saturating_sub(before.gaps);
+        if unopened > 0 {
+            let note = format!("messages that did not open: {unopened}. See: valise events");
+            self.ui.note(Safe::line(&note));
+        }
+        if gaps > 0 {
+            let note = format!("places where letters are missing: {gaps}. See: valise events");
+            self.ui.note(Safe::line(&note));
+        }
+        Ok(Unseen { unopened, gaps })
+    }
+
+    fn report(&mut self, report: &Report, unseen: Unseen) -> Result<Exit, CommandError> {
         let alarms = report
             .alarms
             .iter()
@@ -49,6 +95,8 @@ impl Desk<'_> {
             .with("letters", Cell::Number(report.letters))
             .with("sent", Cell::Number(report.sent))
             .with("log_entries", Cell::Number(report.entries))
+            .with("unopened", Cell::Number(unseen.unopened))
+            .with("gaps", Cell::Number(unseen.gaps))
             .with("alarms", Cell::List(alarms));
         self.ui.record(&record)?;
         alarmed(report)?;

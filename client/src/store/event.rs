@@ -41,6 +41,14 @@ impl Reader<'_> {
         })
         .collect()
     }
+
+    /// How many events there are of this name.
+    pub fn count_events(&self, kind: &str) -> Result<u64, StoreError> {
+        let sql = "select count(*) from event where kind = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let count: i64 = statement.query_row([kind], |row| row.get(0))?;
+        unsigned(count)
+    }
 }
 
 impl Work<'_> {

@@ -9,6 +9,7 @@ use super::backup::consequences;
 use crate::{
     Chain,
     backup::{self, restore::Restored},
+    card::{CardError, KeptCard},
     clock::{Clock, said},
     config::{Config, DATABASE},
     directory::{Log, LogKey},
@@ -95,6 +96,12 @@ impl Findings {
             "key and certificate go together".to_owned()
         }) {
             self.of_certificate(config, now_ms);
+        }
+        let card = KeptCard::expect(&config.data);
+        match card.and_then(|card| card.check_keys(config)) {
+            Ok(()) => self.good("card", "its keys are this server's"),
+            Err(error @ CardError::MisuseNoCard(_)) => self.warn("card", error.to_string()),
+            Err(error) => self.bad("card", Chain(&error).to_string()),
         }
         if let Some(address) = config.metrics_listen
             && !address.ip().is_loopback()
@@ -209,6 +216,7 @@ impl Findings {
             format!("its {size} entries lead to its signed head")
         });
         let Some(log) = log else { return };
+        self.of_address(config, &log);
         self.of_people(&log);
         let last = log.now().directory.head().size.saturating_sub(1);
         let last = store.log_entries(last, 1, 0).await.unwrap_or_default();
@@ -221,6 +229,17 @@ impl Findings {
             );
         } else {
             self.good("clock", format!("it is {} here", said(clock.now_ms())));
+        }
+    }
+
+    /// What the card says of the log; of its keys, [`Self::of_files`] has spoken.
+    fn of_address(&mut self, config: &Config, log: &Log) {
+        let directory = &log.now().directory;
+        let url = directory.genesis().url.as_str().parse();
+        if let (Ok(Some(card)), Ok(url)) = (KeptCard::read(&config.data), url)
+            && let Err(error) = card.check_log(directory.org(), &url)
+        {
+            self.bad("card", error.to_string());
         }
     }
 

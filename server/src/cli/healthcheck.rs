@@ -24,7 +24,7 @@ use valise_proto::id::Hash;
 use valise_proto::api::GENESIS;
 
 use super::{CommandError, runtime};
-use crate::{config::Config, tls};
+use crate::{card::KeptCard, config::Config, tls};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,8 +39,12 @@ pub(super) fn run(data: &Path) -> Result<(), CommandError> {
 async fn ask(config: &Config) -> Result<(), CommandError> {
     let unhealthy = |what| move |_| CommandError::Unhealthy(what);
     let provider = Arc::new(ring::default_provider());
+    let pin = match KeptCard::read(&config.data)? {
+        Some(kept) => kept.card.tls,
+        None => tls::pin(config)?,
+    };
     let verifier = Arc::new(ThisKey {
-        pin: tls::pin(config)?,
+        pin,
         provider: Arc::clone(&provider),
     });
     let client = ClientConfig::builder_with_provider(provider)
@@ -56,7 +60,7 @@ async fn ask(config: &Config) -> Result<(), CommandError> {
     let mut stream = TlsConnector::from(Arc::new(client))
         .connect(name, stream)
         .await
-        .map_err(unhealthy("no TLS"))?;
+        .map_err(unhealthy("no TLS, or not with the card's key"))?;
     // Anybody may read it, so it says nothing of the server's health but that it answers.
     let request = format!("GET {GENESIS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream

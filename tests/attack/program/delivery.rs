@@ -3,7 +3,7 @@
 use reqwest::Method;
 use valise_proto::api::{SYNC, delivery};
 
-use super::{LETTER, looks, refused};
+use super::{LETTER, Typed, looks, refused};
 use crate::attack::{bytes, flight, insider, order};
 use crate::support::Office;
 
@@ -21,7 +21,9 @@ async fn five_letters(
     order::five_letters(&mut alice, &mallory, &mut people, change).await;
     let [_, mut carol] = people;
     let typed = looks(event);
-    typed.by(&mut carol, &office, &mallory);
+    let said = typed.by(&mut carol, &office, &mallory);
+    let note = "places where letters are missing: ";
+    assert!(said.err.contains(note), "{said:?}");
     carol.reopen();
     assert_eq!(carol.bodies(), shown);
 }
@@ -56,8 +58,17 @@ async fn g30_the_program_marks_an_answer_to_an_unseen_letter() {
 async fn spoiled(letters: usize, change: impl Fn(usize, &mut Vec<u8>) + Send + 'static) {
     let (office, mut alice, mallory) = Office::open_now_under_mallory().await;
     flight::written(&office, &mallory, &mut alice, letters, change).await;
-    let typed = looks("unreadable");
-    typed.by(&mut alice, &office, &mallory);
+    let typed = Typed {
+        words: &["sync", "-o", "json"],
+        ..looks("unreadable")
+    };
+    let said = typed.by(&mut alice, &office, &mallory);
+    let note = format!("messages that did not open: {letters}. See: valise events");
+    assert!(said.err.contains(&note), "{said:?}");
+    let record = said.object();
+    assert_eq!(record["unopened"], letters, "{record}");
+    // The last one shows that those before it are missing.
+    assert_eq!(record["gaps"], 1, "{record}");
     alice.reopen();
     assert_eq!(alice.bodies(), ["first", "last"]);
     let events = alice.events();
