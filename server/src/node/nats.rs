@@ -73,7 +73,7 @@ pub enum MisuseNats {
     Address,
     /// A secret where logs may show it.
     #[error(
-        "nats holds a name or a password: put them into a file, and its path into nats_credentials in valised.toml"
+        "nats holds credentials: put them into a file, and its path into nats_credentials in valised.toml"
     )]
     Secret,
     /// The file of credentials cannot be read.
@@ -86,7 +86,7 @@ pub enum MisuseNats {
         source: io::Error,
     },
     /// The file of credentials holds something else. What it holds is not shown.
-    #[error("nats_credentials has neither user and password, nor token, nor nkey, nor NATS' own form: {}", .0.display())]
+    #[error("nats_credentials is no file of credentials, see valised config example: {}", .0.display())]
     Form(PathBuf),
 }
 
@@ -324,27 +324,27 @@ mod tests {
 
     #[test]
     fn credentials_are_of_one_kind_and_nothing_shows_them() {
-        let seed = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
+        let nkey = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
         let good = [
             "user = \"valise\"\npassword = \"hunter2\"",
-            "token = \"hunter2\"",
-            &format!("nkey = \"{seed}\""),
+            "token=\"hunter2\"",
+            &format!("nkey=\"{nkey}\""),
             &format!(
-                "{JWT}\nhunter2\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+                "{JWT}\nhunter2\n------END------\n\n-----BEGIN-----\n{nkey}\n------END------\n"
             ),
         ];
         for text in good {
             let nats = configured("nats://one", Some(text)).unwrap();
             let shown = format!("{nats:?}");
             assert!(
-                !shown.contains("hunter2") && !shown.contains(seed),
+                !shown.contains("hunter2") && !shown.contains(nkey),
                 "{shown}"
             );
         }
         let wrong = [
             "",
             "user = \"valise\"",
-            "token = \"hunter2\"\nnkey = \"hunter2\"",
+            "token=\"hunter2\"\nnkey=\"hunter2\"",
             "tokens = \"hunter2\"",
             "hunter2",
             &format!("{JWT}\nhunter2\n"),
