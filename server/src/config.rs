@@ -42,10 +42,17 @@ pub struct Config {
     /// `postgres:` URL. Default: SQLite in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// `nats:` URL. Several servers on one PostgreSQL tell each other by NATS that there is something for
-    /// somebody. Default: by the database.
+    /// `nats:` or `tls:` URL, or several with commas between them. Several servers on one PostgreSQL tell
+    /// each other by NATS that there is something for somebody. Default: by the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats: Option<String>,
+    /// How NATS knows this server: a TOML file with `user` and `password`, or `token`, or `nkey` (its seed),
+    /// or a file of credentials as NATS' own tools write it. Default: NATS asks nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_credentials: Option<PathBuf>,
+    /// Who may certify NATS, PEM, for `tls:`. Default: whom this machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_ca: Option<PathBuf>,
     /// How often a push stream is pinged; where several servers share a PostgreSQL, it then also looks for
     /// what it was not told of: milliseconds.
     pub push_ping_ms: u64,
@@ -138,6 +145,8 @@ impl Default for Config {
             tls_key: None,
             database: None,
             nats: None,
+            nats_credentials: None,
+            nats_ca: None,
             push_ping_ms: 30_000,
             threads: 2,
             connections_max: 4096,

@@ -86,7 +86,7 @@ pub enum ServeError {
     /// A witness has no usable address.
     #[error(transparent)]
     Witness(#[from] MisuseAddress),
-    /// NATS has no usable address.
+    /// What the configuration says of NATS cannot be used.
     #[error(transparent)]
     Nats(#[from] MisuseNats),
     /// The login ceremonies cannot be prepared.

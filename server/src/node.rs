@@ -9,6 +9,7 @@ mod nats;
 mod word;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,11 +23,12 @@ use tokio::{
 };
 use valise_proto::request::CLOCK_TOLERANCE_S;
 
-pub use self::nats::NatsError;
+pub use self::nats::{MisuseNats, NatsError};
 use self::{nats::Nats, word::Word};
 use crate::{
     Chain, ServeError,
     clock::Clock,
+    config::Config,
     directory::{Log, OpenError},
     login::random,
     store::{RequestName, Store, StoreError},
@@ -39,6 +41,8 @@ const BATCH_MAX: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a request is remembered: until its signature is too old by every node's clock.
 const MEMORY_MS: u64 = 3 * CLOCK_TOLERANCE_S * 1_000;
+/// Reasons for which the others are not heard, said at most until they are.
+const REASONS_MAX: usize = 8;
 
 /// Nobody knows whether the request came before: it is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +60,6 @@ pub enum NodeError {
     #[error(transparent)]
     Nats(#[from] NatsError),
 }
-
-/// An address of NATS that is none.
-#[derive(Debug, thiserror::Error)]
-#[error("nats is not nats://HOST:PORT: correct it in valised.toml")]
-pub struct MisuseNats;
 
 type Asked = (RequestName, oneshot::Sender<bool>);
 
@@ -81,26 +80,25 @@ pub struct Node {
 }
 
 impl Node {
-    /// One of those on this database. `nats`: where NATS is, if it carries their words.
+    /// One of those on this database.
     pub fn new(
         store: &Store,
         log: &Arc<Log>,
         clock: &Arc<dyn Clock>,
         wake: &Arc<Wake>,
-        nats: Option<&str>,
+        config: &Config,
     ) -> Result<Arc<Self>, ServeError> {
-        let name = u64::from_be_bytes(random()?);
+        let name = format!("{:016x}", u64::from_be_bytes(random()?));
         let org = log.now().directory.org();
         let channel: String = format!("valise_{org}").chars().take(60).collect();
-        let nats = nats.map(|url| Nats::new(url, channel.clone()).ok_or(MisuseNats));
         Ok(Arc::new(Self {
             store: store.clone(),
+            nats: Nats::new(config, &name, &channel)?,
             channel,
-            nats: nats.transpose()?,
             log: Arc::clone(log),
             clock: Arc::clone(clock),
             wake: Arc::clone(wake),
-            name: format!("{name:016x}"),
+            name,
             waiting: Mutex::default(),
             turn: Arc::default(),
         }))
@@ -175,29 +173,32 @@ impl Node {
     async fn listen(&self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut fails = false;
+        let mut deaf = Deaf::default();
         loop {
             ticks.tick().await;
-            let Err(error) = self.hear_all(&mut fails).await;
-            if !fails {
-                tracing::warn!(error = %Chain(&error), "other servers are not heard");
-            }
-            fails = true;
+            let Err(error) = self.hear_all(&mut deaf).await;
+            deaf.warn(&error);
         }
     }
 
-    async fn hear_all(&self, fails: &mut bool) -> Result<std::convert::Infallible, NodeError> {
+    async fn hear_all(&self, deaf: &mut Deaf) -> Result<std::convert::Infallible, NodeError> {
         if let Some(nats) = &self.nats {
             let mut heard = nats.open().await?;
-            *fails = false;
             loop {
-                let word = nats.next(&mut heard).await?;
-                self.hear(word.as_deref()).await;
+                match nats.next(&mut heard).await {
+                    Ok(word) => {
+                        deaf.reasons.clear();
+                        self.hear(word.as_deref()).await;
+                    }
+                    Err(NatsError::Ended) => return Err(NatsError::Ended.into()),
+                    // The library tries again by itself.
+                    Err(error) => deaf.warn(&error.into()),
+                }
             }
         }
         let words = self.store.words(&self.channel).await?;
         let mut words = words.ok_or(NodeError::Together)?;
-        *fails = false;
+        deaf.reasons.clear();
         self.hear(None).await;
         loop {
             let word = words.next().await?;
@@ -269,6 +270,23 @@ impl Node {
             if let Err(error) = self.look().await {
                 tracing::warn!(error = %Chain(&error), "the log was not looked at");
             }
+        }
+    }
+}
+
+/// Why the others are not heard, as far as it was said.
+#[derive(Default)]
+struct Deaf {
+    reasons: BTreeSet<String>,
+}
+
+impl Deaf {
+    /// Says each reason once.
+    fn warn(&mut self, error: &NodeError) {
+        let reason = Chain(error).to_string();
+        if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
+            tracing::warn!(error = reason, "other servers are not heard");
+            self.reasons.insert(reason);
         }
     }
 }

@@ -86,7 +86,7 @@ impl Service {
         let ceremonies = Arc::new(Ceremonies::new(&url, genesis.tag)?);
         let sessions = Arc::new(Sessions::open(store.clone(), Arc::clone(&clock)).await?);
         let (wake, rings) = Wake::new(store.is_shared());
-        let node = Node::new(&store, &log, &clock, &wake, config.nats.as_deref())?;
+        let node = Node::new(&store, &log, &clock, &wake, &config)?;
         let (delivery, writer) = Delivery::new(
             store.clone(),
             Arc::clone(&log),

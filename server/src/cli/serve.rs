@@ -101,10 +101,11 @@ fn reload(identity: &Identity) {
 /// Logs go to standard error: JSON unless somebody looks. Nothing of people is in them.
 fn start_logs(config: &Config) {
     let level = config.log_level.as_str();
-    // Libraries may log statements or headers: only their warnings.
+    // Libraries may log statements or headers: only their warnings. That of NATS repeats at each attempt to
+    // connect what `node` says once.
     let filter = EnvFilter::builder()
-        .parse(format!("warn,valise_server={level}"))
-        .unwrap_or_else(|_| EnvFilter::new("warn,valise_server=info"));
+        .parse(format!("warn,async_nats=off,valise_server={level}"))
+        .unwrap_or_else(|_| EnvFilter::new("warn,async_nats=off,valise_server=info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -1,10 +1,15 @@
 //! Two servers on one PostgreSQL: any of them answers, and neither forgets what the other knows.
 
 use std::{
+    fs,
+    path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
+use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
     task::JoinSet,
@@ -22,6 +27,7 @@ use super::{
     push::{Socket, closed, next, open},
     support::{Person, TestServer},
 };
+use crate::config::Config;
 
 /// How long anything may take that is not looked for, but told.
 const SOON: Duration = Duration::from_secs(10);
@@ -180,29 +186,52 @@ async fn the_database_carries_wake_ups() {
     a_letter_wakes(&mut one, &other, &alice).await;
 }
 
-/// The real thing, on a port of its own.
+/// The seed of an nkey, and whom NATS knows by it.
+const SEED: &str = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
+const NKEY: &str = "UAMMBNV2EYR65NYZZ7IAK5SIR5ODNTTERJOBOF4KJLMWI45YOXOSWULM";
+
+/// The real thing, on a port of its own. It knows a user and an nkey.
 struct Nats {
     process: Child,
     port: u16,
+    folder: TempDir,
 }
 
 impl Nats {
-    async fn start() -> Self {
+    async fn start(tls: bool) -> Self {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut text = format!(
+            "listen: \"127.0.0.1:{port}\"\n\
+             authorization {{ users: [{{user: valise, password: test}}, {{nkey: {NKEY}}}] }}\n"
+        );
+        if tls {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            fs::write(path("tls.crt"), certificate.pem()).unwrap();
+            fs::write(path("tls.key"), key.serialize_pem()).unwrap();
+            text.push_str("tls { cert_file: \"./tls.crt\", key_file: \"./tls.key\" }\n");
+        }
+        fs::write(path("nats.conf"), text).unwrap();
+        fs::write(path("password"), "user = \"valise\"\npassword = \"test\"\n").unwrap();
+        fs::write(path("nkey"), format!("nkey = \"{SEED}\"\n")).unwrap();
         let mut nats = Self {
-            process: Self::run(port),
+            process: Self::run(&folder),
             port,
+            folder,
         };
         nats.answers().await;
         nats
     }
 
-    fn run(port: u16) -> Child {
-        let script = "PATH=$PATH:/usr/sbin exec nats-server -a 127.0.0.1 -p \"$0\" --user valise --pass test";
+    fn run(folder: &TempDir) -> Child {
         Command::new("bash")
-            .args(["-c", script, &port.to_string()])
+            .args(["-c", "PATH=$PATH:/usr/sbin exec nats-server -c nats.conf"])
+            .current_dir(folder.path())
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
@@ -217,8 +246,25 @@ impl Nats {
         }
     }
 
-    fn url(&self) -> String {
-        format!("nats://valise:test@127.0.0.1:{}", self.port)
+    fn die(&mut self) {
+        drop(self.process.kill());
+        self.process.wait().unwrap();
+    }
+
+    async fn come_back(&mut self) {
+        self.process = Self::run(&self.folder);
+        self.answers().await;
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where nobody is, and then here.
+    fn carries(&self, config: &mut Config) {
+        let port = self.port;
+        config.nats = Some(format!("nats://127.0.0.1:1,nats://127.0.0.1:{port}"));
+        config.nats_credentials = Some(self.path("password"));
     }
 }
 
@@ -229,23 +275,13 @@ impl Drop for Nats {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nats_carries_wake_ups_and_may_come_later() {
-    let mut nats = Nats::start().await;
-    drop(nats.process.kill());
-    nats.process.wait().unwrap();
-    let url = nats.url();
-    let started = TestServer::start_twice(|config| config.nats = Some(url)).await;
-    let (mut one, other, alice) = started;
-    nats.process = Nats::run(nats.port);
-    nats.answers().await;
-    // Both have found it when a word gets through.
-    let carol = one.hire(&alice, "carol").await;
-    let mut moved = streams(&one, &carol).await;
+/// Both servers have found NATS when a word gets through.
+async fn a_word_gets_through(one: &TestServer, other: &TestServer, person: &Person) {
+    let mut moved = streams(one, person).await;
     let mut ticks = interval(Duration::from_millis(200));
     let replaced = async {
         loop {
-            let _socket = streams(&other, &carol).await;
+            let _socket = streams(other, person).await;
             ticks.tick().await;
         }
     };
@@ -255,7 +291,90 @@ async fn nats_carries_wake_ups_and_may_come_later() {
         () = replaced => unreachable!(),
     };
     assert_eq!(code, Ok(1012));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_carries_wake_ups_and_may_come_later() {
+    let mut nats = Nats::start(false).await;
+    nats.die();
+    let started = TestServer::start_twice(|config| nats.carries(config)).await;
+    let (mut one, other, alice) = started;
+    nats.come_back().await;
+    let carol = one.hire(&alice, "carol").await;
+    a_word_gets_through(&one, &other, &carol).await;
     a_letter_wakes(&mut one, &other, &alice).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_may_die_and_come_back() {
+    let mut nats = Nats::start(false).await;
+    let started = TestServer::start_twice(|config| nats.carries(config)).await;
+    let (mut one, other, alice) = started;
+    let carol = one.hire(&alice, "carol").await;
+    a_word_gets_through(&one, &other, &carol).await;
+    nats.die();
+    for server in [&one, &other] {
+        assert_eq!(server.get(&carol, api::SYNC).await.status, 200);
+    }
+    let dave = timeout(SOON, one.hire(&alice, "dave")).await.unwrap();
+    assert_eq!(other.get(&dave, api::SYNC).await.status, 200);
+    nats.come_back().await;
+    a_word_gets_through(&one, &other, &dave).await;
+    a_word_gets_through(&other, &one, &carol).await;
+    a_letter_wakes(&mut one, &other, &alice).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_is_reached_by_tls_with_a_password_and_with_an_nkey() {
+    let nats = Nats::start(true).await;
+    let started = TestServer::start_twice(|config| {
+        config.nats = Some(format!("tls://127.0.0.1:{}", nats.port));
+        config.nats_ca = Some(nats.path("tls.crt"));
+        config.nats_credentials = Some(nats.path("password"));
+    });
+    let (mut one, mut other, alice) = started.await;
+    other.stop().await;
+    other.config.nats_credentials = Some(nats.path("nkey"));
+    other.run().await.unwrap();
+    let carol = one.hire(&alice, "carol").await;
+    a_word_gets_through(&one, &other, &carol).await;
+    a_word_gets_through(&other, &one, &carol).await;
+}
+
+// One thread, so that what it logs is all that is logged.
+#[tokio::test]
+async fn a_wrong_credential_is_said_and_the_server_serves() {
+    let nats = Nats::start(false).await;
+    fs::write(
+        nats.path("wrong"),
+        "user = \"valise\"\npassword = \"hunter2\"\n",
+    )
+    .unwrap();
+    let log = nats.path("log");
+    let logs = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(fs::File::create(&log).map(Arc::new).unwrap())
+        .finish();
+    let _logged = tracing::subscriber::set_default(logs);
+    let started = TestServer::start_twice(|config| {
+        config.nats = Some(format!("nats://127.0.0.1:{}", nats.port));
+        config.nats_credentials = Some(nats.path("wrong"));
+    });
+    let (mut one, other, alice) = started.await;
+    let mut ticks = interval(Duration::from_millis(100));
+    let said = async {
+        loop {
+            let text = fs::read_to_string(&log).unwrap();
+            if text.contains("NATS refuses this server: check nats_credentials in valised.toml") {
+                return text;
+            }
+            ticks.tick().await;
+        }
+    };
+    let said = timeout(SOON, said).await.unwrap();
+    assert!(!said.contains("hunter2"), "{said}");
+    let bob = one.hire(&alice, "bob").await;
+    assert_eq!(other.get(&bob, api::SYNC).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
