@@ -1,11 +1,10 @@
 //! The server: it stores and forwards what it cannot read, and orders what others sign.
 //!
-//! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the
-//! directory log, and answers until it is told to stop. Inside, calls go down only: `cli` and `http`
-//! (the routes) ask `backup`, `card`, `login`, `session`, `account`, `directory`, `witness`, `proposal`,
-//! `key_package`, `delivery`, `node` and `attachment` (the rules),
-//! these ask `store` (the only SQL), `data`, `wake`,
-//! `limit` and `metrics`, and those `config` and `clock`.
+//! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the directory log,
+//! and answers until it is told to stop. Inside, calls go down only: `cli` and `http` (the routes) ask
+//! `backup`, `card`, `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
+//! `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`, `limit`
+//! and `metrics`, and those `config` and `clock`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 

@@ -87,12 +87,12 @@ impl Terminal {
 
     /// Types a line once the terminal has stopped to show what is typed.
     pub fn types_unseen(&mut self, line: &str) {
-        // The prompt is written a moment before; each look is a system call, and gives way.
-        for _ in 0..1_000_000 {
+        // The prompt is written a moment before.
+        for _ in 0..PATIENCE.as_millis() {
             if !self.process.get_echo().expect("a terminal") {
                 return self.types(line);
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         panic!("the terminal shows what is typed");
     }

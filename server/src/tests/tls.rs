@@ -36,7 +36,7 @@ async fn a_certificate_is_renewed_under_way_and_only_with_its_key() {
     let second = shown(&server).await;
     assert_ne!(first, second);
     // Who was connected before is not cut off.
-    let request = super::support::Request::unsigned("GET", "/healthz", Vec::new());
+    let request = super::support::Request::unsigned("GET", valise_proto::api::GENESIS, Vec::new());
     assert_eq!(open.send(&request).await.status, 200);
 
     // Certificate and key of somebody who did not know that the card pins the key.
