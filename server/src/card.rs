@@ -111,23 +111,23 @@ impl KeptCard {
 
     /// Refuses another TLS key or log key than the card's.
     pub fn check_keys(&self, config: &Config) -> Result<(), CardError> {
-        self.compare("TLS key", tls::pin(config)?, self.card.tls)?;
+        self.compare("TLS key", &tls::pin(config)?, &self.card.tls)?;
         let hash = |key: valise_proto::key::Ed25519Key| Hash(key.to_bytes());
         let found = LogKey::load(config)?.public();
-        self.compare("log key", hash(found), hash(self.card.log))
+        self.compare("log key", &hash(found), &hash(self.card.log))
     }
 
     /// Refuses another organisation or address than the card's.
     pub fn check_log(&self, org: OrgId, url: &ServerUrl) -> Result<(), CardError> {
-        self.compare("log's organisation", org, self.card.org)?;
+        self.compare("log's organisation", &org, &self.card.org)?;
         self.compare("server's address", url, &self.card.url)
     }
 
     fn compare<T: PartialEq + ToString>(
         &self,
         what: &'static str,
-        found: T,
-        pinned: T,
+        found: &T,
+        pinned: &T,
     ) -> Result<(), CardError> {
         if found == pinned {
             return Ok(());

@@ -255,7 +255,7 @@ impl Findings {
         } else {
             self.warn(
                 "keys",
-                format!("{single} people hold one key only: lost, they are out. valise key add"),
+                format!("people with one key only: {single}. Lost, they are out: valise key add"),
             );
         }
         if snapshot.directory.able_admins() < 2 {
