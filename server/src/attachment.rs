@@ -362,8 +362,7 @@ impl Attachments {
     async fn room_for(&self, bytes: u64) -> Result<(), AttachmentError> {
         let (folder, percent) = (Arc::clone(&self.folder), self.limits.reserve_percent);
         let space = spawn_blocking(move || folder.space()).await??;
-        let reserve = space.all / 100 * u64::from(percent);
-        if space.free.saturating_sub(reserve) >= bytes {
+        if space.free.saturating_sub(space.reserve(percent)) >= bytes {
             Ok(())
         } else {
             Err(AttachmentError::DiskFull)

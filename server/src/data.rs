@@ -1,4 +1,5 @@
-//! The data folder while a program has it open: servers share it, and who replaces it has it alone.
+//! The data folder while a program has it open: servers share it, who replaces it has it alone, and its
+//! disk has so much room.
 
 use std::{
     fs::File,
@@ -6,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, statvfs};
 
 /// Somebody else has the folder open.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,31 @@ pub enum MisuseLocked {
         #[source]
         source: io::Error,
     },
+}
+
+/// How much room a disk has: bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    /// Free for this process.
+    pub(crate) free: u64,
+    /// In all.
+    pub(crate) all: u64,
+}
+
+impl Space {
+    /// Of the disk on which `path` is.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let disk = statvfs(path)?;
+        Ok(Self {
+            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            all: disk.f_blocks.saturating_mul(disk.f_frsize),
+        })
+    }
+
+    /// What stays free of attached files.
+    pub(crate) fn reserve(self, percent: u8) -> u64 {
+        self.all / 100 * u64::from(percent)
+    }
 }
 
 /// The folder, held until this is dropped or the process ends.

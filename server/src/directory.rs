@@ -20,7 +20,7 @@ use ring::{
 use tokio::sync::{Mutex, watch};
 use valise_proto::{
     api::directory::{Appended, Page},
-    codec::{Bytes, Limited, Text},
+    codec::{Bytes, Limited, Text, decode},
     id::{KeyId, OrgId},
     key::Ed25519Key,
     log::{
@@ -51,7 +51,7 @@ const _: () = assert!(Entry::MAX <= PAGE_BYTES);
 const ATTEMPTS: u32 = 20;
 
 /// How far two honest clocks may differ: ten minutes. No entry is dated further ahead than that.
-const SKEW_MS: u64 = 10 * 60_000;
+pub(crate) const SKEW_MS: u64 = 10 * 60_000;
 /// How long the admins of a recovery have to sign it, one after the other: an hour.
 const BEGIN_MS: u64 = 60 * 60_000;
 
@@ -354,6 +354,13 @@ impl Log {
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
         self.size.send_replace(size);
         next
+    }
+
+    /// The newest entry.
+    pub async fn newest(&self) -> Result<Option<Entry>, StoreError> {
+        let last = self.now().directory.head().size.saturating_sub(1);
+        let rows = self.store.log_entries(last, 1, 0).await?;
+        Ok(rows.first().and_then(|entry| decode(entry).ok()))
     }
 
     /// How many entries clients say that they have seen beyond this log's end. Honest ones say so of a

@@ -362,9 +362,8 @@ impl Login {
 }
 
 fn may_log_in(directory: &Directory, session: &SessionRow) -> bool {
-    let account = directory.account(&session.account);
     let device = directory.device(session.device);
-    account.is_some_and(|account| account.suspended.is_none())
+    directory.active_account(&session.account).is_some()
         && device.is_none_or(|device| device.revoked.is_none() && device.account == session.account)
 }
 

@@ -88,14 +88,7 @@ impl Session {
         }
         let name = request.name.clone();
         let refused = Error::Unattested { name, why };
-        let work = self.store.begin()?;
-        work.add_event(
-            self.clock.now_ms(),
-            "unattested-key",
-            true,
-            &refused.to_string(),
-        )?;
-        work.commit()?;
+        self.note("unattested-key", true, &refused.to_string())?;
         Err(refused)
     }
 

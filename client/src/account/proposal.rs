@@ -61,11 +61,9 @@ impl Proposal {
     /// The admins who have not signed and can.
     pub fn able(&self, directory: &Directory) -> Vec<Name> {
         let seen = self.entry.statement.seen.size;
-        let able = directory.accounts().filter(|(name, account)| {
+        let able = directory.active_accounts().filter(|(name, account)| {
             let since = account.admin_since;
-            account.suspended.is_none()
-                && since.is_some_and(|since| since < seen)
-                && !self.signers.contains(*name)
+            since.is_some_and(|since| since < seen) && !self.signers.contains(*name)
         });
         able.map(|(name, _)| name.clone()).collect()
     }

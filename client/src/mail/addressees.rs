@@ -29,7 +29,7 @@ impl Session {
     pub fn must_look_up(&self, draft: &Draft) -> Result<bool, Error> {
         let directory = self.directory()?;
         let mut typed = draft.to.iter().chain(&draft.cc);
-        Ok(typed.any(|typed| named(typed, |name| active(directory, name)).is_none()))
+        Ok(typed.any(|typed| named(typed, |name| directory.active_account(name)).is_none()))
     }
 
     /// Who gets `draft`. The letter names the people of a list and not the list: what it says about
@@ -69,12 +69,12 @@ impl Addressees {
     fn expand(&mut self, directory: &Directory, typed: &[String]) -> Result<Vec<Name>, Error> {
         let mut people = Vec::new();
         for typed in typed {
-            if let Some((name, _)) = named(typed, |name| active(directory, name)) {
+            if let Some((name, _)) = named(typed, |name| directory.active_account(name)) {
                 people.push(name);
             } else if let Some((list, state)) = named(typed, |name| directory.list(name)) {
                 let members = state.members.iter().cloned();
                 let (reached, out): (Vec<_>, Vec<_>) =
-                    members.partition(|name| active(directory, name).is_some());
+                    members.partition(|name| directory.active_account(name).is_some());
                 if reached.is_empty() {
                     return Err(Error::NobodyOnList(list));
                 }
@@ -92,12 +92,6 @@ impl Addressees {
         }
         Ok(people)
     }
-}
-
-/// The account of that name, if it may receive.
-fn active<'d>(directory: &'d Directory, name: &Name) -> Option<&'d Account> {
-    let account = directory.account(name)?;
-    account.suspended.is_none().then_some(account)
 }
 
 /// What `typed` names, if it is a name and names something.

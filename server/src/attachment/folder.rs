@@ -10,18 +10,11 @@ use std::{
 
 use valise_proto::id::AttachmentId;
 
+use crate::data::Space;
+
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
-
-/// A disk's room: bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Space {
-    /// Free for this process.
-    pub(super) free: u64,
-    /// In all.
-    pub(super) all: u64,
-}
 
 impl Folder {
     /// Opens it for its owner alone, making it if it is not there.
@@ -101,10 +94,6 @@ impl Folder {
 
     /// How much room its disk has.
     pub(super) fn space(&self) -> io::Result<Space> {
-        let disk = rustix::fs::statvfs(&self.0)?;
-        Ok(Space {
-            free: disk.f_bavail.saturating_mul(disk.f_frsize),
-            all: disk.f_blocks.saturating_mul(disk.f_frsize),
-        })
+        Space::of(&self.0)
     }
 }

@@ -190,43 +190,52 @@ async fn fill(
     let store = Store::connect(&Config::sqlite_url(&stage.join(DATABASE))).await?;
     let settled = settle(&config, &store, manner.log.as_deref(), clock).await;
     store.close().await;
-    let (given_back, conversations_ended) = settled?;
     Ok(Restored {
         backup_at_ms: Some(manifest.created_at_ms),
+        ..settled?
+    })
+}
+
+/// Checks the database, takes entries back, and cuts off what its devices have gone on without.
+async fn settle(
+    config: &Config,
+    store: &Store,
+    exported: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Restored, RestoreError> {
+    if store.is_sqlite() {
+        store.check_pages().await?;
+    }
+    store.migrate().await?;
+    let log = open_log(config, store, clock).await?;
+    let log_entries = log.now().directory.head().size;
+    let given_back = match exported {
+        Some(exported) => log.take_back(exported).await?,
+        None => 0,
+    };
+    let mut write = store.begin().await?;
+    let conversations_ended = write.end_groups().await?;
+    write.forget_key_packages().await?;
+    write.end_sessions().await?;
+    write.raise_mailboxes(devices(&log)).await?;
+    write.commit().await?;
+    Ok(Restored {
+        backup_at_ms: None,
         restored_at_ms: clock.now_ms(),
-        log_entries: manifest.log_entries,
+        log_entries,
         given_back,
         conversations_ended,
         set_aside: None,
     })
 }
 
-/// Checks the database, takes entries back, and cuts off what its devices have gone on without. Returns
-/// how many entries were taken back, and how many conversations ended.
-async fn settle(
+async fn open_log(
     config: &Config,
     store: &Store,
-    exported: Option<&Path>,
     clock: &Arc<dyn Clock>,
-) -> Result<(u64, u64), RestoreError> {
-    if store.is_sqlite() {
-        store.check_pages().await?;
-    }
-    store.migrate().await?;
-    let key = LogKey::load(config).map_err(BackupError::from)?;
-    let log = Log::open(store.clone(), key, Arc::clone(clock)).await;
-    let log = log.map_err(BackupError::from)?;
-    let given_back = match exported {
-        Some(exported) => log.take_back(exported).await?,
-        None => 0,
-    };
-    let mut write = store.begin().await?;
-    let ended = write.end_groups().await?;
-    write.forget_key_packages().await?;
-    write.end_sessions().await?;
-    write.raise_mailboxes(devices(&log)).await?;
-    write.commit().await?;
-    Ok((given_back, ended))
+) -> Result<Log, BackupError> {
+    let key = LogKey::load(config)?;
+    Ok(Log::open(store.clone(), key, Arc::clone(clock)).await?)
 }
 
 /// Does for a database that was put back by other means, by PostgreSQL's own or with the whole machine, what
@@ -239,24 +248,9 @@ pub async fn settle_in_place(
     let config = Config::load(data).map_err(BackupError::from)?;
     let _lock = DataLock::alone(data)?;
     let store = Store::connect(&config.database_url()).await?;
-    let settled = async {
-        let settled = settle(&config, &store, exported, clock).await?;
-        let key = LogKey::load(&config).map_err(BackupError::from)?;
-        let log = Log::open(store.clone(), key, Arc::clone(clock)).await;
-        let log = log.map_err(BackupError::from)?;
-        Ok::<_, RestoreError>((settled, log.now().directory.head().size))
-    };
-    let settled = settled.await;
+    let settled = settle(&config, &store, exported, clock).await;
     store.close().await;
-    let ((given_back, conversations_ended), size) = settled?;
-    let restored = Restored {
-        backup_at_ms: None,
-        restored_at_ms: clock.now_ms(),
-        log_entries: size - given_back,
-        given_back,
-        conversations_ended,
-        set_aside: None,
-    };
+    let restored = settled?;
     restored.write(data)?;
     Ok(restored)
 }
@@ -281,9 +275,7 @@ pub async fn take_back(
     let _lock = DataLock::alone(data)?;
     let store = Store::open(&config.database_url()).await?;
     let taken = async {
-        let key = LogKey::load(&config).map_err(BackupError::from)?;
-        let log = Log::open(store.clone(), key, Arc::clone(clock)).await;
-        let log = log.map_err(BackupError::from)?;
+        let log = open_log(&config, &store, clock).await?;
         let count = log.take_back(exported).await?;
         if count > 0 {
             // Some of these devices are news here, and have had invitations before.

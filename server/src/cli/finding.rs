@@ -3,7 +3,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use rustix::process::{Resource, getrlimit};
-use valise_proto::{codec::decode, log::entry::Entry};
 
 use super::backup::consequences;
 use crate::{
@@ -12,7 +11,8 @@ use crate::{
     card::{CardError, KeptCard},
     clock::{Clock, said},
     config::{Config, DATABASE},
-    directory::{Log, LogKey},
+    data::Space,
+    directory::{Log, LogKey, SKEW_MS},
     store::Store,
     tls,
 };
@@ -22,8 +22,6 @@ const DAY_MS: u64 = 86_400_000;
 const BACKUP_MS: u64 = 2 * DAY_MS;
 /// A certificate that ends sooner is spoken of.
 const CERTIFICATE_MS: u64 = 21 * DAY_MS;
-/// No entry is dated further ahead of a clock that is right.
-const SKEW_MS: u64 = 10 * 60_000;
 /// Open files beside connections: database, logs, listeners.
 const FILES: u64 = 64;
 
@@ -218,10 +216,8 @@ impl Findings {
         let Some(log) = log else { return };
         self.of_address(config, &log);
         self.of_people(&log);
-        let last = log.now().directory.head().size.saturating_sub(1);
-        let last = store.log_entries(last, 1, 0).await.unwrap_or_default();
-        let last = last.first().and_then(|entry| decode::<Entry>(entry).ok());
-        let ahead = last.is_some_and(|last| last.statement.time > clock.now_ms() + SKEW_MS);
+        let newest = log.newest().await.unwrap_or_default();
+        let ahead = newest.is_some_and(|newest| newest.statement.time > clock.now_ms() + SKEW_MS);
         if ahead {
             self.bad(
                 "clock",
@@ -245,8 +241,7 @@ impl Findings {
 
     fn of_people(&mut self, log: &Log) {
         let snapshot = log.now();
-        let active = snapshot.directory.accounts();
-        let active = active.filter(|(_, account)| account.suspended.is_none());
+        let active = snapshot.directory.active_accounts();
         let single = active
             .filter(|(_, account)| account.keys.len() == 1)
             .count();
@@ -293,12 +288,11 @@ impl Findings {
 
     /// Free room, beside the reserve that attached files leave.
     pub(super) fn of_disk(&mut self, config: &Config, wanted: u64) {
-        let Ok(disk) = rustix::fs::statvfs(&config.data) else {
+        let Ok(disk) = Space::of(&config.data) else {
             return self.bad("disk", "it says nothing of its room");
         };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let all = disk.f_blocks.saturating_mul(disk.f_frsize);
-        let reserve = all / 100 * u64::from(config.disk_reserve_percent);
+        let (free, all) = (disk.free, disk.all);
+        let reserve = disk.reserve(config.disk_reserve_percent);
         let text = format!("{} MB free of {}", free >> 20, all >> 20);
         if free < wanted {
             self.bad(

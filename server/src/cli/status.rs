@@ -62,10 +62,6 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
         attachment_bytes,
         asks,
     } = store.figures().await?;
-    let people = || directory.accounts().map(|(_, account)| account);
-    let active = people()
-        .filter(|account| account.suspended.is_none())
-        .count();
     let mut facts = vec![
         ("organisation", json!(directory.org().to_string())),
         ("url", json!(directory.genesis().url.as_str())),
@@ -73,7 +69,7 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
         ("schema", json!(schema.found)),
         ("log_entries", json!(directory.head().size)),
         ("log_root", json!(directory.head().root.to_string())),
-        ("people", json!(active)),
+        ("people", json!(directory.active_accounts().count())),
         ("admins", json!(directory.able_admins())),
         ("threshold", json!(directory.threshold())),
         ("asks_waiting", json!(asks)),

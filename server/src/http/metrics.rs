@@ -10,10 +10,10 @@ use axum::{
     routing::get,
 };
 use tokio::net::TcpListener;
-use valise_proto::{codec::decode, log::entry::Entry};
 
 use crate::{
     Chain, backup,
+    data::Space,
     metrics::{Counts, Page, seconds},
     service::{Service, stopped},
     store::{Figures, StoreError},
@@ -85,12 +85,11 @@ async fn page(service: &Service) -> Result<Page, StoreError> {
             float(count),
         );
     }
-    if let Ok(disk) = rustix::fs::statvfs(&service.config.data) {
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if let Ok(disk) = Space::of(&service.config.data) {
         page.gauge(
             "disk_free_bytes",
             "Free on the data folder's disk.",
-            float(free),
+            float(disk.free),
         );
     }
     Ok(page)
@@ -171,12 +170,8 @@ async fn of_log(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), S
     let snapshot = service.log.now();
     let directory = &snapshot.directory;
     let size = directory.head().size;
-    let last = service
-        .store
-        .log_entries(size.saturating_sub(1), 1, 0)
-        .await?;
-    let last = last.first().and_then(|entry| decode::<Entry>(entry).ok());
-    let age = last.map_or(0, |entry| now_ms.saturating_sub(entry.statement.time));
+    let newest = service.log.newest().await?;
+    let age = newest.map_or(0, |entry| now_ms.saturating_sub(entry.statement.time));
     page.gauge("log_entries", "Entries of the directory log.", float(size));
     page.gauge(
         "log_age_seconds",
@@ -188,11 +183,8 @@ async fn of_log(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), S
         "Entries that clients say they have seen and this server has not: it was restored.",
         float(service.log.missing()),
     );
-    let active = || {
-        let accounts = directory.accounts().map(|(_, account)| account);
-        accounts.filter(|account| account.suspended.is_none())
-    };
-    let single = active().filter(|account| account.keys.len() == 1).count();
+    let active = || directory.active_accounts();
+    let single = active().filter(|(_, account)| account.keys.len() == 1);
     for (name, help, count) in [
         (
             "accounts",
@@ -202,7 +194,7 @@ async fn of_log(page: &mut Page, service: &Service, now_ms: u64) -> Result<(), S
         (
             "accounts_single_key",
             "Those of them with one key only: lost, they are out.",
-            single,
+            single.count(),
         ),
         (
             "admins_able",

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Largest file of roots that is read, in bytes.
-const PEM_MAX: u64 = 64 * 1024;
+const PEM_MAX: usize = 64 * 1024;
 
 impl Desk<'_> {
     pub(super) fn admin_policy(&mut self, verb: &Policy) -> Result<Exit, CommandError> {
@@ -109,10 +109,15 @@ fn read_makers(named: &[KeyMaker]) -> Result<Vec<AttestationAuthority>, CommandE
                 .outcome("nothing was signed")
                 .hint("name a PEM file of the maker's attestation roots")
         };
+        let most = u64::try_from(PEM_MAX).unwrap_or(u64::MAX);
         let mut pem = Vec::new();
         File::open(&maker.file)
-            .and_then(|file| file.take(PEM_MAX).read_to_end(&mut pem))
+            .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut pem))
             .map_err(|error| refused(&error.to_string()))?;
+        // What would be cut off could be a maker.
+        if pem.len() > PEM_MAX {
+            return Err(refused("it is too large"));
+        }
         let makers = makers(&pem, &maker.models);
         all.extend(makers.ok_or_else(|| refused("no roots of a maker of security keys"))?);
     }

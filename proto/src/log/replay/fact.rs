@@ -59,7 +59,7 @@ impl Directory {
     }
 
     /// The account, which must exist and not be suspended.
-    fn active_account(&self, kind: &'static str, name: &Name) -> Result<&Account, Refusal> {
+    fn known_active_account(&self, kind: &'static str, name: &Name) -> Result<&Account, Refusal> {
         let account = self.known_account(kind, name)?;
         if account.suspended.is_some() {
             return Err(Refusal::Suspended {

@@ -74,6 +74,18 @@ impl Directory {
         self.accounts.iter()
     }
 
+    /// An account that may log in, send and receive now: not suspended.
+    pub fn active_account(&self, name: &Name) -> Option<&Account> {
+        let account = self.accounts.get(name)?;
+        account.suspended.is_none().then_some(account)
+    }
+
+    /// Every such account, by name.
+    pub fn active_accounts(&self) -> impl Iterator<Item = (&Name, &Account)> {
+        let accounts = self.accounts.iter();
+        accounts.filter(|(_, account)| account.suspended.is_none())
+    }
+
     /// A list by name.
     pub fn list(&self, name: &Name) -> Option<&List> {
         self.lists.get(name)
@@ -100,9 +112,8 @@ impl Directory {
     /// The keys with which `name` may sign, log in and open stores now; none for a suspended
     /// account.
     pub fn active_keys(&self, name: &Name) -> impl Iterator<Item = (KeyId, &Key)> {
-        let account = self.accounts.get(name);
+        let account = self.active_account(name);
         account
-            .filter(|account| account.suspended.is_none())
             .into_iter()
             .flat_map(|account| &account.keys)
             .filter_map(|id| Some((*id, self.keys.get(id)?)))
@@ -117,8 +128,8 @@ impl Directory {
     /// suspended.
     pub fn active_device(&self, id: DeviceId) -> Option<&Device> {
         let device = self.devices.get(&id)?;
-        let account = self.accounts.get(&device.account)?;
-        (device.revoked.is_none() && account.suspended.is_none()).then_some(device)
+        self.active_account(&device.account)?;
+        device.revoked.is_none().then_some(device)
     }
 
     /// Whether `id` was shut out, by its own or its account's entry, after the first `size` entries.

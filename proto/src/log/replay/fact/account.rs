@@ -61,7 +61,7 @@ impl Directory {
 
     pub(super) fn check_account_suspend(&self, fact: &AccountSuspend) -> Result<(), Refusal> {
         let kind = "account.suspend";
-        let account = self.active_account(kind, &fact.account)?;
+        let account = self.known_active_account(kind, &fact.account)?;
         if account.is_able_admin() {
             return Self::check_council(kind, self.council.without_one());
         }

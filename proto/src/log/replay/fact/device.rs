@@ -13,7 +13,7 @@ impl Directory {
         let DeviceCertificate {
             account, device, ..
         } = fact;
-        self.active_account("device.add", account)?;
+        self.known_active_account("device.add", account)?;
         if self.devices.contains_key(device) {
             return Err(Refusal::DeviceTaken(*device));
         }

@@ -11,7 +11,7 @@ use crate::{
 
 impl Directory {
     pub(super) fn check_key_add(&self, fact: &KeyAdd) -> Result<(), Refusal> {
-        self.active_account("key.add", &fact.account)?;
+        self.known_active_account("key.add", &fact.account)?;
         self.check_key(fact.key.id(), &fact.key, self.policy())
     }
 

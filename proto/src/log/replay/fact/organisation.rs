@@ -11,7 +11,7 @@ const LIST_MAX: usize = 1_000;
 impl Directory {
     pub(super) fn check_admin_add(&self, fact: &AdminAdd) -> Result<(), Refusal> {
         let kind = "admin.add";
-        let account = self.active_account(kind, &fact.account)?;
+        let account = self.known_active_account(kind, &fact.account)?;
         if account.admin_since.is_some() {
             return Err(Refusal::AlreadyAdmin(fact.account.clone()));
         }

@@ -11,7 +11,7 @@ use crate::{
 
 impl Directory {
     pub(super) fn check_recovery_begin(&self, fact: &RecoveryBegin) -> Result<(), Refusal> {
-        let account = self.active_account("recovery.begin", &fact.account)?;
+        let account = self.known_active_account("recovery.begin", &fact.account)?;
         if let Some(recovery) = &account.recovery {
             return Err(Refusal::RecoveryUnderWay {
                 account: fact.account.clone(),
