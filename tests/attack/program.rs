@@ -3,7 +3,8 @@
 //!
 //! Each attack is set up by the file that shows it in process, and its twin. Here a person types a
 //! command at it. What lies ends the command with 6. What comes in by itself and does not open, or does
-//! not come, is an event too; it stops nobody, or every server could stop everybody.
+//! not come, ends the command that fetched with 12, once: it stops nobody, or every server could stop
+//! everybody.
 
 mod act;
 mod delivery;
@@ -43,7 +44,7 @@ fn refused<'w>(words: &'w [&'w str], event: &'w str) -> Typed<'w> {
 fn looks(event: &str) -> Typed<'_> {
     Typed {
         words: &["sync"],
-        code: 0,
+        code: 12,
         event,
         kept: 0,
     }

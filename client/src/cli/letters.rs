@@ -82,7 +82,7 @@ impl Desk<'_> {
         // What is here can be read without the server.
         let before = Unseen::in_all(&session)?;
         let synced = self.online(&mut session, async |session, _| session.sync().await);
-        self.say_unseen(&session, before)?;
+        let unseen = self.say_unseen(&session, before)?;
         self.show(
             session.store(),
             &Filter {
@@ -90,12 +90,9 @@ impl Desk<'_> {
                 ..Filter::default()
             },
         )?;
-        match synced {
-            Ok(report) => match report.alarms.first() {
-                Some(alarm) => Err(refusal(&crate::session::Error::Alarm(alarm.clone()))),
-                None => Ok(Exit::Done),
-            },
-            Err(error) => Err(error),
+        match synced?.alarms.first() {
+            Some(alarm) => Err(refusal(&crate::session::Error::Alarm(alarm.clone()))),
+            None => Ok(unseen.exit()),
         }
     }
 

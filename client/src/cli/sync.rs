@@ -36,6 +36,15 @@ impl Unseen {
             gaps: count("missing-letter")?,
         })
     }
+
+    /// How a command ends that fetched. Only the first that meets such a message ends so: else one spoiled
+    /// message would make every later command fail.
+    pub(super) const fn exit(self) -> Exit {
+        match (self.unopened, self.gaps) {
+            (0, 0) => Exit::Done,
+            _ => Exit::Incomplete,
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -100,7 +109,7 @@ impl Desk<'_> {
             .with("alarms", Cell::List(alarms));
         self.ui.record(&record)?;
         alarmed(report)?;
-        Ok(Exit::Done)
+        Ok(unseen.exit())
     }
 
     pub(super) fn events(&mut self) -> Result<Exit, CommandError> {

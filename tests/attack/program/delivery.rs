@@ -67,6 +67,8 @@ async fn spoiled(letters: usize, change: impl Fn(usize, &mut Vec<u8>) + Send + '
     assert!(said.err.contains(&note), "{said:?}");
     let record = said.object();
     assert_eq!(record["unopened"], letters, "{record}");
+    // What was said once does not stop the next command.
+    office.cli("alice").run(&["sync"]).done();
     // The last one shows that those before it are missing.
     assert_eq!(record["gaps"], 1, "{record}");
     alice.reopen();

@@ -28,13 +28,15 @@ pub enum Exit {
     Offline = 10,
     /// Nothing new.
     NothingNew = 11,
+    /// Done, but something that came just now did not open, or something before it did not come.
+    Incomplete = 12,
     /// The reader of our answer went away.
     PipeClosed = 141,
 }
 
 impl Exit {
     /// Every exit code, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -47,6 +49,7 @@ impl Exit {
         Self::Policy,
         Self::Offline,
         Self::NothingNew,
+        Self::Incomplete,
         Self::PipeClosed,
     ];
 
@@ -71,6 +74,7 @@ impl Exit {
             Self::Policy => "refused by the organisation's policy",
             Self::Offline => "would need the network",
             Self::NothingNew => "nothing new",
+            Self::Incomplete => "done, but a message did not open, or one is missing: see events",
             Self::PipeClosed => "the program reading the answer went away",
         }
     }

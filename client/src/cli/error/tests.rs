@@ -159,6 +159,7 @@ fn exit_codes_are_frozen() {
     9 Policy
     10 Offline
     11 NothingNew
+    12 Incomplete
     141 PipeClosed
     ");
     assert!(Exit::ALL.is_sorted());
