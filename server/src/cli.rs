@@ -138,6 +138,15 @@ enum LogVerb {
         #[command(flatten)]
         data: Data,
     },
+    /// After a restore: let the log take entries again, because none is missing any more.
+    ///
+    /// Entries that are missing still are lost from then on: another takes their place, and every computer that
+    /// saw them refuses this server for good. The server may run.
+    #[command(after_help = "valised log open --data /var/lib/valise")]
+    Open {
+        #[command(flatten)]
+        data: Data,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -292,9 +301,10 @@ fn run(command: Command) -> Result<(), CommandError> {
             MigrateVerb::Run { data } => migrate::run(&data.folder),
         },
         Verb::Backup { verb } => backup::run(verb),
-        Verb::Log {
-            verb: LogVerb::TakeBack { file, data },
-        } => backup::take_back(&data.folder, &file),
+        Verb::Log { verb } => match verb {
+            LogVerb::TakeBack { file, data } => backup::take_back(&data.folder, &file),
+            LogVerb::Open { data } => backup::open_log(&data.folder),
+        },
         Verb::Config { verb } => match verb {
             ConfigVerb::Check { data } => doctor::config_check(&data.folder),
             ConfigVerb::Example => config::example(),

@@ -104,6 +104,12 @@ pub enum AppendError {
     /// The organisation names the models that it allows, and nobody has shown this key's.
     #[error("show where the new key comes from first, by an ask of its own")]
     KeyAdd,
+    /// Entries may be missing: another in their place would be a second log.
+    #[error(
+        "this server was put back from a backup, and its log takes no entry until its operator says that none is missing: \
+         valised log open"
+    )]
+    Held,
     /// Signed too long ago, or too far ahead.
     #[error(
         "the {kind} entry is dated {skew_ms} ms from the server's clock: at most {most_ms} are allowed"
@@ -297,6 +303,9 @@ impl Log {
         let leaf = leaf_hash(entry);
         if let Some(index) = self.store.log_index(leaf).await? {
             return appended(&now, index);
+        }
+        if self.store.log_held().await? {
+            return Err(AppendError::Held);
         }
         // Before the directory is copied: it is large, and what is refused is refused often.
         let Statement { time, fact, .. } = now.directory.admit(entry)?.statement;

@@ -276,6 +276,58 @@ fn r09_a_log_that_goes_another_way_is_not_taken_back() {
     assert!(again.out.contains("took 0 entries"), "{again:?}");
 }
 
+/// Bob has not seen that carol came after the backup; he revokes his other computer when the server is back.
+/// Returns whether the server took that, before it had carol's entries again or after.
+fn bob_goes_on(log_opened: bool) -> bool {
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    let other = site.other_computer(&bob, "bob2");
+    bob.must(&["sync"]);
+    let backup = back_up(&site, "");
+    site.hire(&alice, "carol");
+    alice.must(&["sync"]);
+    alice.must(&["admin", "log", "export", &site.path("campagne.log")]);
+    site.stop();
+    restore(&site, &backup, " --replace").done();
+    site.start();
+    if log_opened {
+        site.operate("log open --data server");
+    }
+    let id = other.json(&["device", "this"]).object()["id"].clone();
+    let revoke = ["device", "revoke", id.as_str().unwrap(), "--yes"];
+    let early = bob.run(&revoke);
+    let doctor = site.operator("doctor --data server");
+    assert_eq!(
+        doctor.out.contains("and takes no entry"),
+        !log_opened,
+        "{doctor:?}"
+    );
+    site.stop();
+    let taken = site.operator("log take-back campagne.log --data server");
+    if early.code == 0 {
+        assert!(taken.err.contains("go different ways"), "{taken:?}");
+        return true;
+    }
+    assert!(early.err.contains("takes no entry"), "{early:?}");
+    taken.done();
+    site.start();
+    assert!(bob.run(&revoke).err.contains("takes no entry"));
+    let opened = site.operator("log open --data server").done();
+    assert!(opened.out.contains("takes entries again"), "{opened:?}");
+    bob.must(&revoke);
+    alice.must(&["sync"]);
+    false
+}
+
+#[test]
+fn r09_a_restored_log_takes_no_entry_before_its_operator_says_that_it_is_whole() {
+    assert!(!bob_goes_on(false));
+}
+
+#[test]
+fn r09_twin_an_entry_in_the_place_of_a_missing_one_makes_two_logs() {
+    assert!(bob_goes_on(true));
+}
+
 #[test]
 fn a_backup_of_postgresql_is_refused_with_what_to_do() {
     let (site, _alice) = Site::open();

@@ -214,6 +214,7 @@ async fn settle(
         None => 0,
     };
     let mut write = store.begin().await?;
+    write.hold_log(true).await?;
     let conversations_ended = write.end_groups().await?;
     write.forget_key_packages().await?;
     write.end_sessions().await?;
@@ -293,6 +294,21 @@ pub async fn take_back(
         restored.write(data)?;
     }
     Ok(count)
+}
+
+/// Lets the log of `data` take entries again. Returns whether it took none.
+pub async fn open_log_again(data: &Path) -> Result<bool, RestoreError> {
+    let config = Config::load(data).map_err(BackupError::from)?;
+    let store = Store::open(&config.database_url()).await?;
+    let opened = async {
+        let mut write = store.begin().await?;
+        let news = write.hold_log(false).await?;
+        write.commit().await?;
+        Ok(news)
+    };
+    let opened = opened.await;
+    store.close().await;
+    opened
 }
 
 /// Moves what is in `data` into a folder of its own there; `None` when there is nothing.

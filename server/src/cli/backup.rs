@@ -1,4 +1,4 @@
-//! `valised backup create|verify|list|restore`, and `valised log take-back`.
+//! `valised backup create|verify|list|restore|settle`, and `valised log take-back|open`.
 
 use std::{
     path::{Path, PathBuf},
@@ -53,7 +53,8 @@ pub(super) enum Verb {
     /// Put a backup back. The server must be stopped.
     ///
     /// Clients that have seen more of the log than the backup has refuse it (alarm log-rollback): give it
-    /// the rest with --log, or afterwards with `valised log take-back`, before you start the server.
+    /// the rest with --log, or afterwards with `valised log take-back`. The log takes no new entry until you
+    /// say, with `valised log open`, that none is missing.
     /// Conversations begin anew, with the next letter; what nobody had fetched when the backup was made is
     /// still delivered.
     #[command(
@@ -186,8 +187,19 @@ pub(super) fn take_back(data: &Path, exported: &Path) -> Result<(), CommandError
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let count = runtime(1)?.block_on(restore::take_back(data, exported, &clock))?;
     say(&format!(
-        "valised: took {count} entries of the log back. Clients that had seen them go on when the server runs"
+        "valised: took {count} entries of the log back. Clients that had seen them go on when the server runs. When \
+         none is missing any more: valised log open"
     ))
+}
+
+pub(super) fn open_log(data: &Path) -> Result<(), CommandError> {
+    let news = runtime(1)?.block_on(restore::open_log_again(data))?;
+    say(if news {
+        "valised: the log takes entries again. What was not taken back is gone: computers that saw it raise the alarm \
+         log-rollback, and join anew"
+    } else {
+        "valised: the log was open: nothing has changed"
+    })
 }
 
 fn told(manifest: &Manifest) -> String {
@@ -227,8 +239,8 @@ pub(super) fn consequences(restored: &Restored) -> [String; 3] {
             "{of}, and the log has {entries} entries. Clients that saw more refuse it: alarm log-rollback. \
              They have what is missing"
         ),
-        "on the computer that saw most: valise admin log export FILE. Here, before anybody appends an entry, with \
-         the server stopped: valised log take-back FILE"
+        "on the computer that saw most: valise admin log export FILE. Here, with the server stopped: valised log \
+         take-back FILE. The log takes no new entry before you say that none is missing: valised log open"
             .to_owned(),
         format!(
             "{} conversations ended, and begin anew with the next letter. What was written since may not have \

@@ -214,6 +214,12 @@ impl Findings {
             format!("its {size} entries lead to its signed head")
         });
         let Some(log) = log else { return };
+        if store.log_held().await.unwrap_or_default() {
+            self.warn(
+                "log",
+                "it was put back, and takes no entry: when none is missing any more, valised log open",
+            );
+        }
         self.of_address(config, &log);
         self.of_people(&log);
         let newest = log.newest().await.unwrap_or_default();

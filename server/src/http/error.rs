@@ -156,7 +156,7 @@ impl From<EnrolmentError> for Error {
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Refused(_) | AppendError::KeyAdd => {
+            AppendError::Refused(_) | AppendError::KeyAdd | AppendError::Held => {
                 Self::new(ErrorCode::Refused, error.to_string())
             }
             AppendError::Clock { .. } => Self::new(ErrorCode::Clock, error.to_string()),

@@ -11,6 +11,15 @@ pub const OVER: u64 = i64::MAX.unsigned_abs();
 const MAILBOX_LEAP: i64 = 1 << 32;
 
 impl Write {
+    /// Whether the log takes no entry for now. Returns whether that is news.
+    pub async fn hold_log(&mut self, held: bool) -> Result<bool, StoreError> {
+        let done = sqlx::query("update server set log_held = $1 where log_held <> $1")
+            .bind(i64::from(held))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Ends every conversation here. Its devices may be epochs ahead, and would take new messages under
     /// numbers that they have seen for old ones. What was not fetched yet still is.
     pub async fn end_groups(&mut self) -> Result<u64, StoreError> {
@@ -58,6 +67,14 @@ impl Write {
 }
 
 impl Store {
+    /// Whether the log takes no entry for now.
+    pub async fn log_held(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("select log_held from server where server_id = 1")
+            .fetch_one(&self.reads)
+            .await?;
+        Ok(number(&row, 0, "log_held")? != 0)
+    }
+
     /// Conversations that take letters.
     pub async fn count_groups(&self) -> Result<u64, StoreError> {
         let row = sqlx::query("select count(*) from mls_group where epoch <> $1")
