@@ -1,8 +1,12 @@
 //! The shape of the tree: every leaf has an example, every page fits a screen.
 
-use clap::{CommandFactory as _, error::ErrorKind};
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use valise_proto::id::Name;
 
 use super::*;
+use crate::config::{Color, Flags, Format};
 
 /// Every command with its path, inner ones too.
 fn pages() -> Vec<(String, clap::Command)> {

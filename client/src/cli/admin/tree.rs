@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use valise_proto::{id::Name, log::entry::Witness};
 
-use crate::cli::name;
+use crate::cli::tree::name;
 
 /// `valise admin`.
 #[derive(Clone, Debug, Subcommand)]
