@@ -3,7 +3,7 @@
 //!
 //! `make bench`; or after it, for one part:
 //! `cargo bench -p valise-client --features soft-key,weaken --bench load -- PART`, which is one of
-//! latency, office, log, idle, file, names.
+//! latency, office, postgres, log, idle, growth, file, names.
 //! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
@@ -26,6 +26,8 @@ mod attachment;
 mod baseline;
 #[path = "bench/figure.rs"]
 mod figure;
+#[path = "bench/growth.rs"]
+mod growth;
 #[path = "bench/idle.rs"]
 mod idle;
 #[path = "bench/latency.rs"]
@@ -58,11 +60,17 @@ fn main() {
     if wants("office") {
         runtime.block_on(office::measure(&best));
     }
+    if wants("postgres") {
+        office::on_postgres();
+    }
     if wants("log") {
         log::measure(&best);
     }
     if wants("idle") {
         runtime.block_on(idle::measure());
+    }
+    if wants("growth") {
+        runtime.block_on(growth::measure());
     }
     if wants("file") {
         runtime.block_on(attachment::measure());

@@ -38,11 +38,20 @@ impl Figure<'_> {
 
 /// A figure without a bar.
 pub fn note(name: &str, value: f64, unit: &str, ratio: Option<(f64, &str)>) {
+    print(name, (value, unit), Bar::None, ratio);
+}
+
+/// A figure of which less is better.
+pub fn at_most(bar: f64, name: &str, value: f64, unit: &str, ratio: Option<(f64, &str)>) {
+    print(name, (value, unit), Bar::AtMost(bar), ratio);
+}
+
+fn print(name: &str, (value, unit): (f64, &str), bar: Bar, ratio: Option<(f64, &str)>) {
     Figure {
         name,
         value,
         unit,
-        bar: Bar::None,
+        bar,
         ratio,
     }
     .print();

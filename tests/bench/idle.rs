@@ -1,10 +1,8 @@
 //! What a device costs the server that is connected and says nothing.
 
-use std::fs;
-
 use crate::{
     figure::{Bar, Figure, count, note},
-    server::Server,
+    server::{self, Server},
     support::Office,
     watch::{Passing, timed_async},
 };
@@ -16,19 +14,7 @@ pub async fn measure() {
     let (mut office, mut alice) = Office::open().await;
     let passing = Passing::of(&office.time);
     office.stop();
-    // One address plays a house of people.
-    let mut limits = fs::read_to_string(office.data().join("valised.toml")).unwrap();
-    for limit in [
-        "connections_per_ip_max",
-        "entries_per_account_minute",
-        "logins_per_ip_minute",
-        "sessionless_per_ip_minute",
-        "enrolments_per_ip_hour",
-    ] {
-        limits.push_str(limit);
-        limits.push_str(" = 1000000\n");
-    }
-    fs::write(office.data().join("valised.toml"), limits).unwrap();
+    server::unlimited(&office.data());
     office.start().await;
     let (mut devices, mut made_ms) = (Vec::new(), 0.0);
     for number in 0..DEVICES {

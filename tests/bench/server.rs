@@ -82,3 +82,22 @@ fn memory_mb(id: u32, what: &str) -> Option<f64> {
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024.0 / 1e6)
 }
+
+/// One address plays a house of people, and one person many: the limits of `data`'s server are for others.
+pub fn unlimited(data: &Path) {
+    let path = data.join("valised.toml");
+    let mut limits = std::fs::read_to_string(&path).unwrap();
+    for limit in [
+        "claims_per_target_hour",
+        "connections_per_ip_max",
+        "enrolments_per_ip_hour",
+        "entries_per_account_minute",
+        "letters_per_device_minute",
+        "logins_per_ip_minute",
+        "sessionless_per_ip_minute",
+    ] {
+        limits.push_str(limit);
+        limits.push_str(" = 1000000\n");
+    }
+    std::fs::write(path, limits).unwrap();
+}

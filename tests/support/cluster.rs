@@ -1,6 +1,7 @@
 //! A PostgreSQL for the tests of one process: on a socket in a folder of its own, and gone with the process.
 
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     sync::{
@@ -10,10 +11,12 @@ use std::{
 };
 
 /// What chooses the database of a test: `postgres`; else it is SQLite.
-const VARIABLE: &str = "VALISE_TEST_DATABASE";
+pub(crate) const VARIABLE: &str = "VALISE_TEST_DATABASE";
+/// The same for measurements, which pay for every flush.
+pub(crate) const DURABLE: &str = "postgres-durable";
 
-/// Runs until its standard input ends, which it does with whoever started it, however that ends. Nothing
-/// is flushed to disk: a test kills the server, and never the machine.
+/// Runs until its standard input ends, which it does with whoever started it, however that ends. Its first
+/// argument is whether anything is flushed to disk.
 const LIFE: &str = r#"
 trap '' INT TERM HUP
 programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -29,7 +32,7 @@ if ! initdb --pgdata "$folder/data" --auth trust --username valise --encoding UT
   cat "$folder/log" >&2
   exit 1
 fi
-postgres -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+postgres -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=$1 -c full_page_writes=$1 \
   -c max_connections=400 -c shared_buffers=64MB </dev/null >"$folder/log" 2>&1 &
 until pg_isready --quiet --host "$folder"; do
   if ! kill -0 $! 2>/dev/null; then
@@ -54,10 +57,13 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         // PostgreSQL refuses to run as root; Debian's package has made somebody for it.
-        let script = "if ((EUID == 0)); then exec runuser -u postgres -- bash -c \"$1\"; fi; exec bash -c \"$1\"";
+        let script = r#"as=(); ((EUID)) || as=(runuser -u postgres --); exec "${as[@]}" bash -c "$1" bash "$2""#;
+        // A test kills the server, and never the machine.
+        let durable = variable().is_some_and(|name| name == DURABLE);
+        let flushes = if durable { "on" } else { "off" };
         let mut child = Command::new("bash")
             .current_dir("/")
-            .args(["-c", script, "postgres", LIFE])
+            .args(["-c", script, "bash", LIFE, flushes])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -91,11 +97,15 @@ impl Cluster {
     }
 }
 
+fn variable() -> Option<OsString> {
+    std::env::var_os(VARIABLE)
+}
+
 /// Whether this process tests on PostgreSQL.
 pub(crate) fn chosen() -> bool {
-    match std::env::var_os(VARIABLE) {
+    match variable() {
         None => false,
-        Some(name) if name == "postgres" => true,
+        Some(name) if name == "postgres" || name == DURABLE => true,
         Some(name) => panic!(
             "{VARIABLE} is {}: choose postgres or nothing",
             name.display()
