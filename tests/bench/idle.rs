@@ -4,8 +4,7 @@ use std::fs;
 
 use crate::{
     figure::{Bar, Figure, count, note},
-    server::Server,
-    support::Office,
+    support::{Office, Server},
     watch::{Passing, timed_async},
 };
 
@@ -46,7 +45,7 @@ pub async fn measure() {
         None,
     );
     office.stop();
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     alice.sync().await;
     let before = server.resident_mb();
     let mut open = Vec::new();

@@ -6,8 +6,7 @@ use crate::{
     baseline::Baseline,
     figure::{Bar, Figure, count, note, percentile},
     load,
-    server::Server,
-    support::{Cli, Office, Person},
+    support::{Cli, Office, Person, Server},
     watch::{Passing, ms, now, timed},
 };
 
@@ -51,7 +50,7 @@ pub async fn measure(best: &Baseline) {
     }
     server.stop();
     let streams = encrypt(&mut writers, &conversations);
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     passing = Passing::of(&office.time);
     let letters: usize = streams.iter().map(load::Stream::len).sum();
     accept(best, &office, &server, streams).await;
@@ -65,14 +64,14 @@ pub async fn measure(best: &Baseline) {
     );
     drop(passing);
     server.stop();
-    let (server, start_ms) = Server::start(&office.data());
+    let (server, start_ms) = timed(|| Server::start(&office.data()));
     note("server: start again, after the load", start_ms, "ms", None);
     server.stop();
 }
 
 /// Start-up, memory after 100 requests, and what a sync costs when there is nothing new.
 async fn idle(best: &Baseline, office: &Office, alice: &mut Person) -> Server {
-    let (server, start_ms) = Server::start(&office.data());
+    let (server, start_ms) = timed(|| Server::start(&office.data()));
     let ratio = Some((start_ms / best.process_ms, "process"));
     note("server: start until it serves", start_ms, "ms", ratio);
     alice.sync().await;
