@@ -11,6 +11,7 @@ mod bytes;
 mod changed_key;
 mod enrolment;
 mod flight;
+mod flood;
 mod fork;
 mod frozen;
 mod ghost;

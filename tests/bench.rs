@@ -40,8 +40,6 @@ mod log;
 mod names;
 #[path = "bench/office.rs"]
 mod office;
-#[path = "bench/server.rs"]
-mod server;
 mod support;
 #[path = "bench/watch.rs"]
 mod watch;

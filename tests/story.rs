@@ -2,6 +2,7 @@
 
 mod agent;
 mod attachment;
+mod away;
 mod backup;
 mod canary;
 mod crash;

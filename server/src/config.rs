@@ -91,6 +91,9 @@ pub struct Config {
     /// Letters, commits and acknowledgements that one device may send in a minute: one of them counts
     /// again for each 16 KiB and each 16 groups.
     pub letters_per_device_minute: u32,
+    /// Commits, changes of who is in a group or of its keys, that one device may send into one group in a
+    /// minute.
+    pub commits_per_group_minute: u32,
     /// Key packages that one account may claim from one device in an hour.
     pub claims_per_target_hour: u32,
     /// One-time key packages kept of each device at most.
@@ -165,6 +168,7 @@ impl Default for Config {
             sessionless_per_ip_minute: 240,
             entries_per_account_minute: 120,
             letters_per_device_minute: 12_000,
+            commits_per_group_minute: 30,
             claims_per_target_hour: 120,
             key_packages_per_device_max: 200,
             attachments: None,

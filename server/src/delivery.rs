@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use valise_proto::{
     api::delivery::{Accepted, Ack, Commit, Letter},
     id::{DeviceId, GroupId},
+    weaken::checked,
 };
 
 use self::batch::Batch;
@@ -69,11 +70,33 @@ pub enum DeliveryError {
     #[error("the letter is larger than the organisation allows")]
     TooLarge,
     /// Too often.
-    #[error("too many letters from this device: wait")]
+    #[error("too many letters, or commits into one group, from this device: wait")]
     TooMany,
     /// The transaction failed, or the server is stopping: nothing was stored, or nobody knows.
     #[error("not stored: send it again")]
     Unavailable,
+}
+
+/// How often one device may write.
+#[derive(Debug)]
+pub struct Pace {
+    /// Anything.
+    pub writes: Rate<DeviceId>,
+    /// Commits, into one group: each makes everybody else there read before they write.
+    pub commits: Rate<(DeviceId, GroupId)>,
+}
+
+impl Pace {
+    fn allows(&self, device: DeviceId, work: &Work, now_ms: u64) -> bool {
+        let often = !self.writes.take_many(device, work.cost(), now_ms);
+        match work {
+            _ if often => false,
+            Work::Commit(commit) => {
+                self.commits.take((device, commit.group), now_ms) || !checked("V15")
+            }
+            Work::Ack(_) | Work::Letter(_) => true,
+        }
+    }
 }
 
 /// The delivery service.
@@ -82,7 +105,7 @@ pub struct Delivery {
     store: Store,
     log: Arc<Log>,
     clock: Arc<dyn Clock>,
-    rate: Rate<DeviceId>,
+    pace: Pace,
     queue: mpsc::Sender<Job>,
     counts: Arc<Counts>,
 }
@@ -135,7 +158,7 @@ impl Delivery {
         log: Arc<Log>,
         clock: Arc<dyn Clock>,
         wake: Arc<Wake>,
-        rate: Rate<DeviceId>,
+        pace: Pace,
     ) -> (Self, Writer) {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let counts = Arc::<Counts>::default();
@@ -143,7 +166,7 @@ impl Delivery {
             store: store.clone(),
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
-            rate,
+            pace,
             queue: sender,
             counts: Arc::clone(&counts),
         };
@@ -214,8 +237,7 @@ impl Delivery {
     }
 
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
-        let cost = work.cost();
-        if !self.rate.take_many(device, cost, self.clock.now_ms()) {
+        if !self.pace.allows(device, &work, self.clock.now_ms()) {
             return Err(DeliveryError::TooMany);
         }
         let (answer, answered) = oneshot::channel();

@@ -13,7 +13,7 @@ pub(crate) mod metrics;
 mod proposal;
 mod push;
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -24,9 +24,15 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use tls_codec::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
-use valise_proto::{api, codec::encode};
+use valise_proto::{
+    api::{self, ErrorCode},
+    codec::encode,
+    id::DeviceId,
+};
 
+use self::error::Error;
 use crate::service::Service;
 
 pub(crate) use {body::Bodies, caller::Nonces};
@@ -70,6 +76,18 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .method_not_allowed_fallback(error::not_found)
         .layer(CatchPanicLayer::custom(error::panicked))
         .with_state(service)
+}
+
+/// How long a page waits for others of its device that are under way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Leave to send one more page to `device`, kept until it is sent: who asks and does not read costs little.
+async fn page_turn(service: &Service, device: DeviceId) -> Result<OwnedSemaphorePermit, Error> {
+    let turn = service.pages.wait(device, PATIENCE).await;
+    turn.ok_or_else(|| {
+        let detail = "fetch the pages that are under way first";
+        Error::new(ErrorCode::TooMany, detail)
+    })
 }
 
 /// A 200 with a body in the canonical encoding.

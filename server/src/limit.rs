@@ -184,6 +184,16 @@ impl<K: Eq + Hash> Turns<K> {
 
     /// A turn of `key`, when there is one within `patience`; dropped, it is the next one's.
     pub async fn wait(&self, key: K, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        self.wait_for(key, 1, patience).await
+    }
+
+    /// The same for so many turns at once.
+    pub async fn wait_for(
+        &self,
+        key: K,
+        count: u32,
+        patience: Duration,
+    ) -> Option<OwnedSemaphorePermit> {
         let turns = {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             // Who has a turn or waits for one holds the other half.
@@ -191,7 +201,10 @@ impl<K: Eq + Hash> Turns<K> {
             let turns = taken.entry(key);
             Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(self.each_max))))
         };
-        timeout(patience, turns.acquire_owned()).await.ok()?.ok()
+        timeout(patience, turns.acquire_many_owned(count))
+            .await
+            .ok()?
+            .ok()
     }
 }
 

@@ -16,9 +16,9 @@ use crate::{
     ServeError,
     account::enrolment::{self, Enrolments},
     attachment::{AttachmentError, Attachments},
-    clock::Clock,
+    clock::{Clock, Jumps},
     config::Config,
-    delivery::{Delivery, Writer},
+    delivery::{Delivery, Pace, Writer},
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
@@ -34,7 +34,7 @@ use crate::{
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
-/// Pages on their way to one device at most, beside its stream's.
+/// Pages of letters or of the log on their way to one device at most, beside its stream's.
 const PAGES_EACH: usize = 2;
 
 /// The server's rooms.
@@ -42,6 +42,7 @@ const PAGES_EACH: usize = 2;
 pub(crate) struct Service {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jumps: Jumps,
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
     pub(crate) witnesses: Arc<Witnesses>,
@@ -92,7 +93,10 @@ impl Service {
             Arc::clone(&log),
             Arc::clone(&clock),
             Arc::clone(&wake),
-            Rate::<DeviceId>::new(config.letters_per_device_minute, MINUTE_MS),
+            Pace {
+                writes: Rate::new(config.letters_per_device_minute, MINUTE_MS),
+                commits: Rate::new(config.commits_per_group_minute, MINUTE_MS),
+            },
         );
         let witnesses = Arc::new(Witnesses::new(&config, Arc::clone(&log))?);
         let service = Self {
@@ -132,6 +136,7 @@ impl Service {
             },
             attachments: Attachments::open(&config, &store, &log, &clock)?,
             config,
+            jumps: Jumps::new(Arc::clone(&clock)),
             clock,
             store,
             log,
@@ -176,7 +181,10 @@ impl Service {
     pub(crate) async fn tidy(&self) -> Result<(), AttachmentError> {
         let now_ms = self.clock.now_ms();
         self.sessions.flush(&self.log.now().directory).await?;
-        self.delivery.expire().await?;
+        let believed = self.jumps.none();
+        if believed {
+            self.delivery.expire().await?;
+        }
         let mut write = self.store.begin().await?;
         write.delete_expired_nonces(now_ms).await?;
         write
@@ -185,14 +193,18 @@ impl Service {
                 now_ms.saturating_sub(enrolment::MEMORY_MS),
             )
             .await?;
-        write
-            .delete_old_proposals(now_ms.saturating_sub(OPEN_MS))
-            .await?;
+        if believed {
+            let past_ms = now_ms.saturating_sub(OPEN_MS);
+            write.delete_old_proposals(past_ms).await?;
+        }
         if self.store.is_shared() {
             write.delete_old_counts(now_ms).await?;
         }
         write.commit().await?;
-        self.attachments.expire().await
+        if believed {
+            self.attachments.expire().await?;
+        }
+        Ok(())
     }
 }
 

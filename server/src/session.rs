@@ -13,6 +13,7 @@ use std::{
 use valise_proto::{
     id::{DeviceId, KeyId, SessionId},
     log::replay::Directory,
+    weaken::checked,
 };
 
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
 
 /// A session is looked up again after this long, where another server may have ended it: milliseconds.
 const LOOK_MS: u64 = 5_000;
+/// No session was used so long after now, be it by the clock of another server: milliseconds.
+const AHEAD_MS: u64 = 10 * 60_000;
 
 /// Why a session does not carry a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -218,11 +221,14 @@ impl Open {
     }
 }
 
-/// A session ends with its time, and with the key that opened it.
+/// A session ends with its time, with the key that opened it, and when the clock is set back: else it would
+/// last until the clock comes there again.
 fn ended(session: &SessionRow, directory: &Directory, now_ms: u64) -> bool {
     let idle_ms = now_ms.saturating_sub(session.used_at_ms);
     let key = directory.key(session.key);
+    let ahead_ms = session.used_at_ms.saturating_sub(now_ms);
     now_ms >= session.ends_at_ms
+        || (ahead_ms > AHEAD_MS && checked("V12"))
         || idle_ms >= directory.policy().session_idle_ms
         || key.is_none_or(|key| key.revoked.is_some())
 }

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
 };
 
@@ -28,8 +28,7 @@ use valise_proto::{
 
 use crate::{
     figure::{Bar, Figure, note},
-    server::{Server, peak_mb},
-    support::{Office, Person},
+    support::{Office, Person, Server, server::peak},
     watch::{Passing, timed, timed_async},
 };
 
@@ -51,7 +50,7 @@ pub async fn measure() {
     random_file(&film, TIMED);
     encryption(&film, &folder);
 
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     let plain = plain(&office, &mut alice, &film).await;
     let draft = Draft {
         to: vec!["bob".to_owned()],
@@ -246,7 +245,7 @@ async fn plain(office: &Office, person: &mut Person, file: &Path) -> f64 {
 /// The programs themselves, with a file that is larger than any buffer.
 fn memory(office: &Office) {
     let passing = Passing::of(&office.time);
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     let folder = office.folder.path();
     let (large, place) = (folder.join("large.img"), folder.join("large"));
     random_file(&large, LARGE);
@@ -303,17 +302,4 @@ fn bar(name: &str, value: f64, rate: f64) {
     }
     .print();
     note("  while it passed with", rate, "MB/s", None);
-}
-
-/// The most memory that a process had resident, looked at until it ends: MB.
-fn peak(mut child: Child) -> f64 {
-    let mut peak = 0.0;
-    loop {
-        peak = peak_mb(child.id()).unwrap_or(peak);
-        if let Some(status) = child.try_wait().expect("a child") {
-            assert!(status.success(), "{status}");
-            return peak;
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(2));
-    }
 }

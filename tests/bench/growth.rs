@@ -3,8 +3,7 @@
 use crate::{
     figure::{count, note, percentile},
     office::loopback_bytes,
-    server::{self, Server},
-    support::{Office, Person},
+    support::{Office, Person, Server, server},
     watch::{Passing, ms, now, timed_async},
 };
 
@@ -20,7 +19,7 @@ pub async fn measure() {
     let passing = Passing::of(&office.time);
     office.stop();
     server::unlimited(&office.data());
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     let mut people: Vec<Person> = Vec::new();
     for size in PEOPLE {
         let start = now();

@@ -2,8 +2,7 @@
 
 use crate::{
     figure::{Bar, Figure, count, note},
-    server::{self, Server},
-    support::Office,
+    support::{Office, Server, server},
     watch::{Passing, timed_async},
 };
 
@@ -32,7 +31,7 @@ pub async fn measure() {
         None,
     );
     office.stop();
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     alice.sync().await;
     let before = server.resident_mb();
     let mut open = Vec::new();

@@ -6,8 +6,7 @@ use crate::{
     baseline::Baseline,
     figure::{Bar, Figure, at_most, count, note, percentile},
     load,
-    server::{self, Server},
-    support::{Cli, Office, Person, cluster},
+    support::{Cli, Office, Person, Server, cluster, server},
     watch::{Passing, ms, now, timed},
 };
 
@@ -47,7 +46,7 @@ pub async fn measure(best: &Baseline) {
     }
     server.stop();
     let streams = encrypt(&mut writers, &conversations);
-    let (server, _) = Server::start(&office.data());
+    let server = Server::start(&office.data());
     passing = Passing::of(&office.time);
     let letters: usize = streams.iter().map(load::Stream::len).sum();
     accept(best, &office, &server, streams).await;
@@ -61,7 +60,7 @@ pub async fn measure(best: &Baseline) {
     );
     drop(passing);
     server.stop();
-    let (server, start_ms) = Server::start(&office.data());
+    let (server, start_ms) = timed(|| Server::start(&office.data()));
     note("server: start again, after the load", start_ms, "ms", None);
     server.stop();
 }
@@ -79,7 +78,7 @@ pub fn on_postgres() {
 
 /// Start-up, memory after 100 requests, and what a sync costs when there is nothing new.
 async fn idle(best: &Baseline, office: &Office, alice: &mut Person) -> Server {
-    let (server, start_ms) = Server::start(&office.data());
+    let (server, start_ms) = timed(|| Server::start(&office.data()));
     let ratio = Some((start_ms / best.process_ms, "process"));
     at_most(
         500.0,

@@ -49,6 +49,13 @@ impl Office {
         Self::open_at(Time::running()).await
     }
 
+    /// The same, so many days ago: what happens before the real program comes lets them pass.
+    pub async fn open_ago(days: u32) -> (Self, Person) {
+        let time = Time::running();
+        time.set_wrong(i64::from(days) * -86_400_000);
+        Self::open_at(time).await
+    }
+
     /// The same, with mallory where the server should be.
     pub async fn open_under_mallory() -> (Self, Person, Mallory) {
         Self::open_under_mallory_at(Time::still()).await

@@ -107,4 +107,8 @@ impl valise_server::clock::Clock for Time {
     fn now_ms(&self) -> u64 {
         self.shown_ms()
     }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.present_ms()
+    }
 }

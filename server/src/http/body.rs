@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 use valise_proto::{
-    api::{ErrorCode, attachment::RANGE_MAX},
+    api::{BODY_MAX, ErrorCode, attachment::RANGE_MAX},
     codec::{Limited, decode},
     id::DeviceId,
     log::entry::Entry,
@@ -25,6 +25,9 @@ use crate::{config::Config, limit::Turns};
 const LARGE: usize = 1 << 20;
 /// Large bodies of one device at once.
 const LARGE_EACH: usize = 2;
+/// All bodies of one device at once: bytes. A large body finds room beside small ones.
+const BYTES_EACH: u32 = 16 << 20;
+const _: () = assert!(LARGE_EACH * BODY_MAX <= 16 << 20);
 
 /// A kind of body.
 pub(super) trait Body: Sized {
@@ -89,12 +92,15 @@ pub(crate) struct Bodies {
     free: Arc<Semaphore>,
     /// So that a few slow devices do not take all of it.
     large: Turns<DeviceId>,
+    /// Nor many small bodies of one of them: one turn a byte.
+    each: Turns<DeviceId>,
 }
 
 /// Where one body lies; dropped, it is free again.
 #[derive(Debug)]
 pub(super) struct Room {
     _bytes: OwnedSemaphorePermit,
+    _each: OwnedSemaphorePermit,
     _large: Option<OwnedSemaphorePermit>,
 }
 
@@ -107,6 +113,7 @@ impl Bodies {
             timeout: Duration::from_millis(config.body_timeout_ms),
             free: Arc::new(Semaphore::new(usize::try_from(all_max).unwrap_or(0))),
             large: Turns::new(LARGE_EACH),
+            each: Turns::new(usize::try_from(BYTES_EACH).unwrap_or(usize::MAX)),
         }
     }
 
@@ -141,18 +148,22 @@ impl Bodies {
     }
 
     async fn room(&self, device: DeviceId, size: usize) -> Result<Room, Error> {
+        let refused = || Error::new(ErrorCode::TooMany, "too many large requests at once");
         let large = if size > LARGE {
             let turn = self.large.wait(device, self.timeout).await;
-            let refused = || Error::new(ErrorCode::TooMany, "too many large requests at once");
             Some(turn.ok_or_else(refused)?)
         } else {
             None
         };
         let size = u32::try_from(size).unwrap_or(u32::MAX).min(self.all_max);
+        let share = size.min(BYTES_EACH);
+        let each = self.each.wait_for(device, share, self.timeout).await;
+        let each = each.ok_or_else(refused)?;
         let free = Arc::clone(&self.free).acquire_many_owned(size);
         match timeout(self.timeout, free).await {
             Ok(Ok(bytes)) => Ok(Room {
                 _bytes: bytes,
+                _each: each,
                 _large: large,
             }),
             _ => Err(Error::new(
@@ -166,6 +177,23 @@ impl Bodies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn v02_many_small_bodies_of_one_device_leave_room_for_others() {
+        let bodies = Bodies::new(&Config::default());
+        let (slow, other) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        let now = Duration::ZERO;
+        let mut taken = Vec::new();
+        while let Ok(room) = timeout(now, bodies.room(slow, LARGE)).await {
+            taken.push(room.unwrap());
+        }
+        assert_eq!(taken.len(), 16);
+        let free = timeout(now, bodies.room(other, LARGE)).await;
+        assert!(free.is_ok_and(|room| room.is_ok()));
+        drop(taken.pop());
+        let free = timeout(now, bodies.room(slow, LARGE)).await;
+        assert!(free.is_ok_and(|room| room.is_ok()));
+    }
 
     #[tokio::test]
     async fn bodies_wait_for_room_and_one_device_takes_little_of_it() {

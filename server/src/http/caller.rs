@@ -5,7 +5,7 @@
 //! session and permission again, since a body may take its time.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -268,9 +268,9 @@ pub(crate) struct Nonces {
 
 #[derive(Debug, Default)]
 struct Seen {
-    nonces: HashSet<[u8; 16]>,
-    /// In order of acceptance: when each was accepted, in seconds.
-    order: VecDeque<(u64, [u8; 16])>,
+    nonces: HashSet<RequestName>,
+    /// By when each was accepted, in seconds: a clock that is set back brings others before them.
+    accepted: BTreeMap<u64, Vec<RequestName>>,
 }
 
 impl Nonces {
@@ -312,18 +312,19 @@ impl Nonces {
         let mut name: RequestName = [0; 16];
         name.copy_from_slice(sha256(&[&device.0, &nonce]).split_at(16).0);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Seen { nonces, order } = &mut *seen;
+        let Seen { nonces, accepted } = &mut *seen;
         // Created at most one tolerance ahead, it is too old two tolerances after it was accepted.
-        while let Some((accepted_s, old)) = order.front()
-            && accepted_s + 2 * CLOCK_TOLERANCE_S < now_s
+        while let Some(first) = accepted.first_entry()
+            && first.key() + 2 * CLOCK_TOLERANCE_S < now_s
         {
-            nonces.remove(old);
-            order.pop_front();
+            for old in first.remove() {
+                nonces.remove(&old);
+            }
         }
         if !nonces.insert(name) && checked("L13") {
             return Err(unauthenticated("this request came before"));
         }
-        order.push_back((now_s, name));
+        accepted.entry(now_s).or_default().push(name);
         Ok(name)
     }
 }

@@ -1,13 +1,10 @@
 //! Commits, letters, fetching and acknowledging.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use valise_proto::{
-    api::{
-        ErrorCode,
-        delivery::{Accepted, Ack, Commit, Letter},
-    },
+    api::delivery::{Accepted, Ack, Commit, Letter},
     codec::encode,
 };
 
@@ -16,12 +13,9 @@ use super::{
     body::{Nothing, Read},
     caller::{Call, CertifiedCaller},
     error::Error,
-    octets_with,
+    octets_with, page_turn,
 };
 use crate::service::Service;
-
-/// How long a page waits for others of its device that are under way.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn commit(
     State(service): State<Arc<Service>>,
@@ -56,13 +50,7 @@ pub(super) async fn sync(
         ..
     }: Call<CertifiedCaller, Nothing>,
 ) -> Result<Response, Error> {
-    let turn = service.pages.wait(session.device, PATIENCE).await;
-    let turn = turn.ok_or_else(|| {
-        Error::new(
-            ErrorCode::TooMany,
-            "fetch the pages that are under way first",
-        )
-    })?;
+    let turn = page_turn(&service, session.device).await?;
     let page = service.delivery.page(session.device).await?;
     Ok(octets_with(encode(&page), turn))
 }

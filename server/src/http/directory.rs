@@ -6,9 +6,9 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use valise_proto::api::{
-    ErrorCode,
-    directory::{Appended, Page},
+use valise_proto::{
+    api::{ErrorCode, directory::Appended},
+    codec::encode,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     body::{Nothing, RawEntry},
     caller::{Call, SessionCaller},
     error::Error,
-    octets,
+    octets, octets_with, page_turn,
 };
 use crate::service::Service;
 
@@ -27,18 +27,22 @@ pub(super) async fn read_genesis(State(service): State<Arc<Service>>) -> Respons
 pub(super) async fn read(
     State(service): State<Arc<Service>>,
     RawQuery(query): RawQuery,
-    Call { .. }: Call<SessionCaller, Nothing>,
-) -> Result<Answer<Page>, Error> {
+    Call {
+        caller: SessionCaller(session),
+        ..
+    }: Call<SessionCaller, Nothing>,
+) -> Result<Response, Error> {
     let (from, old) = query
         .as_deref()
         .and_then(parse)
         .ok_or_else(|| Error::new(ErrorCode::Malformed, "the query must be from=N&old=M"))?;
     // Whoever reads an entry in the moment after it came gets its witnesses with it.
     service.witnesses.settle().await;
+    let turn = page_turn(&service, session.device).await?;
     let now_ms = service.clock.now_ms();
     let mut page = service.log.page(from, old, now_ms).await?;
     service.witnesses.sign(&mut page);
-    Ok(Answer(page))
+    Ok(octets_with(encode(&page), turn))
 }
 
 pub(super) async fn append(

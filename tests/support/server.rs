@@ -1,4 +1,4 @@
-//! The real `valised`, as a process.
+//! The real `valised` as a process, for people who are in this one.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -6,28 +6,32 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{support::program, watch::timed};
+use super::program;
 
+/// The process. Dropped, it is killed.
 pub struct Server(Child);
 
 impl Server {
-    /// Starts it; milliseconds until it says that it serves.
-    pub fn start(data: &Path) -> (Self, f64) {
-        timed(|| {
-            let mut child = Command::new(program::valised())
-                .env_clear()
-                .args(["serve", "--data"])
-                .arg(data)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("valised runs");
-            let mut line = String::new();
-            let mut out = BufReader::new(child.stdout.take().expect("stdout"));
-            out.read_line(&mut line).expect("a line");
-            assert!(line.contains("serving"), "{line}");
-            Self(child)
-        })
+    /// Starts it, and returns when it says that it serves.
+    pub fn start(data: &Path) -> Self {
+        let mut child = Command::new(program::valised())
+            .env_clear()
+            .args(["serve", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("valised runs");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+        out.read_line(&mut line).expect("a line");
+        assert!(line.contains("serving"), "{line}");
+        Self(child)
+    }
+
+    /// It has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_none()
     }
 
     /// Resident memory in MB, as `VmRSS` has it.
@@ -37,10 +41,11 @@ impl Server {
 
     /// The most that was resident at once, in MB, as `VmHWM` has it.
     pub fn peak_mb(&self) -> f64 {
-        peak_mb(self.0.id()).expect("VmHWM")
+        memory_mb(self.0.id(), "VmHWM:").expect("VmHWM")
     }
 
     /// Processor time used so far: seconds.
+    #[allow(dead_code, reason = "the load program's")]
     pub fn cpu_s(&self) -> f64 {
         let stat = self.file("stat");
         let after_name = stat.rsplit(')').next().expect("its fields");
@@ -52,6 +57,7 @@ impl Server {
         ticks / 100.0
     }
 
+    #[allow(dead_code, reason = "the load program's")]
     fn file(&self, name: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{name}", self.0.id())).expect("the process")
     }
@@ -71,11 +77,20 @@ impl Drop for Server {
     }
 }
 
-/// The most memory that a process had resident at once: MB. `None` when it is gone.
-pub fn peak_mb(id: u32) -> Option<f64> {
-    memory_mb(id, "VmHWM:")
+/// The most memory that a process had resident, looked at until it ends: MB.
+pub fn peak(mut child: Child) -> f64 {
+    let mut peak = 0.0;
+    loop {
+        peak = memory_mb(child.id(), "VmHWM:").unwrap_or(peak);
+        if let Some(status) = child.try_wait().expect("a child") {
+            assert!(status.success(), "{status}");
+            return peak;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(2));
+    }
 }
 
+/// `None` when it is gone.
 fn memory_mb(id: u32, what: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with(what))?;
@@ -84,11 +99,13 @@ fn memory_mb(id: u32, what: &str) -> Option<f64> {
 }
 
 /// One address plays a house of people, and one person many: the limits of `data`'s server are for others.
+#[allow(dead_code, reason = "the load program's")]
 pub fn unlimited(data: &Path) {
     let path = data.join("valised.toml");
     let mut limits = std::fs::read_to_string(&path).unwrap();
     for limit in [
         "claims_per_target_hour",
+        "commits_per_group_minute",
         "connections_per_ip_max",
         "enrolments_per_ip_hour",
         "entries_per_account_minute",
