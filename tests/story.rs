@@ -17,6 +17,7 @@ mod idle;
 mod letter;
 mod newcomer;
 mod offline;
+mod one_order;
 mod operate;
 mod race;
 pub mod recovery;

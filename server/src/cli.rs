@@ -140,8 +140,8 @@ enum LogVerb {
     },
     /// After a restore: let the log take entries again, because none is missing any more.
     ///
-    /// Entries that are missing still are lost from then on: another takes their place, and every computer that
-    /// saw them refuses this server for good. The server may run.
+    /// Entries that are missing still are lost from then on: another takes their place, and every computer
+    /// that saw them refuses this server for good. The server may run.
     #[command(after_help = "valised log open --data /var/lib/valise")]
     Open {
         #[command(flatten)]

@@ -44,6 +44,15 @@ impl Office {
         Self::open_at(Time::still()).await
     }
 
+    /// The same on PostgreSQL, on the machine's own time: other servers can be started on it.
+    pub async fn open_on_postgres() -> (Self, Person) {
+        let database = super::cluster::fresh();
+        let (mut office, mut alice) = Self::found_on(Time::running(), Some(database)).await;
+        office.start().await;
+        alice.join(&office).await;
+        (office, alice)
+    }
+
     /// The same, on the machine's own time, for people who use the real program.
     pub async fn open_now() -> (Self, Person) {
         Self::open_at(Time::running()).await
@@ -90,6 +99,10 @@ impl Office {
     }
 
     async fn found(time: Time) -> (Self, Person) {
+        Self::found_on(time, super::cluster::database()).await
+    }
+
+    async fn found_on(time: Time, database: Option<String>) -> (Self, Person) {
         // Tests may share a thread: what one switched off, the next one has.
         dangerously_weaken(None);
         let folder = tempfile::tempdir().expect("a folder");
@@ -98,7 +111,6 @@ impl Office {
         let (alice, genesis) = founded(folder.path(), &url, time.clone());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let data = folder.path().join("server");
-        let database = super::cluster::database();
         let card = valise_server::init::init_on(&data, &genesis, address, database.as_deref())
             .await
             .expect("init");

@@ -14,8 +14,23 @@ pub struct Server(Child);
 impl Server {
     /// Starts it, and returns when it says that it serves.
     pub fn start(data: &Path) -> Self {
-        let mut child = Command::new(program::valised())
+        let mut command = Command::new(program::valised());
+        command.env_clear();
+        Self::start_by(command, data)
+    }
+
+    /// The same, one of several on one PostgreSQL, each on a port of its own.
+    #[allow(dead_code, reason = "the suite's")]
+    pub fn start_at(data: &Path, port: u16) -> Self {
+        let mut command = Command::new(program::valised());
+        command
             .env_clear()
+            .env("VALISED_LISTEN", format!("127.0.0.1:{port}"));
+        Self::start_by(command, data)
+    }
+
+    fn start_by(mut command: Command, data: &Path) -> Self {
+        let mut child = command
             .args(["serve", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
@@ -74,6 +89,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
@@ -99,7 +115,6 @@ fn memory_mb(id: u32, what: &str) -> Option<f64> {
 }
 
 /// One address plays a house of people, and one person many: the limits of `data`'s server are for others.
-#[allow(dead_code, reason = "the load program's")]
 pub fn unlimited(data: &Path) {
     let path = data.join("valised.toml");
     let mut limits = std::fs::read_to_string(&path).unwrap();
