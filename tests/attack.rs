@@ -16,6 +16,7 @@ mod fork;
 mod frozen;
 mod ghost;
 mod history;
+mod injection;
 pub mod insider;
 mod lists;
 mod log;

@@ -3,7 +3,8 @@
 //!
 //! `make bench`; or after it, for one part:
 //! `cargo bench -p valise-client --features soft-key,weaken --bench load -- PART`, which is one of
-//! latency, office, postgres, log, idle, growth, file, names.
+//! latency, office, postgres, log, idle, growth, file, names, flood; or soak, which runs for
+//! `VALISE_SOAK_MINUTES`.
 //! The office of the stories needs `weaken`: it costs every check the comparison of a short text.
 
 #![allow(
@@ -26,6 +27,8 @@ mod attachment;
 mod baseline;
 #[path = "bench/figure.rs"]
 mod figure;
+#[path = "bench/flood.rs"]
+mod flood;
 #[path = "bench/growth.rs"]
 mod growth;
 #[path = "bench/idle.rs"]
@@ -40,6 +43,8 @@ mod log;
 mod names;
 #[path = "bench/office.rs"]
 mod office;
+#[path = "bench/soak.rs"]
+mod soak;
 mod support;
 #[path = "bench/watch.rs"]
 mod watch;
@@ -75,5 +80,11 @@ fn main() {
     }
     if wants("names") {
         runtime.block_on(names::measure());
+    }
+    if wants("flood") {
+        runtime.block_on(flood::measure());
+    }
+    if wants("soak") {
+        runtime.block_on(soak::measure());
     }
 }

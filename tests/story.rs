@@ -5,6 +5,7 @@ mod attachment;
 mod away;
 mod backup;
 mod canary;
+mod clock;
 mod crash;
 mod drill;
 mod first_day;

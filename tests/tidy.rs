@@ -4,6 +4,8 @@
 
 #[path = "tidy/catalogue.rs"]
 mod catalogue;
+#[path = "tidy/fuzz.rs"]
+mod fuzz;
 #[path = "tidy/library.rs"]
 mod library;
 #[path = "tidy/secret.rs"]
@@ -108,7 +110,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "client/src/",
         &[
-            &["cli"],
+            &["cli", "fuzz"],
             &[
                 "account", "agent", "attack", "drill", "history", "mail", "sync", "witness",
             ],
@@ -132,7 +134,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "server/src/",
         &[
-            &["cli"],
+            &["cli", "fuzz"],
             &["http", "listen", "service"],
             &[
                 "account",

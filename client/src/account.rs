@@ -1,7 +1,7 @@
 //! Becoming and being somebody: founding, joining, enrolling others, logging in.
 
 mod act;
-mod attestation;
+pub(crate) mod attestation;
 mod credentials;
 mod enrol;
 mod found;

@@ -7,7 +7,7 @@
 
 mod place;
 mod process;
-mod protocol;
+pub(crate) mod protocol;
 mod serve;
 
 use std::{

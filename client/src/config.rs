@@ -462,6 +462,12 @@ fn read(path: &Path) -> Result<Profile, Error> {
     toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))
 }
 
+/// Whether this text is a configuration file: the fuzz target.
+#[cfg(feature = "weaken")]
+pub(crate) fn read_anything(text: &str) -> bool {
+    toml::from_str::<Profile>(text).is_ok()
+}
+
 /// Makes `path` with mode 0700, or checks the one that is there.
 fn make_private(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};

@@ -11,6 +11,8 @@ pub mod config;
 pub mod drill;
 pub mod failpoint;
 pub mod file;
+#[cfg(feature = "weaken")]
+pub mod fuzz;
 pub mod history;
 pub mod home;
 pub mod key;

@@ -8,8 +8,8 @@ mod evidence;
 mod serve;
 
 use std::{
-    fs::{self, File},
-    io,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ use valise_proto::{
         Head,
         checkpoint::{SignedHead, cosigned_at, format_cosignature},
         entry,
+        evidence::EVIDENCE_MAX,
         merkle::Tree,
         witness::{AddCheckpoint, Refusal, may_cosign},
     },
@@ -277,12 +278,20 @@ fn lock(home: &Home) -> Result<File, WitnessError> {
     locked.map_err(|error| WitnessError::Io(path, error))
 }
 
+/// A file of the witness' own. None is longer than evidence.
 fn read(path: &Path) -> Result<Vec<u8>, WitnessError> {
-    fs::read(path).map_err(|error| match error.kind() {
+    let damaged = || WitnessError::Damaged(path.to_owned());
+    let mut bytes = Vec::new();
+    let most = u64::try_from(EVIDENCE_MAX).unwrap_or(u64::MAX);
+    let file = File::open(path);
+    let read = file.and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() <= EVIDENCE_MAX => Ok(bytes),
+        Ok(_) => Err(damaged()),
         // Everything is written before there is a witness.
-        io::ErrorKind::NotFound => WitnessError::Damaged(path.to_owned()),
-        _ => WitnessError::Io(path.to_owned(), error),
-    })
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged()),
+        Err(error) => Err(WitnessError::Io(path.to_owned(), error)),
+    }
 }
 
 /// What others know of the witness with this name and this secret.

@@ -228,7 +228,7 @@ pub fn letter(bytes: &[u8]) {
     }
 }
 
-/// The headers of a signed request.
+/// The headers of a signed request, and the query of a file's part.
 pub fn request(bytes: &[u8]) {
     let Ok(header) = str::from_utf8(bytes) else {
         return;
@@ -241,6 +241,12 @@ pub fn request(bytes: &[u8]) {
     }
     if let Ok(session) = request::parse_session(header) {
         assert_eq!(request::session(session), header);
+    }
+    if let Some(at) = api::attachment::parse_at(header) {
+        assert_eq!(api::attachment::at(at), header);
+    }
+    if let Some((at, length)) = api::attachment::parse_range(header) {
+        assert_eq!(api::attachment::range(at, length), header);
     }
 }
 

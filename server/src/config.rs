@@ -214,6 +214,15 @@ impl Config {
         })
     }
 
+    /// Defaults, then this text of a `valised.toml`.
+    #[cfg(feature = "weaken")]
+    pub(crate) fn parse(text: &str) -> Result<Self, MisuseConfig> {
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::string(text))
+            .extract()
+            .map_err(|error| MisuseConfig(Box::new(error)))
+    }
+
     fn sources(data: &Path) -> Figment {
         Figment::from(Serialized::defaults(Self::default()))
             .merge(Toml::file_exact(data.join(FILE)))

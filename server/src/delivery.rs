@@ -22,8 +22,9 @@ use valise_proto::{
 use self::batch::Batch;
 use crate::{
     clock::Clock,
+    config::Config,
     directory::Log,
-    limit::Rate,
+    limit::{MINUTE_MS, Rate},
     metrics::Counts,
     store::{Store, StoreError},
     wake::Wake,
@@ -81,12 +82,20 @@ pub enum DeliveryError {
 #[derive(Debug)]
 pub struct Pace {
     /// Anything.
-    pub writes: Rate<DeviceId>,
+    writes: Rate<DeviceId>,
     /// Commits, into one group: each makes everybody else there read before they write.
-    pub commits: Rate<(DeviceId, GroupId)>,
+    commits: Rate<(DeviceId, GroupId)>,
 }
 
 impl Pace {
+    /// As `config` has it.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            writes: Rate::new(config.letters_per_device_minute, MINUTE_MS),
+            commits: Rate::new(config.commits_per_group_minute, MINUTE_MS),
+        }
+    }
+
     fn allows(&self, device: DeviceId, work: &Work, now_ms: u64) -> bool {
         let often = !self.writes.take_many(device, work.cost(), now_ms);
         match work {

@@ -3,7 +3,7 @@
 //! The server decides nothing here: [`valise_proto::log::replay`] says what is true, the database
 //! keeps the bytes, and the log key signs the order.
 
-mod exported;
+pub(crate) mod exported;
 
 use std::{
     fs,

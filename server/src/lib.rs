@@ -18,6 +18,8 @@ pub mod config;
 pub mod data;
 pub mod delivery;
 pub mod directory;
+#[cfg(feature = "weaken")]
+pub mod fuzz;
 mod http;
 pub mod init;
 pub mod key_package;

@@ -18,6 +18,9 @@ use valise_proto::statement::sha256;
 
 use crate::store::{Store, StoreError};
 
+/// A minute, in milliseconds.
+pub const MINUTE_MS: u64 = 60_000;
+
 /// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
 /// then new keys are refused.
 const KEYS_MAX: usize = 50_000;

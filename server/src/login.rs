@@ -3,7 +3,7 @@
 //! The library draws its own challenges; ours are computed by both sides, so that an assertion is
 //! good for one device only. They are put into the library's serialised state in place of its own.
 
-mod client_data;
+pub(crate) mod client_data;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

@@ -6,7 +6,7 @@
 //! Many requests ask the database at once. Where there is but one server, none of this happens.
 
 mod nats;
-mod word;
+pub(crate) mod word;
 
 use std::{
     collections::BTreeSet,

@@ -22,7 +22,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Rate, SharedRate, Turns},
+    limit::{MINUTE_MS, Rate, SharedRate, Turns},
     login::{Ceremonies, Login},
     node::Node,
     proposal::Proposals,
@@ -32,7 +32,6 @@ use crate::{
     witness::Witnesses,
 };
 
-const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// Pages of letters or of the log on their way to one device at most, beside its stream's.
 const PAGES_EACH: usize = 2;
@@ -93,12 +92,8 @@ impl Service {
             Arc::clone(&log),
             Arc::clone(&clock),
             Arc::clone(&wake),
-            Pace {
-                writes: Rate::new(config.letters_per_device_minute, MINUTE_MS),
-                commits: Rate::new(config.commits_per_group_minute, MINUTE_MS),
-            },
+            Pace::new(&config),
         );
-        let witnesses = Arc::new(Witnesses::new(&config, Arc::clone(&log))?);
         let service = Self {
             nonces: Nonces::new(Arc::clone(&clock), store.is_shared()),
             bodies: Bodies::new(&config),
@@ -135,12 +130,12 @@ impl Service {
                 each_max: config.key_packages_per_device_max,
             },
             attachments: Attachments::open(&config, &store, &log, &clock)?,
+            witnesses: Arc::new(Witnesses::new(&config, Arc::clone(&log))?),
             config,
             jumps: Jumps::new(Arc::clone(&clock)),
             clock,
             store,
             log,
-            witnesses,
             url,
             sessions,
             delivery,

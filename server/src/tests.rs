@@ -1,11 +1,13 @@
 //! The whole server over real TLS, driven as strangers, staff and thieves drive it.
 
 mod attachment;
+mod clock;
 #[path = "../../tests/support/cluster.rs"]
 pub(crate) mod cluster;
 mod delivery;
 mod directory;
 mod enrolment;
+mod hostile;
 mod key_package;
 mod life;
 mod listen;

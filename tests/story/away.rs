@@ -18,15 +18,17 @@ fn backlog() -> (usize, usize) {
     if std::env::var_os("VALISE_TORTURE").is_some() {
         (334, 4_000)
     } else {
-        (8, 60_000)
+        (3, 60_000)
     }
 }
 
 /// The organisation's letters wait for so many days.
 async fn keep_for(admin: &mut Person, days: u64) {
+    admin.session().read_log().await.expect("the log");
+    let policy = admin.session().ledger().expect("a log").directory();
     let policy = Policy {
         retention_ms: days * 86_400_000,
-        ..Policy::default()
+        ..policy.policy().clone()
     };
     let declared = admin.declare(Fact::PolicySet(PolicySet { policy }));
     drop(declared.await.expect("the policy"));
@@ -34,6 +36,7 @@ async fn keep_for(admin: &mut Person, days: u64) {
 
 /// Alice changes her keys in her one conversation.
 async fn change_keys(alice: &mut Person) {
+    alice.sync().await;
     let (group, _) = alice.only_group();
     let changed = alice.session().attack_keep(group).await;
     drop(changed.expect("a commit"));
@@ -87,7 +90,7 @@ async fn r07_after_ninety_days_everything_comes_whoever_is_killed() {
     cli.dies_at("after-page-stored", &["sync"]);
     cli.dies_at("after-ack", &["sync"]);
     let mut dice = Dice(alice.time.now_ms());
-    for _ in 0..5 {
+    for _ in 0..3 {
         let mut killed = cli.start(&["sync"]);
         park_timeout(Duration::from_millis(dice.roll(1500)));
         drop(killed.kill());
@@ -128,7 +131,7 @@ async fn r07_after_ninety_days_everything_comes_whoever_is_killed() {
 /// comes back later reads in his events that something is gone, and the next letters come.
 #[tokio::test]
 async fn r07_what_waited_longer_than_the_rules_say_is_said_to_be_gone() {
-    let (mut office, mut alice) = Office::open().await;
+    let (mut office, mut alice) = Office::open_ago(DAYS).await;
     let mut bob = office.hire(&mut alice, "bob").await;
     alice.send(&["bob"], "News", "first").await;
     bob.sync().await;

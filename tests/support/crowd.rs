@@ -1,6 +1,6 @@
 //! Connections of people who mean no good, each from an address of this machine's own that they choose.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -35,7 +35,12 @@ pub struct Crowd {
 impl Crowd {
     /// People outside of `office`.
     pub fn outside(office: &Office) -> Self {
-        let certificate = office.data().join("tls.crt");
+        Self::before(&office.data(), office.port())
+    }
+
+    /// People outside of the server whose data is here, at its port.
+    pub fn before(data: &Path, port: u16) -> Self {
+        let certificate = data.join("tls.crt");
         let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");
         let mut roots = RootCertStore::empty();
         roots.add(certificate).expect("a certificate");
@@ -46,7 +51,7 @@ impl Crowd {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {
-            port: office.port(),
+            port,
             tls: Arc::new(tls),
         }
     }
@@ -125,13 +130,13 @@ impl Hand {
                 device: DeviceId::try_from(signer.public_key()).expect("a device"),
             },
         };
-        let signed = signer.sign_bytes(&request.signature_base());
+        let bytes = signer.sign_bytes(&request.signature_base());
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.authority);
         for (name, value) in [
             (CONTENT_DIGEST, content_digest(request.body)),
             (SESSION, session(request.session)),
             (SIGNATURE_INPUT, request.parameters.to_header()),
-            (SIGNATURE, signature(&signed)),
+            (SIGNATURE, signature(&bytes)),
         ] {
             head.extend([name, ": ", &value, "\r\n"]);
         }

@@ -59,6 +59,13 @@ impl Server {
         memory_mb(self.0.id(), "VmHWM:").expect("VmHWM")
     }
 
+    /// Files and connections that are open.
+    #[allow(dead_code, reason = "the load program's")]
+    pub fn files(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.0.id()));
+        open.expect("the process").count()
+    }
+
     /// Processor time used so far: seconds.
     #[allow(dead_code, reason = "the load program's")]
     pub fn cpu_s(&self) -> f64 {

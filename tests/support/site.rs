@@ -204,6 +204,11 @@ impl Site {
         self.folder.path().join("server.log")
     }
 
+    /// Where the server listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process id of the running server.
     pub fn pid(&self) -> u32 {
         let mut running = self.servers.iter().filter_map(|it| it.process.as_ref());

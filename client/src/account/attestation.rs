@@ -137,6 +137,18 @@ impl Made<'_> {
     }
 }
 
+/// Reads what a stranger's key may have sent, in every way in which it is read here: the fuzz target.
+#[cfg(feature = "weaken")]
+pub(crate) fn read_anything(bytes: &[u8]) -> bool {
+    drop((public_key(bytes), makers(bytes, &[[0; 16]])));
+    let statement = Statement::parse(bytes);
+    let certificates = statement.iter().flat_map(|it| &it.certificates);
+    for certificate in certificates.map(Vec::as_slice).chain([bytes]) {
+        let _known = is_batch(certificate, [0; 16]);
+    }
+    statement.is_some()
+}
+
 /// The parts of an attestation object: CBOR `{fmt, attStmt, authData}`.
 struct Statement {
     data: Vec<u8>,

@@ -118,6 +118,16 @@ impl Setup {
     }
 }
 
+/// Reads bytes as everything that passes the socket: the fuzz target. What is read is written again.
+#[cfg(feature = "weaken")]
+pub(crate) fn read_anything(bytes: &[u8]) -> bool {
+    let request = Request::from_bytes(bytes).map(|it| vec![it.to_byte()]);
+    let answer = Answer::from_bytes(bytes).map(|it| it.to_bytes().to_vec());
+    let setup = Setup::from_bytes(bytes).map(|it| it.to_bytes().to_vec());
+    let mut read = [request, answer, setup].into_iter().flatten().peekable();
+    read.peek().is_some() && read.all(|again| again == bytes)
+}
+
 fn read_key(bytes: &[u8]) -> Option<StoreKey> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     if bytes.len() != KEY_BYTES {

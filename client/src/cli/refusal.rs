@@ -254,9 +254,14 @@ fn api(error: &ApiError) -> CommandError {
             .hint("call an admin, by another way than Valise"),
         ApiError::PeerMalformed => CommandError::new(Code::Versions, text),
         ApiError::Randomness => CommandError::new(Code::Failed, text),
+        ApiError::Refused(problem) if problem.code == ErrorCode::Clock => {
+            CommandError::new(Code::Clock, "two clocks do not agree")
+                .outcome("nothing was sent")
+                .fact("why", Safe::line(problem.detail.as_str()))
+                .hint("timedatectl set-ntp true; if this computer's clock is right, tell whoever runs your server")
+        }
         ApiError::Refused(problem) => {
             let code = match problem.code {
-                ErrorCode::Clock => Code::Clock,
                 ErrorCode::Unauthenticated | ErrorCode::Forbidden => Code::LoginRefused,
                 ErrorCode::Revoked => Code::DeviceRevoked,
                 ErrorCode::NotFound => Code::NotFound,

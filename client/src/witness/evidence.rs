@@ -9,11 +9,7 @@ use std::fs;
 use data_encoding::HEXLOWER;
 use valise_proto::{
     card::Card,
-    log::{
-        checkpoint::SignedHead,
-        evidence::{EVIDENCE_MAX, Evidence},
-        witness::AddCheckpoint,
-    },
+    log::{checkpoint::SignedHead, evidence::Evidence, witness::AddCheckpoint},
     statement::sha256,
 };
 
@@ -72,7 +68,7 @@ impl Contradiction {
     }
 
     /// Reads what was kept.
-    fn open(card: &Card, text: String) -> Option<Self> {
+    pub(crate) fn open(card: &Card, text: String) -> Option<Self> {
         if let Ok(evidence) = Evidence::open(&text, card.org, card.log) {
             return Some(Self {
                 known: evidence.older,
@@ -104,11 +100,9 @@ impl Witness {
         let kept = self.kept()?.into_iter();
         kept.map(|name| {
             let path = self.home.folder().join(name);
-            let text = fs::read_to_string(&path);
-            let text = text.map_err(|error| WitnessError::Io(path.clone(), error))?;
-            let sound = text.len() <= EVIDENCE_MAX;
-            let found = sound.then(|| Contradiction::open(&self.card, text));
-            found.flatten().ok_or(WitnessError::Damaged(path))
+            let text = String::from_utf8(super::read(&path)?).ok();
+            let found = text.and_then(|text| Contradiction::open(&self.card, text));
+            found.ok_or(WitnessError::Damaged(path))
         })
         .collect()
     }

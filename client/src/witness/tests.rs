@@ -1,6 +1,7 @@
 //! What a witness remembers, and what it answers over HTTP.
 
 use std::{
+    fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     sync::{Arc, Barrier},

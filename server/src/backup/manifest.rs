@@ -81,15 +81,17 @@ impl Manifest {
             return Err(malformed());
         }
         let text = fs::read_to_string(&path).map_err(BackupError::at(&path))?;
-        let manifest: Self = toml::from_str(&text).map_err(|_| malformed())?;
+        Self::parse(&text).ok_or_else(malformed)
+    }
+
+    /// The manifest that this text is, if all its files are inside its folder.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let manifest: Self = toml::from_str(text).ok()?;
         let inside = |file: &FileLine| {
             let mut parts = file.path.components();
             parts.all(|part| matches!(part, Component::Normal(_)))
         };
-        if manifest.format != FORMAT || !manifest.files.iter().all(inside) {
-            return Err(malformed());
-        }
-        Ok(manifest)
+        (manifest.format == FORMAT && manifest.files.iter().all(inside)).then_some(manifest)
     }
 
     /// Bytes of all files.

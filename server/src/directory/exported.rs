@@ -127,9 +127,14 @@ fn read(path: &Path) -> Result<(String, Vec<Vec<u8>>), TakeBackError> {
     if fs::metadata(path).map_err(failed)?.len() > BYTES_MAX {
         return Err(malformed());
     }
-    let text = String::from_utf8(fs::read(path).map_err(failed)?).map_err(|_| malformed())?;
-    let (note, lines) = text.rsplit_once("\n\n").ok_or_else(malformed)?;
+    let text = fs::read(path).map_err(failed)?;
+    parse(&text).ok_or_else(malformed)
+}
+
+/// The same, of a file's content.
+pub(crate) fn parse(text: &[u8]) -> Option<(String, Vec<Vec<u8>>)> {
+    let (note, lines) = str::from_utf8(text).ok()?.rsplit_once("\n\n")?;
     let entries = lines.lines().map(|line| BASE64.decode(line.as_bytes()));
-    let entries: Result<Vec<_>, _> = entries.collect();
-    Ok((format!("{note}\n"), entries.map_err(|_| malformed())?))
+    let entries: Result<_, _> = entries.collect();
+    Some((format!("{note}\n"), entries.ok()?))
 }

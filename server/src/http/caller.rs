@@ -5,7 +5,7 @@
 //! session and permission again, since a body may take its time.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{HashSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -32,6 +32,7 @@ use super::{
     error::Error,
 };
 use crate::{
+    clock::said,
     limit::network,
     service::Service,
     session::{SessionRefusal, Sessions},
@@ -263,34 +264,38 @@ pub(crate) struct Nonces {
     clock: Arc<dyn crate::clock::Clock>,
     /// The first whole second that began after this process did.
     from_s: u64,
+    /// Until then, by what nobody can set, there are signatures from before that are young enough.
+    until_ms: u64,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     nonces: HashSet<RequestName>,
-    /// By when each was accepted, in seconds: a clock that is set back brings others before them.
-    accepted: BTreeMap<u64, Vec<RequestName>>,
+    /// In order of acceptance: when each was accepted, in seconds of what nobody can set.
+    order: VecDeque<(u64, RequestName)>,
 }
 
 impl Nonces {
     pub(crate) fn new(clock: Arc<dyn crate::clock::Clock>, shared: bool) -> Self {
         Self {
             from_s: if shared { 0 } else { clock.now_ms() / 1000 + 1 },
+            until_ms: clock.monotonic_ms() + 2 * CLOCK_TOLERANCE_S * 1000,
             clock,
             seen: Mutex::default(),
         }
     }
 
     fn check_clock(&self, created_s: u64) -> Result<(), Error> {
-        let now_s = self.clock.now_ms() / 1000;
-        if now_s.abs_diff(created_s) > CLOCK_TOLERANCE_S {
-            return Err(Error::new(
-                ErrorCode::Clock,
-                "signed too long ago or too far ahead: check the clock",
-            ));
+        let now_ms = self.clock.now_ms();
+        if (now_ms / 1000).abs_diff(created_s) > CLOCK_TOLERANCE_S {
+            let (theirs, here) = (said(created_s.saturating_mul(1000)), said(now_ms));
+            let detail = format!("this computer's clock shows {theirs}, and the server's {here}");
+            return Err(Error::new(ErrorCode::Clock, detail));
         }
-        if created_s < self.from_s {
+        // For no longer: a clock that is set back must not keep everybody out until it is there again.
+        let young = self.clock.monotonic_ms() <= self.until_ms || !checked("V12");
+        if created_s < self.from_s && young {
             return Err(Error::new(
                 ErrorCode::Unavailable,
                 "the server has just started: try again",
@@ -308,23 +313,22 @@ impl Nonces {
     ) -> Result<RequestName, Error> {
         // Checked again, now that the body is here: a slow body must not outlive its nonce.
         self.check_clock(created_s)?;
-        let now_s = self.clock.now_ms() / 1000;
+        let now_s = self.clock.monotonic_ms() / 1000;
         let mut name: RequestName = [0; 16];
         name.copy_from_slice(sha256(&[&device.0, &nonce]).split_at(16).0);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Seen { nonces, accepted } = &mut *seen;
+        let Seen { nonces, order } = &mut *seen;
         // Created at most one tolerance ahead, it is too old two tolerances after it was accepted.
-        while let Some(first) = accepted.first_entry()
-            && first.key() + 2 * CLOCK_TOLERANCE_S < now_s
+        while let Some((accepted_s, old)) = order.front()
+            && accepted_s + 2 * CLOCK_TOLERANCE_S < now_s
         {
-            for old in first.remove() {
-                nonces.remove(&old);
-            }
+            nonces.remove(old);
+            order.pop_front();
         }
         if !nonces.insert(name) && checked("L13") {
             return Err(unauthenticated("this request came before"));
         }
-        accepted.entry(now_s).or_default().push(name);
+        order.push_back((now_s, name));
         Ok(name)
     }
 }

@@ -10,7 +10,7 @@ use serde::{
 
 /// Which ceremony the client says it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `webauthn.create`
     Create,
     /// `webauthn.get`
@@ -20,7 +20,7 @@ pub(super) enum Kind {
 /// The members that matter (WebAuthn §5.8.1). Members of other names may stand beside them, since
 /// browsers add some; no member may stand twice.
 #[derive(Debug)]
-pub(super) struct ClientData<'a> {
+pub(crate) struct ClientData<'a> {
     kind: &'a str,
     challenge: &'a str,
     origin: &'a str,
@@ -29,12 +29,12 @@ pub(super) struct ClientData<'a> {
 
 impl<'a> ClientData<'a> {
     /// Reads JSON without byte order mark, doubled members or escapes in what matters.
-    pub(super) fn parse(json: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(json: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
 
     /// Requires exactly this ceremony, challenge and origin, not framed by another origin.
-    pub(super) fn check(&self, kind: Kind, challenge: &[u8; 32], origin: &str) -> Option<()> {
+    pub(crate) fn check(&self, kind: Kind, challenge: &[u8; 32], origin: &str) -> Option<()> {
         let kind = match kind {
             Kind::Create => "webauthn.create",
             Kind::Get => "webauthn.get",

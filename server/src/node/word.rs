@@ -12,7 +12,7 @@ const TEXT_MAX: usize = 7_999;
 
 /// A word.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Word {
+pub(crate) enum Word {
     /// There is something for some devices, or their streams have moved.
     Rings(Vec<Ring>),
     /// The log has so many entries.
@@ -21,7 +21,7 @@ pub(super) enum Word {
 
 impl Word {
     /// As it is said by the server of this name.
-    pub(super) fn to_text(&self, name: &str) -> String {
+    pub(crate) fn to_text(&self, name: &str) -> String {
         match self {
             Self::Log(size) => format!("{name} log {size}"),
             Self::Rings(rings) => {
@@ -40,7 +40,7 @@ impl Word {
     }
 
     /// Reads a word of another server than the one named `own`. `None` when it is none, or one's own.
-    pub(super) fn parse(text: &str, own: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str, own: &str) -> Option<Self> {
         if text.len() > TEXT_MAX {
             return None;
         }

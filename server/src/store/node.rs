@@ -81,7 +81,8 @@ impl Store {
     }
 
     /// Takes a share of a bucket that all servers fill from, which takes `cost_ms` to come back, of at most
-    /// `whole_ms`; false when there is not so much in it.
+    /// `whole_ms`; false when there is not so much in it. One that fills later than ever was counted before
+    /// the clock was set back, and is full.
     pub async fn take_share(
         &self,
         bucket: [u8; 32],
@@ -92,8 +93,10 @@ impl Store {
         let done = sqlx::query(
             "insert into bucket (bucket_id, full_at_ms) values ($1, $2 + $3) \
              on conflict (bucket_id) do update set full_at_ms = $3 + \
-             case when bucket.full_at_ms > $2 then bucket.full_at_ms else $2 end \
-             where bucket.full_at_ms <= $2 or bucket.full_at_ms + $3 <= $2 + $4",
+             case when bucket.full_at_ms > $2 and bucket.full_at_ms <= $2 + 2 * $4 \
+             then bucket.full_at_ms else $2 end \
+             where bucket.full_at_ms <= $2 or bucket.full_at_ms + $3 <= $2 + $4 \
+             or bucket.full_at_ms > $2 + 2 * $4",
         )
         .bind(&bucket[..])
         .bind(stored(now_ms))

@@ -24,7 +24,7 @@ use valise_proto::{
 use super::support::{Person, Request, TestServer};
 
 /// Every route, and whether anybody may call it, or a device without session.
-const ROUTES: [(&str, &str, Kind); 25] = [
+pub(super) const ROUTES: [(&str, &str, Kind); 25] = [
     ("GET", api::GENESIS, Kind::Anybody),
     ("POST", api::ENROLMENTS, Kind::Anybody),
     ("GET", api::ENROLMENTS, Kind::Admin),
@@ -64,7 +64,7 @@ const ENROLMENT: &str = "/v1/enrolments/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 const PROPOSAL: &str = "/v1/proposals/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Anybody,
     Device,
     Session,

@@ -68,11 +68,11 @@ struct Bomb {
     deaf: bool,
 }
 
-fn one(name: &'static str, first: String, more: &'static [u8]) -> Bomb {
+fn one(name: &'static str, first: &str, more: &'static [u8]) -> Bomb {
     Bomb {
         name,
         protocol: b"http/1.1",
-        first: first.into_bytes(),
+        first: first.as_bytes().to_vec(),
         more: Box::new(|_| more.to_vec()),
         deaf: false,
     }
@@ -80,104 +80,76 @@ fn one(name: &'static str, first: String, more: &'static [u8]) -> Bomb {
 
 fn two(
     name: &'static str,
-    first: Vec<u8>,
+    first: &[u8],
     more: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static,
 ) -> Bomb {
     Bomb {
         name,
         protocol: b"h2",
-        first: [PREFACE, &first].concat(),
+        first: [PREFACE, first].concat(),
         more: Box::new(more),
         deaf: false,
     }
 }
 
-fn bombs(hand: &Hand) -> Vec<Bomb> {
+/// In HTTP/1.1 (RFC 9112). A member has signed some of them.
+fn of_one(hand: &Hand) -> Vec<Bomb> {
+    let get = format!("GET {GENESIS} HTTP/1.1\r\n");
     let signed = |more: &str| {
         let head = hand.head("POST", LETTERS, b"", System.now_ms());
         format!("{head}{more}\r\n\r\n")
     };
-    // One large header into the table of the connection, and then its number again and again.
-    let large = [&b"\x40\x01x\x7f\x81\x1e"[..], &[b'a'; 4000]].concat();
-    let packed = [GET, &large, &vec![0xbe; 12_000]].concat();
-    let one_stream = frame(HEADERS, END_STREAM, 1, GET);
-    let mut all = vec![
+    let length = "content-length: 1000000000000";
+    let post = format!("POST {LETTERS} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n");
+    let chunked = signed("transfer-encoding: chunked");
+    let chunk = b"1000\r\n0123456789abcdef";
+    vec![
         one(
             "a line",
-            format!("GET /{}", "a".repeat(1 << 16)),
+            &format!("GET /{}", "a".repeat(1 << 16)),
             &[b'a'; 8192],
         ),
-        one(
-            "a header",
-            format!("GET {GENESIS} HTTP/1.1\r\nx: "),
-            &[b'a'; 8192],
-        ),
-        one(
-            "headers",
-            format!("GET {GENESIS} HTTP/1.1\r\n"),
-            b"x: a\r\nx: a\r\nx: a\r\n",
-        ),
-        one(
-            "a length",
-            format!(
-                "POST {LETTERS} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000000\r\n\r\n"
-            ),
-            &[0; 8192],
-        ),
-        one(
-            "a length that is signed for",
-            signed("content-length: 1000000000000"),
-            &[0; 8192],
-        ),
-        one(
-            "no length that is signed for",
-            signed("transfer-encoding: chunked"),
-            b"1000\r\n0123456789abcdef",
-        ),
-        one(
-            "a chunk",
-            signed("transfer-encoding: chunked") + "fffffffff\r\n",
-            &[0; 8192],
-        ),
-        two("rapid reset", Vec::new(), |stream| {
-            let open = frame(HEADERS, END_STREAM | END_HEADERS, stream, GET);
-            [open, frame(RESET, 0, stream, &[0, 0, 0, 8])].concat()
+        one("a header", &format!("{get}x: "), &[b'a'; 8192]),
+        one("headers", &get, b"x: a\r\nx: a\r\nx: a\r\n"),
+        one("a length", &post, &[0; 8192]),
+        one("a length that is signed for", &signed(length), &[0; 8192]),
+        one("no length that is signed for", &chunked, chunk),
+        one("a chunk", &format!("{chunked}fffffffff\r\n"), &[0; 8192]),
+    ]
+}
+
+/// In HTTP/2 (RFC 9113).
+fn of_two() -> Vec<Bomb> {
+    const WHOLE: u8 = END_STREAM | END_HEADERS;
+    // One large header into the table of the connection, and then its number again and again.
+    let large = [&b"\x40\x01x\x7f\xa1\x1e"[..], &[b'a'; 4000]].concat();
+    let packed = [GET, &large, &vec![0xbe; 12_000]].concat();
+    let long = [&b"\x00\x01x\x7f\xc1\x3d"[..], &[b'a'; 8000]].concat();
+    let begun = frame(HEADERS, END_STREAM, 1, GET);
+    let ask = |stream| frame(HEADERS, WHOLE, stream, GET);
+    let post = |stream| frame(HEADERS, END_HEADERS, stream, POST);
+    let mut all = vec![
+        two("rapid reset", b"", move |stream| {
+            [ask(stream), frame(RESET, 0, stream, &[0, 0, 0, 8])].concat()
         }),
-        two("streams", Vec::new(), |stream| {
-            frame(HEADERS, END_HEADERS, stream, POST)
+        two("streams", b"", post),
+        two("bodies", b"", move |stream| {
+            [post(stream), frame(DATA, 0, stream, &[0; 8192])].concat()
         }),
-        two("bodies", Vec::new(), |stream| {
-            [
-                frame(HEADERS, END_HEADERS, stream, POST),
-                frame(DATA, 0, stream, &[0; 8192]),
-            ]
-            .concat()
+        two("continuation", &begun, |_| frame(CONTINUATION, 0, 1, &[])),
+        two("long continuation", &begun, move |_| {
+            frame(CONTINUATION, 0, 1, &long)
         }),
-        two("continuation", one_stream, |_| {
-            frame(CONTINUATION, 0, 1, &[0; 0])
+        two("packed headers", b"", move |stream| {
+            frame(HEADERS, WHOLE, stream, &packed)
         }),
-        two(
-            "long continuation",
-            frame(HEADERS, END_STREAM, 1, GET),
-            |_| {
-                let name = b"\x00\x01x\x7f\x81\x3e";
-                frame(CONTINUATION, 0, 1, &[&name[..], &[b'a'; 8000]].concat())
-            },
-        ),
-        two("packed headers", Vec::new(), move |stream| {
-            frame(HEADERS, END_STREAM | END_HEADERS, stream, &packed)
-        }),
-        two("settings", Vec::new(), |_| frame(SETTINGS, 0, 0, &[])),
+        two("settings", b"", |_| frame(SETTINGS, 0, 0, &[])),
     ];
-    let mut deaf = two("pings", Vec::new(), |_| frame(PING, 0, 0, &[7; 8]));
-    deaf.deaf = true;
-    all.push(deaf);
-    let mut deaf = two("answers", Vec::new(), |stream| {
-        frame(HEADERS, END_STREAM | END_HEADERS, stream, GET)
-    });
-    deaf.first = SHUT.to_vec();
-    deaf.deaf = true;
-    all.push(deaf);
+    let mut pings = two("pings", b"", |_| frame(PING, 0, 0, &[7; 8]));
+    let mut answers = two("answers", b"", ask);
+    answers.first = SHUT.to_vec();
+    (pings.deaf, answers.deaf) = (true, true);
+    all.extend([pings, answers]);
     all
 }
 
@@ -225,7 +197,7 @@ async fn v03_bombs_cost_the_server_little_and_others_nothing() {
     let before = server.resident_mb();
     let mut thrown = JoinSet::new();
     for _ in 0..EACH {
-        for (bomb, from) in bombs(&hand).into_iter().zip(2..) {
+        for (bomb, from) in of_one(&hand).into_iter().chain(of_two()).zip(2..) {
             thrown.spawn(bomb.explode(crowd.clone(), from));
         }
     }

@@ -1,0 +1,4 @@
+//! Fuzzes [`valise_client::fuzz::vault`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| valise_client::fuzz::vault(bytes));
