@@ -10,6 +10,7 @@ pub mod person;
 pub mod program;
 pub mod search;
 pub mod site;
+pub mod storage;
 pub mod terminal;
 pub mod time;
 pub mod witness;

@@ -95,9 +95,23 @@ pub struct Config {
     pub claims_per_target_hour: u32,
     /// One-time key packages kept of each device at most.
     pub key_packages_per_device_max: u64,
-    /// Where attached files are kept. Default: `attachments` in the data folder.
+    /// Where attached files are kept: a folder, or `s3://BUCKET/PREFIX`. Default: `attachments` in the data
+    /// folder. Files that are elsewhere are not moved: their readers do not find them any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachments: Option<PathBuf>,
+    /// Where S3 answers: `https://HOST:PORT`, or `http://` inside a network of its own. Default: Amazon's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<String>,
+    /// Region that requests to S3 are signed for. Default: `us-east-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_region: Option<String>,
+    /// How S3 knows this server: a TOML file with `access_key_id` and `secret_access_key`. They must be allowed
+    /// to put, get, delete and list objects in the bucket, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_credentials: Option<PathBuf>,
+    /// Who may certify S3, PEM. Default: whom this machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_ca: Option<PathBuf>,
     /// Largest attached file, encrypted: bytes.
     pub attachment_bytes_max: u64,
     /// What the files that one account has sent may take here, all together: bytes.
@@ -168,6 +182,10 @@ impl Default for Config {
             claims_per_target_hour: 120,
             key_packages_per_device_max: 200,
             attachments: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_credentials: None,
+            s3_ca: None,
             attachment_bytes_max: 4 << 30,
             attachments_per_account_bytes_max: 16 << 30,
             attachments_per_account_max: 10_000,
@@ -234,6 +252,10 @@ impl Config {
                         });
                 let value = match key.as_str() {
                     "database" | "nats" => "\"…\"".to_owned(),
+                    // No place for a secret, and refused if there is one: but not shown either.
+                    "attachments" | "s3_endpoint" if value.to_string().contains('@') => {
+                        "\"…\"".to_owned()
+                    }
                     _ => value.to_string(),
                 };
                 (key, value, origin.to_owned())
@@ -270,7 +292,13 @@ impl Config {
             .unwrap_or_else(|| self.data.join("tls.key"))
     }
 
-    /// The folder of attached files.
+    /// Where attached files are in S3, if they are.
+    pub fn attachments_bucket(&self) -> Option<&str> {
+        let address = self.attachments.as_ref().and_then(|path| path.to_str());
+        address.filter(|address| address.starts_with("s3://"))
+    }
+
+    /// The folder of attached files, where they are in one.
     pub fn attachments_path(&self) -> PathBuf {
         self.attachments
             .clone()

@@ -49,6 +49,7 @@ use tokio::{
 };
 
 use crate::{
+    attachment::MisuseS3,
     card::{CardError, KeptCard},
     clock::Clock,
     config::Config,
@@ -88,6 +89,9 @@ pub enum ServeError {
     /// What the configuration says of NATS cannot be used.
     #[error(transparent)]
     Nats(#[from] MisuseNats),
+    /// What the configuration says of S3 cannot be used.
+    #[error(transparent)]
+    S3(#[from] MisuseS3),
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -230,6 +234,7 @@ impl Server {
 }
 
 async fn tidy(service: Arc<Service>) {
+    service.attachments.probe().await;
     let mut ticks = interval(TIDY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -24,7 +24,7 @@ use sqlx::{
     any::{AnyPoolOptions, AnyRow},
 };
 
-pub use attachment::{AttachmentRow, Use};
+pub use attachment::{AttachmentRow, PartId, PartRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
 pub use figures::Figures;

@@ -95,6 +95,9 @@ impl Office {
         let card = valise_server::init::init_on(&data, &genesis, address, database.as_deref())
             .await
             .expect("init");
+        if let Some(storage) = super::storage::chosen() {
+            configure(&data, &storage.lines());
+        }
         let office = Self {
             folder,
             card,

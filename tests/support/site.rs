@@ -20,6 +20,7 @@ use super::{
     front::Front,
     office::free_port,
     program::{Cli, Said, said, valised},
+    storage,
     witness::configure,
 };
 
@@ -130,6 +131,9 @@ impl Site {
         let mut init = self.valised(&init);
         init.envs(environment.iter().copied());
         said(&init.output().expect("valised runs")).done();
+        if let Some(storage) = storage::chosen() {
+            self.configure(&storage.lines());
+        }
     }
 
     /// Runs an operator's command in the folder, which must succeed.
