@@ -8,6 +8,7 @@ pub mod mallory;
 pub mod office;
 pub mod person;
 pub mod program;
+pub mod proxy;
 pub mod search;
 pub mod site;
 pub mod storage;

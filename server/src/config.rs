@@ -53,6 +53,9 @@ pub struct Config {
     /// Who may certify NATS, PEM, for `tls:`. Default: whom this machine trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_ca: Option<PathBuf>,
+    /// What this server is called among several: `valised node list`. Default: this machine's name and the port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// How often a push stream is pinged; where several servers share a PostgreSQL, it then also looks for
     /// what it was not told of: milliseconds.
     pub push_ping_ms: u64,
@@ -161,6 +164,7 @@ impl Default for Config {
             nats: None,
             nats_credentials: None,
             nats_ca: None,
+            node: None,
             push_ping_ms: 30_000,
             threads: 2,
             connections_max: 4096,
@@ -303,6 +307,15 @@ impl Config {
         self.attachments
             .clone()
             .unwrap_or_else(|| self.data.join("attachments"))
+    }
+
+    /// What this server is called among several.
+    pub fn node_name(&self) -> String {
+        self.node.clone().unwrap_or_else(|| {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+            let name = name.unwrap_or_else(|_| "valised".to_owned());
+            format!("{}:{}", name.trim(), self.listen.port())
+        })
     }
 
     /// The Ed25519 key that signs checkpoints, PKCS#8 DER.

@@ -215,6 +215,7 @@ impl Server {
             task.abort();
             let _aborted = task.await;
         }
+        let node = Arc::clone(&self.service.node);
         let store = self.service.store.clone();
         let log = Arc::clone(&self.service.log);
         let sessions = Arc::clone(&self.service.sessions);
@@ -227,6 +228,7 @@ impl Server {
         if timeout(patience, done).await.is_err() {
             tracing::warn!("stopped with requests unfinished");
         }
+        node.leave().await;
         sessions.flush(&log.now().directory).await?;
         store.close().await;
         Ok(())

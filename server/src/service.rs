@@ -22,7 +22,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Rate, SharedRate, Turns},
+    limit::{Places, Rate, SharedRate, Turns},
     login::{Ceremonies, Login},
     node::Node,
     proposal::Proposals,
@@ -64,6 +64,7 @@ pub(crate) struct Service {
     pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) node: Arc<Node>,
+    pub(crate) connections: Arc<Places<IpAddr>>,
     /// True when the server stops.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Held by everything that must end before the server has stopped.
@@ -86,7 +87,9 @@ impl Service {
         let ceremonies = Arc::new(Ceremonies::new(&url, genesis.tag)?);
         let sessions = Arc::new(Sessions::open(store.clone(), Arc::clone(&clock)).await?);
         let (wake, rings) = Wake::new(store.is_shared());
-        let node = Node::new(&store, &log, &clock, &wake, &config)?;
+        let connections = Places::new(config.connections_max, config.connections_per_ip_max);
+        let connections = Arc::new(connections);
+        let node = Node::new(&store, &log, &clock, &wake, &config, &connections)?;
         let (delivery, writer) = Delivery::new(
             store.clone(),
             Arc::clone(&log),
@@ -142,6 +145,7 @@ impl Service {
             pages: Turns::new(PAGES_EACH),
             wake,
             node,
+            connections,
             stopping,
             tasks,
         };
@@ -204,7 +208,7 @@ fn by_hour<K: Eq + Hash + Debug>(name: &'static str, burst: u32, store: &Store) 
     SharedRate::new(name, burst, HOUR_MS, store)
 }
 
-/// Resolves when the server stops.
+/// Resolves when the server stops, or whatever else this says of it.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that nobody can say any more that it stops: it has.
     drop(stopping.wait_for(|stopping| *stopping).await);

@@ -96,7 +96,7 @@ impl Office {
             .await
             .expect("init");
         if let Some(storage) = super::storage::chosen() {
-            configure(&data, &storage.lines());
+            configure(&data, &super::site::lines(&storage.settings()));
         }
         let office = Self {
             folder,

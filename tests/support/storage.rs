@@ -113,14 +113,6 @@ impl Storage {
         ]
     }
 
-    /// [`Self::settings`] as they stand in a file.
-    pub(crate) fn lines(&self) -> String {
-        let lines = self
-            .settings()
-            .map(|(key, value)| format!("{key} = \"{value}\"\n"));
-        lines.concat()
-    }
-
     /// The parts that are on its disk for the server of these settings, as `FILE/PART`.
     pub(crate) fn parts(&self, settings: &[(&'static str, String); 3]) -> Vec<String> {
         let [(_, address), ..] = settings;
