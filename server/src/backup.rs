@@ -45,7 +45,7 @@ pub enum BackupError {
     /// The database is somewhere else.
     #[error(
         "this server's database is PostgreSQL: no backup was made. Let PostgreSQL do it: pg_dump, or base backups with \
-         continuous archiving; and copy {0} (configuration, keys, attached files) beside it. Once put back: valised backup settle"
+         continuous archiving; and copy {0} (configuration, keys, attached files unless they are in S3) beside it. Once put back: valised backup settle"
     )]
     MisusePostgres(PathBuf),
     /// The database is SQLite, and not in the data folder.

@@ -65,7 +65,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<Identity>, service: Arc<
                 continue;
             }
         };
-        if let Some(place) = service.connections.enter(network(address.ip())) {
+        if let Some(place) = service.node.connections().enter(network(address.ip())) {
             let handler = Arc::clone(&handler);
             let task = service.tasks.clone();
             tokio::spawn(async move {

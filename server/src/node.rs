@@ -83,7 +83,7 @@ pub struct Node {
     called: String,
     started_at_ms: u64,
     /// Open connections.
-    connections: Arc<Places<IpAddr>>,
+    connections: Places<IpAddr>,
     /// Whether an operator wants it to be left alone.
     drains: watch::Sender<bool>,
     channel: String,
@@ -101,7 +101,6 @@ impl Node {
         clock: &Arc<dyn Clock>,
         wake: &Arc<Wake>,
         config: &Config,
-        connections: &Arc<Places<IpAddr>>,
     ) -> Result<Arc<Self>, ServeError> {
         let name = format!("{:016x}", u64::from_be_bytes(random()?));
         let org = log.now().directory.org();
@@ -116,7 +115,7 @@ impl Node {
             name,
             called: config.node_name(),
             started_at_ms: clock.now_ms(),
-            connections: Arc::clone(connections),
+            connections: Places::new(config.connections_max, config.connections_per_ip_max),
             drains: watch::Sender::new(false),
             waiting: Mutex::default(),
             turn: Arc::default(),
@@ -186,6 +185,11 @@ impl Node {
             return std::future::pending().await;
         };
         tokio::join!(self.listen(), self.speak(rings), self.watch());
+    }
+
+    /// Room for connections, of which operators see how many are open.
+    pub fn connections(&self) -> &Places<IpAddr> {
+        &self.connections
     }
 
     /// Changes when an operator wants this server to be left alone, or not any more.

@@ -22,7 +22,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{Places, Rate, SharedRate, Turns},
+    limit::{Rate, SharedRate, Turns},
     login::{Ceremonies, Login},
     node::Node,
     proposal::Proposals,
@@ -64,7 +64,6 @@ pub(crate) struct Service {
     pub(crate) pages: Turns<DeviceId>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) node: Arc<Node>,
-    pub(crate) connections: Arc<Places<IpAddr>>,
     /// True when the server stops.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Held by everything that must end before the server has stopped.
@@ -87,9 +86,7 @@ impl Service {
         let ceremonies = Arc::new(Ceremonies::new(&url, genesis.tag)?);
         let sessions = Arc::new(Sessions::open(store.clone(), Arc::clone(&clock)).await?);
         let (wake, rings) = Wake::new(store.is_shared());
-        let connections = Places::new(config.connections_max, config.connections_per_ip_max);
-        let connections = Arc::new(connections);
-        let node = Node::new(&store, &log, &clock, &wake, &config, &connections)?;
+        let node = Node::new(&store, &log, &clock, &wake, &config)?;
         let (delivery, writer) = Delivery::new(
             store.clone(),
             Arc::clone(&log),
@@ -145,7 +142,6 @@ impl Service {
             pages: Turns::new(PAGES_EACH),
             wake,
             node,
-            connections,
             stopping,
             tasks,
         };

@@ -1,4 +1,4 @@
-//! Two servers on one PostgreSQL, with attached files in S3 and HAProxy before them: any of them does it, one
+//! Two servers on one PostgreSQL, with attached files in S3 and `HAProxy` before them: any of them does it, one
 //! after the other is stopped, and nobody notices.
 
 use std::fs;

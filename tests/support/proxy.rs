@@ -1,4 +1,4 @@
-//! HAProxy before two servers, configured as `compose.yaml` has it.
+//! `HAProxy` before two servers, configured as `compose.yaml` has it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -66,7 +66,7 @@ impl Proxy {
             let mut said = String::new();
             socket.read_to_string(&mut said).expect("an answer");
             let line = said.lines().find(|line| line.starts_with(&wanted));
-            // The 18th column of what HAProxy's manual calls show stat.
+            // The 18th column of what its manual calls show stat.
             let found = line.and_then(|line| line.split(',').nth(17));
             if found == Some(state) {
                 return;

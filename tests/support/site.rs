@@ -95,7 +95,7 @@ impl Site {
         (site, alice)
     }
 
-    /// The same, with HAProxy before them, which asks each whether it is ready, and attached files in S3.
+    /// The same, with `HAProxy` before them, which asks each whether it is ready, and attached files in S3.
     pub fn open_scaled(settings: &[(&str, String)]) -> (Self, Cli) {
         let (port, ports) = (free_port(), [free_port(), free_port()]);
         let mut site = Self::with_servers(port, &ports, Some(cluster::fresh()));

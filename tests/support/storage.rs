@@ -21,6 +21,7 @@ const VARIABLE: &str = "VALISE_TEST_ATTACHMENTS";
 
 /// Runs until its standard input ends, which it does with whoever started it, however that ends.
 const LIFE: &str = r#"
+PATH=$PATH:$2
 s3s-fs --host 127.0.0.1 --port "$1" --access-key valise --secret-key hunter2 disk </dev/null >log 2>&1 &
 echo $!
 cat >/dev/null
@@ -63,11 +64,10 @@ impl Storage {
         // Where .ci/install puts it: beside what cargo builds.
         let program = std::env::current_exe().expect("this program");
         let target = program.ancestors().nth(3).expect("the target folder");
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut life = Command::new("bash")
             .current_dir(self.folder.path())
-            .env("PATH", format!("{path}:{}/tools/bin", target.display()))
             .args(["-c", LIFE, "s3", &self.port.to_string()])
+            .arg(target.join("tools/bin"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
