@@ -250,8 +250,10 @@ impl Attachments {
             return Ok(Stored { bytes: end });
         }
         drop(write);
-        // Another server has taken it already.
-        self.place.remove(id, kept.map(|part| part.id)).await?;
+        // Another server has taken it already. In a folder both wrote the same place.
+        if let Some(part) = kept {
+            self.place.remove(id, [part.id]).await?;
+        }
         let row = self.store.attachment(id).await?;
         Ok(stored(&row.ok_or(AttachmentError::NotFound)?))
     }

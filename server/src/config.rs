@@ -53,7 +53,8 @@ pub struct Config {
     /// Who may certify NATS, PEM, for `tls:`. Default: whom this machine trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_ca: Option<PathBuf>,
-    /// What this server is called among several: `valised node list`. Default: this machine's name and the port.
+    /// What this server is called among several: `valised node list`. Default: this machine's name and the
+    /// port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// How often a push stream is pinged; where several servers share a PostgreSQL, it then also looks for
@@ -108,8 +109,8 @@ pub struct Config {
     /// Region that requests to S3 are signed for. Default: `us-east-1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_region: Option<String>,
-    /// How S3 knows this server: a TOML file with `access_key_id` and `secret_access_key`. They must be allowed
-    /// to put, get, delete and list objects in the bucket, and nothing else.
+    /// How S3 knows this server: a TOML file with `access_key_id` and `secret_access_key`. They must be
+    /// allowed to put, get, delete and list objects in the bucket, and nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<PathBuf>,
     /// Who may certify S3, PEM. Default: whom this machine trusts.

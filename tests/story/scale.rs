@@ -5,10 +5,15 @@ use std::fs;
 
 use valise_client::clock::{Clock as _, System};
 
-use crate::support::{Dice, Site, program::Cli, site::code, storage::Storage};
+use crate::support::{
+    Dice, Site,
+    program::Cli,
+    site::{code, lines},
+    storage::Storage,
+};
 
-/// Goal: a file is begun at one server and finished at the other, though one dies and S3 too. Method: each part
-/// of it meets another misfortune.
+/// Goal: a file is begun at one server and finished at the other, though one dies and S3 too. Method: each
+/// part of it meets another misfortune.
 #[test]
 fn r02_a_file_goes_on_at_another_server_and_outlives_s3() {
     let mut storage = Storage::start();
@@ -99,8 +104,8 @@ fn until(site: &Site, name: &str, state: &str) {
     }
 }
 
-/// Goal: both servers are stopped and started, one after the other, while people write, and no command of theirs
-/// fails. Method: `node drain` before each stop.
+/// Goal: both servers are stopped and started, one after the other, while people write, and no command of
+/// theirs fails. Method: `node drain` before each stop.
 #[test]
 fn r01_a_rolling_restart_fails_no_command_and_loses_nothing() {
     let storage = Storage::start();
@@ -161,5 +166,19 @@ fn where_there_is_one_server_there_is_none_to_drain() {
             said.code == 1 && said.err.contains("one server"),
             "{said:?}"
         );
+    }
+}
+
+/// Goal: nobody takes a backup for more than it is.
+#[test]
+fn a_backup_says_that_files_are_in_s3() {
+    let storage = Storage::start();
+    let (site, _) = Site::open();
+    site.configure(&lines(&storage.settings()));
+    let made = site
+        .operator("backup create --data server --to backups")
+        .done();
+    for part in ["without attached files", "not in it", "s3://files/"] {
+        assert!(made.out.contains(part), "{part}: {made:?}");
     }
 }

@@ -26,8 +26,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on `public`, for servers that listen on the first of these ports, and say on the second whether
-    /// they are ready. What it writes is in `folder`.
+    /// Listens on `public`, for servers that listen on the first of these ports, and say on the second
+    /// whether they are ready. What it writes is in `folder`.
     pub fn start(folder: &Path, public: u16, servers: &[(u16, Option<u16>)]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/haproxy.cfg");
         let mut command = Command::new("bash");

@@ -1,9 +1,9 @@
 //! Attached files in S3: each part is one object, `PREFIX/ORGANISATION/FILE/PART`, under a name that nobody used
 //! before.
 //!
-//! An object is never written twice, so two servers that take the same part at once do not spoil each other's,
-//! and what the database names is what was put. S3 has it on disk when it says so. What the database does not
-//! name counts for nobody, and goes with its file.
+//! An object is never written twice, so two servers that take the same part at once do not spoil each
+//! other's, and what the database names is what was put. S3 has it on disk when it says so. What the database
+//! does not name counts for nobody, and goes with its file.
 
 use std::{
     fs::File,

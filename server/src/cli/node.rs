@@ -25,8 +25,9 @@ pub(super) enum Verb {
     },
     /// Let a server be left alone, before it is stopped.
     ///
-    /// Its /readyz says no, so that what stands before the servers sends nobody there, and it tells devices that
-    /// are connected for live news to connect again. It answers whoever comes all the same, until it is stopped.
+    /// Its /readyz says no, so that what stands before the servers sends nobody there, and it tells devices
+    /// that are connected for live news to connect again. It answers whoever comes all the same, until it is
+    /// stopped.
     #[command(after_help = "valised node drain web-1 --data /var/lib/valise")]
     Drain {
         /// Its name in `valised node list`. Without one: the server of this configuration.

@@ -154,16 +154,13 @@ async fn v05_what_is_old_or_has_no_row_goes_from_s3() {
     assert!(parts.await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_that_comes_to_two_servers_at_once_is_kept_once() {
-    let storage = Storage::start();
-    let settings = storage.settings();
-    let started = TestServer::start_twice(|config| keep_in(config, &settings)).await;
-    let (one, other, alice) = started;
+/// A file whose every part comes to two servers at once, in different lengths, as from a client that tries again
+/// with less. Says where the rows are.
+async fn to_both(change: impl FnOnce(&mut Config)) -> String {
+    let (one, other, alice) = TestServer::start_twice(change).await;
     let file = content(12 * RANGE_MIN);
     begin(&one, &alice, ID, file.len()).await.read::<Stored>();
     let mut at = 0;
-    // Of different lengths, as from a client that tries again with less.
     while at < file.len() {
         let (short, long) = (RANGE_MIN, (2 * RANGE_MIN).min(file.len() - at));
         let (here, there) = tokio::join!(
@@ -174,8 +171,16 @@ async fn a_part_that_comes_to_two_servers_at_once_is_kept_once() {
         at = usize::try_from(bytes[0].max(bytes[1])).unwrap();
     }
     let got = read(&other, &alice, ID, 0, file.len()).await;
-    assert_eq!(got.body, file);
-    let url = one.config.database_url();
+    assert!(got.body == file, "{}", got.status);
+    one.config.database_url()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_comes_to_two_servers_at_once_is_kept_once() {
+    to_both(|_| {}).await;
+    let storage = Storage::start();
+    let settings = storage.settings();
+    let url = to_both(|config| keep_in(config, &settings)).await;
     let store = Store::connect(&url).await.unwrap();
     let rows = store.attachment_parts(ID, 0, u64::MAX).await.unwrap();
     assert_eq!(storage.parts(&settings).len(), rows.len());
