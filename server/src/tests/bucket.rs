@@ -154,8 +154,8 @@ async fn v05_what_is_old_or_has_no_row_goes_from_s3() {
     assert!(parts.await.unwrap().is_empty());
 }
 
-/// A file whose every part comes to two servers at once, in different lengths, as from a client that tries again
-/// with less. Says where the rows are.
+/// A file whose every part comes to two servers at once, in different lengths, as from a client that tries
+/// again with less. Says where the rows are.
 async fn to_both(change: impl FnOnce(&mut Config)) -> String {
     let (one, other, alice) = TestServer::start_twice(change).await;
     let file = content(12 * RANGE_MIN);
