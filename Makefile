@@ -11,7 +11,7 @@ demo: ## an organisation in a minute: two people, a letter, what the server saw,
 	@tests/demo.sh
 
 test: ## everything that must hold: format, lints, dependencies, docs, tests, demo
-	@.ci/install deny
+	@.ci/install deny s3
 	@.ci/check
 
 lint: ## the quick half of make test: format, lints, dependencies, docs

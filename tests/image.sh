@@ -162,9 +162,18 @@ healthy() {
 }
 rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(container '{{.State.Pid}}')/status"; }
 
+step 'what compose.yaml has beside the one container'
+# Its images come from a registry, which is not asked here: what they run, the tests run without containers.
+for profile in postgres nats proxy; do compose --profile "$profile" config -q; done
+compose --env-file "$source/server/scale.env" --profile scale config >scale.yaml
+for service in valise valise-two postgres nats proxy; do
+  grep -q "^  $service:" scale.yaml || fail "no $service among what serves together"
+done
+[[ $(grep -c 'VALISED_DATABASE: postgres://' scale.yaml) == 2 ]] || fail 'two servers, one database'
+
 step 'an organisation, by the commands of README'
 as alice found --org Campagne --url "https://localhost:$port" --as alice --out genesis.valise
-mapfile -t commands < <(grep '^docker compose ' "$source/README.md")
+mapfile -t commands < <(grep '^docker compose [^-]' "$source/README.md")
 ((${#commands[@]} >= 4)) || fail 'README says less than it did'
 for command in "${commands[@]}"; do
   printf '$ %s\n' "$command"

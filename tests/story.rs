@@ -24,6 +24,7 @@ mod race;
 pub mod recovery;
 mod refusals;
 mod reply_all;
+mod scale;
 mod second_key;
 mod two_admins;
 mod two_devices;
@@ -31,7 +32,7 @@ mod version;
 mod witness;
 mod words;
 
-use crate::support::cluster;
+use crate::support::{cluster, storage};
 
 /// What the server keeps, it keeps in PostgreSQL as well: stories of each kind of thing, told once more.
 #[test]
@@ -56,4 +57,15 @@ fn what_the_server_keeps_can_be_kept_in_postgres() {
         "what_waited_longer_than_the_retention_time",
     ]);
     println!("on PostgreSQL: {said}");
+}
+
+/// Attached files, in S3: those stories that tell of them, once more.
+#[test]
+fn what_is_attached_can_be_kept_in_s3() {
+    let said = storage::again(&[
+        "story::attachment::r02_a_line_that_is_cut",
+        "story::attachment::r02_who_dies",
+    ]);
+    assert!(said.contains(" 2 passed"), "{said}");
+    println!("in S3: {said}");
 }

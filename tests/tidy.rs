@@ -103,6 +103,8 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("authenticator", &["client/src/key"]),
+    ("object_store", &["server/src/attachment"]),
+    ("rustls_native_certs", &["server/src/attachment"]),
 ];
 
 /// A program's rooms by floor, the highest first. A room names rooms of its own floor and of lower ones.

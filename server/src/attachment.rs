@@ -1,13 +1,15 @@
-//! Attached files: ciphertext in a folder, and how much of each is there in the database.
+//! Attached files: ciphertext in a folder or in S3, and how much of each is there in the database.
 //!
 //! What an upload's row counts was flushed to disk before. So a crash leaves at most bytes that nobody
-//! counts, and the next part is written over them. A row is deleted before its file: what is left of
-//! either without the other is collected once an hour.
+//! counts, and the next part is written over them, or beside them. A row is deleted before its file: what is
+//! left of either without the other is collected once an hour.
 
+mod bucket;
 mod folder;
+mod place;
+mod sweep;
 
 use std::{
-    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -16,9 +18,10 @@ use std::{
     time::Duration,
 };
 
+use hyper::body::Bytes;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit},
-    task::{JoinError, spawn_blocking},
+    task::JoinError,
 };
 use valise_proto::{
     api::attachment::{RANGE_MIN, Stored},
@@ -27,13 +30,16 @@ use valise_proto::{
     weaken::checked,
 };
 
-use self::folder::Folder;
+pub(crate) use self::bucket::Bucket;
+pub use self::bucket::{MisuseS3, S3Error};
+use self::place::Place;
 use crate::{
+    Chain, ServeError,
     clock::Clock,
     config::Config,
     directory::Log,
     limit::Turns,
-    store::{AttachmentRow, Store, StoreError},
+    store::{AttachmentRow, PartRow, Store, StoreError},
 };
 
 /// An upload on which nobody goes on is dropped after this long: milliseconds.
@@ -77,6 +83,11 @@ pub enum AttachmentError {
     /// The disk failed.
     #[error("a file could not be read or written")]
     Disk(#[source] io::Error),
+    /// S3 failed.
+    #[error(
+        "attached files are kept elsewhere, and that does not work at the moment: try again later"
+    )]
+    S3(#[from] S3Error),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,7 +113,7 @@ pub struct Attachments {
     store: Store,
     log: Arc<Log>,
     clock: Arc<dyn Clock>,
-    folder: Arc<Folder>,
+    place: Place,
     limits: Limits,
     /// One part of a file at a time.
     uploads: Turns<AttachmentId>,
@@ -123,18 +134,18 @@ struct Limits {
 }
 
 impl Attachments {
-    /// Opens the folder, making it if it is not there.
+    /// Opens the folder, making it if it is not there; or takes S3 at its word.
     pub fn open(
         config: &Config,
         store: &Store,
         log: &Arc<Log>,
         clock: &Arc<dyn Clock>,
-    ) -> io::Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, ServeError> {
         Ok(Arc::new(Self {
             store: store.clone(),
             log: Arc::clone(log),
             clock: Arc::clone(clock),
-            folder: Arc::new(Folder::open(&config.attachments_path())?),
+            place: Place::open(config, log.now().directory.org())?,
             limits: Limits {
                 file_bytes: config.attachment_bytes_max,
                 account_bytes: config.attachments_per_account_bytes_max,
@@ -205,7 +216,7 @@ impl Attachments {
         device: DeviceId,
         id: AttachmentId,
         at: u64,
-        part: impl AsRef<[u8]> + Send + 'static,
+        part: Bytes,
     ) -> Result<Stored, AttachmentError> {
         let turn = self.uploads.wait(id, PATIENCE).await;
         let _turn = turn.ok_or(AttachmentError::TooMany)?;
@@ -215,7 +226,7 @@ impl Attachments {
         if at != row.stored_bytes || row.stored_bytes == row.size_bytes {
             return Ok(stored(&row));
         }
-        let length = part.as_ref().len();
+        let length = part.len();
         let bytes = u64::try_from(length).map_err(|_| AttachmentError::Malformed)?;
         let end = at.checked_add(bytes).filter(|end| *end <= row.size_bytes);
         let end = end.ok_or(AttachmentError::Malformed)?;
@@ -223,18 +234,28 @@ impl Attachments {
             return Err(AttachmentError::Malformed);
         }
         self.room_for(bytes).await?;
-        let folder = Arc::clone(&self.folder);
-        let size_bytes = row.size_bytes;
-        spawn_blocking(move || folder.write(id, at, part.as_ref(), size_bytes)).await??;
+        let kept = self.place.write(id, at, part, row.size_bytes).await?;
+        let kept = kept.map(|part| PartRow {
+            id: part,
+            from_bytes: at,
+            to_bytes: end,
+        });
         let mut write = self.store.begin().await?;
-        if !write
-            .grow_attachment(id, at, end, self.clock.now_ms())
-            .await?
-        {
-            return Err(AttachmentError::Conflict);
+        let now_ms = self.clock.now_ms();
+        if write.grow_attachment(id, at, end, now_ms).await? {
+            if let Some(part) = &kept {
+                write.add_attachment_part(id, part).await?;
+            }
+            write.commit().await?;
+            return Ok(Stored { bytes: end });
         }
-        write.commit().await?;
-        Ok(Stored { bytes: end })
+        drop(write);
+        // Another server has taken it already. In a folder both wrote the same place.
+        if let Some(part) = kept {
+            self.place.remove(id, [part.id]).await?;
+        }
+        let row = self.store.attachment(id).await?;
+        Ok(stored(&row.ok_or(AttachmentError::NotFound)?))
     }
 
     /// A part of a whole file, and the turn that it takes until it is sent.
@@ -253,13 +274,8 @@ impl Attachments {
         if row.stored_bytes != row.size_bytes || end.is_none_or(|end| end > row.size_bytes) {
             return Err(AttachmentError::NotFound);
         }
-        let folder = Arc::clone(&self.folder);
-        let part = spawn_blocking(move || folder.read(id, at, length)).await?;
-        match part {
-            // Somebody took the file away: the next sweep takes the row.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(AttachmentError::NotFound),
-            part => Ok((part?, turn)),
-        }
+        let part = self.place.read(&self.store, id, at, length).await?;
+        Ok((part, turn))
     }
 
     /// Drops what is too old: unfinished uploads after a day, whole files after the policy's time.
@@ -305,67 +321,36 @@ impl Attachments {
         )
     }
 
-    /// Collects files without a row, and rows without a file.
-    async fn sweep(&self) -> Result<(), AttachmentError> {
-        let folder = Arc::clone(&self.folder);
-        // A row is there before its file, and its file before any of it counts.
-        let here = spawn_blocking(move || folder.ids()).await??;
-        let rows = self.rows(false).await?;
-        let orphans: Vec<_> = here
-            .iter()
-            .filter(|id| !rows.contains(*id))
-            .copied()
-            .collect();
-        let mut lost: Vec<_> = self.rows(true).await?.into_iter().collect();
-        lost.retain(|id| !here.contains(id));
-        let folder = Arc::clone(&self.folder);
-        let lost = spawn_blocking(move || {
-            for id in orphans {
-                folder.remove(id)?;
-            }
-            // One that came since is there.
-            lost.retain(|id| !folder.has(*id));
-            Ok::<_, io::Error>(lost)
-        });
-        self.forget(lost.await??).await
-    }
-
-    /// Every file that the database knows, or only those of which something is on disk.
-    async fn rows(&self, begun: bool) -> Result<HashSet<AttachmentId>, StoreError> {
-        let mut rows = HashSet::new();
-        let mut after = None;
-        loop {
-            let page = self.store.attachment_ids(after, begun, ROWS).await?;
-            after = page.last().copied();
-            if after.is_none() {
-                return Ok(rows);
-            }
-            rows.extend(page);
-        }
-    }
-
     async fn forget(&self, ids: Vec<AttachmentId>) -> Result<(), AttachmentError> {
-        if ids.is_empty() {
-            return Ok(());
+        for ids in ids.chunks(self.place.files_at_once()) {
+            let mut write = self.store.begin().await?;
+            let mut parts = Vec::new();
+            for id in ids {
+                parts.push((*id, write.delete_attachment(*id).await?));
+            }
+            write.commit().await?;
+            for (id, parts) in parts {
+                self.place.remove(id, parts).await?;
+            }
         }
-        let mut write = self.store.begin().await?;
-        for id in &ids {
-            write.delete_attachment(*id).await?;
-        }
-        write.commit().await?;
-        let folder = Arc::clone(&self.folder);
-        spawn_blocking(move || ids.into_iter().try_for_each(|id| folder.remove(id))).await??;
         Ok(())
     }
 
-    /// Whether the disk has room for so many bytes more, and its reserve.
+    /// Whether there is room for so many bytes more, and the disk's reserve.
     async fn room_for(&self, bytes: u64) -> Result<(), AttachmentError> {
-        let (folder, percent) = (Arc::clone(&self.folder), self.limits.reserve_percent);
-        let space = spawn_blocking(move || folder.space()).await??;
-        if space.free.saturating_sub(space.reserve(percent)) >= bytes {
+        if self.place.fits(bytes, self.limits.reserve_percent).await? {
             Ok(())
         } else {
             Err(AttachmentError::DiskFull)
+        }
+    }
+
+    /// Says once at the start, in a sentence, if S3 does not do what it must. Letters go all the same.
+    pub(crate) async fn probe(&self) {
+        if let Place::Bucket(bucket) = &self.place
+            && let Err(error) = bucket.probe().await
+        {
+            tracing::error!(error = %Chain(&error), "attached files are neither taken nor given");
         }
     }
 }

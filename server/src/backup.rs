@@ -45,7 +45,7 @@ pub enum BackupError {
     /// The database is somewhere else.
     #[error(
         "this server's database is PostgreSQL: no backup was made. Let PostgreSQL do it: pg_dump, or base backups with \
-         continuous archiving; and copy {0} (configuration, keys, attached files) beside it. Once put back: valised backup settle"
+         continuous archiving; and copy {0} (configuration, keys, attached files unless they are in S3) beside it. Once put back: valised backup settle"
     )]
     MisusePostgres(PathBuf),
     /// The database is SQLite, and not in the data folder.
@@ -254,7 +254,7 @@ async fn fill(
         let copied = copy::file(&from, folder, Path::new(name))?;
         files.push(copied.ok_or(BackupError::Missing(from))?);
     }
-    if choice.attachments {
+    if manifest.attachments {
         make_folder(&folder.join(ATTACHMENTS))?;
         for id in ids {
             let from = config.attachments_path().join(&id);
@@ -291,8 +291,11 @@ async fn look_through(
     manifest.log_entries = directory.head().size;
     manifest.schema = store.schema().await?.found;
     manifest.keys = choice.keys;
-    manifest.attachments = choice.attachments;
-    let ids = if choice.attachments {
+    // What is in S3 is safe there, or not: it is no part of a copy of this machine.
+    let elsewhere = config.attachments_bucket();
+    manifest.elsewhere.extend(elsewhere.map(ToOwned::to_owned));
+    manifest.attachments = choice.attachments && elsewhere.is_none();
+    let ids = if manifest.attachments {
         attachments(store).await?
     } else {
         Vec::new()

@@ -8,6 +8,7 @@ mod gc;
 mod healthcheck;
 mod init;
 mod migrate;
+mod node;
 mod serve;
 mod status;
 
@@ -110,6 +111,11 @@ enum Verb {
         data: Data,
         #[command(flatten)]
         output: Output,
+    },
+    /// The servers that work on one database.
+    Node {
+        #[command(subcommand)]
+        verb: node::Verb,
     },
     /// Drop what is too old, now. A running server does so by itself.
     Gc {
@@ -248,6 +254,13 @@ enum CommandError {
     Log(#[from] OpenError),
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
+    #[error(
+        "there is one server on this database, for it is SQLite: nothing was done. To stop it, send it SIGTERM: it \
+         finishes what it has begun"
+    )]
+    MisuseOneNode,
+    #[error("no server on this database is called {0}: nothing was done. See: valised node list")]
+    MisuseNoNode(String),
     #[error("{0} of these things do not work: see above")]
     Bad(usize),
     #[error("the server does not serve: {0}")]
@@ -300,6 +313,7 @@ fn run(command: Command) -> Result<(), CommandError> {
             MigrateVerb::Status { data } => migrate::status(&data.folder),
             MigrateVerb::Run { data } => migrate::run(&data.folder),
         },
+        Verb::Node { verb } => node::run(verb),
         Verb::Backup { verb } => backup::run(verb),
         Verb::Log { verb } => match verb {
             LogVerb::TakeBack { file, data } => backup::take_back(&data.folder, &file),

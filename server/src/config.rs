@@ -53,6 +53,10 @@ pub struct Config {
     /// Who may certify NATS, PEM, for `tls:`. Default: whom this machine trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_ca: Option<PathBuf>,
+    /// What this server is called among several: `valised node list`. Default: this machine's name and the
+    /// port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// How often a push stream is pinged; where several servers share a PostgreSQL, it then also looks for
     /// what it was not told of: milliseconds.
     pub push_ping_ms: u64,
@@ -98,9 +102,23 @@ pub struct Config {
     pub claims_per_target_hour: u32,
     /// One-time key packages kept of each device at most.
     pub key_packages_per_device_max: u64,
-    /// Where attached files are kept. Default: `attachments` in the data folder.
+    /// Where attached files are kept: a folder, or `s3://BUCKET/PREFIX`. Default: `attachments` in the data
+    /// folder. Files that are elsewhere are not moved: their readers do not find them any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachments: Option<PathBuf>,
+    /// Where S3 answers: `https://HOST:PORT`, or `http://` inside a network of its own. Default: Amazon's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<String>,
+    /// Region that requests to S3 are signed for. Default: `us-east-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_region: Option<String>,
+    /// How S3 knows this server: a TOML file with `access_key_id` and `secret_access_key`. They must be
+    /// allowed to put, get, delete and list objects in the bucket, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_credentials: Option<PathBuf>,
+    /// Who may certify S3, PEM. Default: whom this machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_ca: Option<PathBuf>,
     /// Largest attached file, encrypted: bytes.
     pub attachment_bytes_max: u64,
     /// What the files that one account has sent may take here, all together: bytes.
@@ -150,6 +168,7 @@ impl Default for Config {
             nats: None,
             nats_credentials: None,
             nats_ca: None,
+            node: None,
             push_ping_ms: 30_000,
             threads: 2,
             connections_max: 4096,
@@ -172,6 +191,10 @@ impl Default for Config {
             claims_per_target_hour: 120,
             key_packages_per_device_max: 200,
             attachments: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_credentials: None,
+            s3_ca: None,
             attachment_bytes_max: 4 << 30,
             attachments_per_account_bytes_max: 16 << 30,
             attachments_per_account_max: 10_000,
@@ -247,6 +270,10 @@ impl Config {
                         });
                 let value = match key.as_str() {
                     "database" | "nats" => "\"…\"".to_owned(),
+                    // No place for a secret, and refused if there is one: but not shown either.
+                    "attachments" | "s3_endpoint" if value.to_string().contains('@') => {
+                        "\"…\"".to_owned()
+                    }
                     _ => value.to_string(),
                 };
                 (key, value, origin.to_owned())
@@ -283,11 +310,26 @@ impl Config {
             .unwrap_or_else(|| self.data.join("tls.key"))
     }
 
-    /// The folder of attached files.
+    /// Where attached files are in S3, if they are.
+    pub fn attachments_bucket(&self) -> Option<&str> {
+        let address = self.attachments.as_ref().and_then(|path| path.to_str());
+        address.filter(|address| address.starts_with("s3://"))
+    }
+
+    /// The folder of attached files, where they are in one.
     pub fn attachments_path(&self) -> PathBuf {
         self.attachments
             .clone()
             .unwrap_or_else(|| self.data.join("attachments"))
+    }
+
+    /// What this server is called among several.
+    pub fn node_name(&self) -> String {
+        self.node.clone().unwrap_or_else(|| {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+            let name = name.unwrap_or_else(|_| "valised".to_owned());
+            format!("{}:{}", name.trim(), self.listen.port())
+        })
     }
 
     /// The Ed25519 key that signs checkpoints, PKCS#8 DER.

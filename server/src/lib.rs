@@ -51,6 +51,7 @@ use tokio::{
 };
 
 use crate::{
+    attachment::MisuseS3,
     card::{CardError, KeptCard},
     clock::Clock,
     config::Config,
@@ -90,6 +91,9 @@ pub enum ServeError {
     /// What the configuration says of NATS cannot be used.
     #[error(transparent)]
     Nats(#[from] MisuseNats),
+    /// What the configuration says of S3 cannot be used.
+    #[error(transparent)]
+    S3(#[from] MisuseS3),
     /// The login ceremonies cannot be prepared.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -213,6 +217,7 @@ impl Server {
             task.abort();
             let _aborted = task.await;
         }
+        let node = Arc::clone(&self.service.node);
         let store = self.service.store.clone();
         let log = Arc::clone(&self.service.log);
         let sessions = Arc::clone(&self.service.sessions);
@@ -225,6 +230,7 @@ impl Server {
         if timeout(patience, done).await.is_err() {
             tracing::warn!("stopped with requests unfinished");
         }
+        node.leave().await;
         sessions.flush(&log.now().directory).await?;
         store.close().await;
         Ok(())
@@ -232,6 +238,7 @@ impl Server {
 }
 
 async fn tidy(service: Arc<Service>) {
+    service.attachments.probe().await;
     let mut ticks = interval(TIDY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -133,6 +133,12 @@ impl<K: Copy + Eq + Hash> Places<K> {
         }
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.values().sum()
+    }
+
     /// A place for one more; `None` when there is none.
     pub fn enter(&self, key: K) -> Option<Place<K>> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

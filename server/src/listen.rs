@@ -29,7 +29,7 @@ use tower::ServiceExt;
 use crate::{
     config::Config,
     http::{Peer, router},
-    limit::{Place, Places, network},
+    limit::{Place, network},
     service::{Service, stopped},
     tls::Identity,
 };
@@ -40,7 +40,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Accepts connections until the server stops.
 pub(crate) async fn run(listener: TcpListener, tls: Arc<Identity>, service: Arc<Service>) {
     let config = &service.config;
-    let connections = Places::new(config.connections_max, config.connections_per_ip_max);
     let handler = Handler {
         tls,
         http1: http1(config),
@@ -66,7 +65,7 @@ pub(crate) async fn run(listener: TcpListener, tls: Arc<Identity>, service: Arc<
                 continue;
             }
         };
-        if let Some(place) = connections.enter(network(address.ip())) {
+        if let Some(place) = service.node.connections().enter(network(address.ip())) {
             let handler = Arc::clone(&handler);
             let task = service.tasks.clone();
             tokio::spawn(async move {

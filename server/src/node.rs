@@ -10,6 +10,7 @@ pub(crate) mod word;
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use tokio::{
     sync::{
         mpsc,
         oneshot::{self, error::TryRecvError},
+        watch,
     },
     time::{MissedTickBehavior, interval},
 };
@@ -30,8 +32,9 @@ use crate::{
     clock::Clock,
     config::Config,
     directory::{Log, OpenError},
+    limit::Places,
     login::random,
-    store::{RequestName, Store, StoreError},
+    store::{NodeRow, RequestName, Store, StoreError},
     wake::{Ring, Wake},
 };
 
@@ -41,6 +44,10 @@ const BATCH_MAX: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a request is remembered: until its signature is too old by every node's clock.
 const MEMORY_MS: u64 = 3 * CLOCK_TOLERANCE_S * 1_000;
+/// A server that was not heard of for so long is gone, whatever its row says: milliseconds.
+pub const GONE_MS: u64 = 30_000;
+/// A row of a server that is gone stays for so long, for whoever looks: milliseconds.
+const ROW_MS: u64 = 24 * 3_600_000;
 /// Reasons for which the others are not heard, said at most until they are.
 const REASONS_MAX: usize = 8;
 
@@ -72,6 +79,13 @@ pub struct Node {
     wake: Arc<Wake>,
     /// Which of them it is.
     name: String,
+    /// What operators call it.
+    called: String,
+    started_at_ms: u64,
+    /// Open connections.
+    connections: Places<IpAddr>,
+    /// Whether an operator wants it to be left alone.
+    drains: watch::Sender<bool>,
     channel: String,
     /// What carries words between them, if not the database.
     nats: Option<Nats>,
@@ -99,6 +113,10 @@ impl Node {
             clock: Arc::clone(clock),
             wake: Arc::clone(wake),
             name,
+            called: config.node_name(),
+            started_at_ms: clock.now_ms(),
+            connections: Places::new(config.connections_max, config.connections_per_ip_max),
+            drains: watch::Sender::new(false),
             waiting: Mutex::default(),
             turn: Arc::default(),
         }))
@@ -167,6 +185,47 @@ impl Node {
             return std::future::pending().await;
         };
         tokio::join!(self.listen(), self.speak(rings), self.watch());
+    }
+
+    /// Room for connections, of which operators see how many are open.
+    pub fn connections(&self) -> &Places<IpAddr> {
+        &self.connections
+    }
+
+    /// Changes when an operator wants this server to be left alone, or not any more.
+    pub fn drains(&self) -> watch::Receiver<bool> {
+        self.drains.subscribe()
+    }
+
+    /// Says that it is there, and hears whether it is to be left alone.
+    async fn be_seen(&self) -> Result<(), StoreError> {
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        let row = NodeRow {
+            id: self.name.clone(),
+            name: self.called.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at_ms: self.started_at_ms,
+            seen_at_ms: self.clock.now_ms(),
+            connections: count(self.connections.taken()),
+            streams: count(self.wake.open_streams()),
+            drains: false,
+        };
+        let drains = self.store.be_seen(&row).await?;
+        if self.drains.send_replace(drains) != drains {
+            let what = if drains { "drains" } else { "serves again" };
+            tracing::info!("this server {what}: an operator said so");
+        }
+        Ok(())
+    }
+
+    /// Says that it is there no more, and so do those that were not heard of for long.
+    pub async fn leave(&self) {
+        if self.store.is_shared() {
+            let before_ms = self.clock.now_ms().saturating_sub(ROW_MS);
+            if let Err(error) = self.store.forget_node(&self.name, before_ms).await {
+                tracing::warn!(error = %Chain(&error), "the others are not told that this server ends");
+            }
+        }
     }
 
     /// Hears the others.
@@ -269,6 +328,9 @@ impl Node {
             ticks.tick().await;
             if let Err(error) = self.look().await {
                 tracing::warn!(error = %Chain(&error), "the log was not looked at");
+            }
+            if let Err(error) = self.be_seen().await {
+                tracing::warn!(error = %Chain(&error), "the others do not see this server");
             }
         }
     }

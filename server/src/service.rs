@@ -211,7 +211,7 @@ fn by_hour<K: Eq + Hash + Debug>(name: &'static str, burst: u32, store: &Store) 
     SharedRate::new(name, burst, HOUR_MS, store)
 }
 
-/// Resolves when the server stops.
+/// Resolves when the server stops, or whatever else this says of it.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that nobody can say any more that it stops: it has.
     drop(stopping.wait_for(|stopping| *stopping).await);

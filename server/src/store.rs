@@ -14,6 +14,7 @@ mod node;
 mod proposal;
 mod restored;
 mod schema;
+mod server_node;
 mod session;
 mod snapshot;
 
@@ -24,7 +25,7 @@ use sqlx::{
     any::{AnyPoolOptions, AnyRow},
 };
 
-pub use attachment::{AttachmentRow, Use};
+pub use attachment::{AttachmentRow, PartId, PartRow, Use};
 pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
 pub use figures::Figures;
@@ -32,6 +33,7 @@ pub use node::{RequestName, Words};
 pub use proposal::ProposalRow;
 pub use restored::OVER;
 pub use schema::Schema;
+pub use server_node::NodeRow;
 pub use session::SessionRow;
 
 /// The database failed, or holds what the server never wrote.

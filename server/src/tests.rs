@@ -1,6 +1,7 @@
 //! The whole server over real TLS, driven as strangers, staff and thieves drive it.
 
 mod attachment;
+mod bucket;
 mod clock;
 #[path = "../../tests/support/cluster.rs"]
 pub(crate) mod cluster;
@@ -18,6 +19,8 @@ mod proposal;
 mod push;
 mod request;
 mod routes;
+#[path = "../../tests/support/storage.rs"]
+pub(crate) mod storage;
 pub(crate) mod support;
 mod tls;
 mod witness;

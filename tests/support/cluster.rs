@@ -126,10 +126,15 @@ pub(crate) fn fresh() -> String {
 
 /// Runs this program's tests again, on PostgreSQL: those that `arguments` choose. Says how many there were.
 pub(crate) fn again(arguments: &[&str]) -> String {
+    again_with((VARIABLE, "postgres"), arguments)
+}
+
+/// The same, with another variable.
+pub(crate) fn again_with((name, value): (&str, &str), arguments: &[&str]) -> String {
     let tests = std::env::current_exe().expect("this program");
     let output = Command::new(tests)
         .args(arguments)
-        .env(VARIABLE, "postgres")
+        .env(name, value)
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);

@@ -114,6 +114,9 @@ impl Office {
         let card = valise_server::init::init_on(&data, &genesis, address, database.as_deref())
             .await
             .expect("init");
+        if let Some(storage) = super::storage::chosen() {
+            configure(&data, &super::site::lines(&storage.settings()));
+        }
         let office = Self {
             folder,
             card,

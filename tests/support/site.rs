@@ -20,6 +20,8 @@ use super::{
     front::Front,
     office::free_port,
     program::{Cli, Said, said, valised},
+    proxy::Proxy,
+    storage,
     witness::configure,
 };
 
@@ -37,6 +39,8 @@ pub struct Site {
     turn: usize,
     /// What stands before several servers.
     front: Option<Front>,
+    /// The same, by a program that operators use.
+    proxy: Option<Proxy>,
     /// Where the database is, if it is not SQLite.
     database: Option<String>,
     agents: Vec<Cli>,
@@ -45,6 +49,8 @@ pub struct Site {
 /// One process, if it runs, and where it listens.
 struct Server {
     port: u16,
+    /// Where it says whether it is ready, if it says so.
+    ready: Option<u16>,
     process: Option<Child>,
 }
 
@@ -58,6 +64,7 @@ impl Site {
     fn with_servers(port: u16, ports: &[u16], database: Option<String>) -> Self {
         let servers = ports.iter().map(|port| Server {
             port: *port,
+            ready: None,
             process: None,
         });
         Self {
@@ -66,6 +73,7 @@ impl Site {
             servers: servers.collect(),
             turn: 0,
             front: None,
+            proxy: None,
             database,
             agents: Vec::new(),
         }
@@ -74,7 +82,7 @@ impl Site {
     /// Founds an organisation with alice as its first admin, and starts its server.
     pub fn open() -> (Self, Cli) {
         let mut site = Self::empty();
-        let alice = site.begin();
+        let alice = site.begin("");
         (site, alice)
     }
 
@@ -83,13 +91,27 @@ impl Site {
         let (port, ports) = (free_port(), [free_port(), free_port()]);
         let mut site = Self::with_servers(port, &ports, Some(cluster::fresh()));
         site.front = Some(Front::start(port, ports.to_vec()));
-        let alice = site.begin();
+        let alice = site.begin("");
         (site, alice)
     }
 
-    fn begin(&mut self) -> Cli {
+    /// The same, with `HAProxy` before them, which asks each whether it is ready, and attached files in S3.
+    pub fn open_scaled(settings: &[(&str, String)]) -> (Self, Cli) {
+        let (port, ports) = (free_port(), [free_port(), free_port()]);
+        let mut site = Self::with_servers(port, &ports, Some(cluster::fresh()));
+        for server in &mut site.servers {
+            server.ready = Some(free_port());
+        }
+        let nodes: Vec<_> = site.servers.iter().map(|it| (it.port, it.ready)).collect();
+        site.proxy = Some(Proxy::start(site.folder.path(), port, &nodes));
+        let alice = site.begin(&lines(settings));
+        (site, alice)
+    }
+
+    fn begin(&mut self, configuration: &str) -> Cli {
         let alice = self.person("alice");
         self.found(&alice, &[]);
+        self.configure(configuration);
         self.start();
         alice.must(&["join", &self.path("card.valise")]);
         alice
@@ -130,6 +152,9 @@ impl Site {
         let mut init = self.valised(&init);
         init.envs(environment.iter().copied());
         said(&init.output().expect("valised runs")).done();
+        if let Some(storage) = storage::chosen() {
+            self.configure(&lines(&storage.settings()));
+        }
     }
 
     /// Runs an operator's command in the folder, which must succeed.
@@ -220,17 +245,30 @@ impl Site {
         configure(&self.folder.path().join("server"), more);
     }
 
-    /// Starts what does not run, and returns when it accepts connections.
+    /// Waits until the proxy takes the server at this place for `UP` or `DOWN`.
+    pub fn until(&self, at: usize, state: &str) {
+        let proxy = self.proxy.as_ref();
+        proxy.expect("a proxy").until(at, state);
+    }
+
+    /// Starts what does not run, and returns when it accepts connections, and the proxy knows.
     pub fn start(&mut self) {
         for at in 0..self.servers.len() {
             if self.servers[at].process.is_none() {
                 let mut command = self.valised("serve --data server");
-                if self.front.is_some() {
-                    let port = self.servers[at].port;
+                let Server { port, ready, .. } = self.servers[at];
+                if self.servers.len() > 1 {
                     command.env("VALISED_LISTEN", format!("127.0.0.1:{port}"));
+                    command.env("VALISED_NODE", format!("node-{at}"));
+                }
+                if let Some(ready) = ready {
+                    command.env("VALISED_METRICS_LISTEN", format!("127.0.0.1:{ready}"));
                 }
                 self.servers[at].process = Some(self.start_by(command));
             }
+        }
+        for at in (0..self.servers.len()).filter(|_| self.proxy.is_some()) {
+            self.until(at, "UP");
         }
     }
 
@@ -333,6 +371,15 @@ impl Drop for Site {
             drop(server.wait());
         }
     }
+}
+
+/// What stands in a configuration.
+pub fn lines(settings: &[(&str, String)]) -> String {
+    let lines = settings.iter();
+    let lines: Vec<_> = lines
+        .map(|(key, value)| format!("{key} = \"{value}\"\n"))
+        .collect();
+    lines.concat()
 }
 
 /// Waits for the end of `child`, at most until `ms` have passed. `None`: it still runs.

@@ -7,7 +7,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{self, Message, client::IntoClientRequest as _, protocol::WebSocketConfig},
+    tungstenite::{
+        self, Message,
+        client::IntoClientRequest as _,
+        protocol::{WebSocketConfig, frame::coding::CloseCode},
+    },
 };
 use valise_proto::{
     api::{
@@ -25,6 +29,7 @@ use super::{
 /// An open push connection.
 pub struct Push {
     socket: WebSocketStream<TlsStream<TcpStream>>,
+    away: bool,
 }
 
 impl Api {
@@ -58,7 +63,10 @@ impl Api {
             .max_message_size(Some(2 * BODY_MAX))
             .max_frame_size(Some(2 * BODY_MAX));
         match client_async_with_config(request, stream, Some(limits)).await {
-            Ok((socket, _)) => Ok(Push { socket }),
+            Ok((socket, _)) => Ok(Push {
+                socket,
+                away: false,
+            }),
             Err(tungstenite::Error::Http(answer)) => {
                 let body = answer.body().as_deref().unwrap_or_default();
                 Err(super::refusal(answer.status(), body))
@@ -79,11 +87,21 @@ impl Push {
                         .map_err(|_| ApiError::PeerMalformed);
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                None | Some(Ok(Message::Close(_))) => return Ok(None),
+                Some(Ok(Message::Close(frame))) => {
+                    self.away = frame.is_some_and(|frame| frame.code == CloseCode::Away);
+                    return Ok(None);
+                }
+                None => return Ok(None),
                 Some(Ok(_)) => return Err(ApiError::PeerMalformed),
                 Some(Err(error)) => return Err(ApiError::Unreachable(error.to_string())),
             }
         }
+    }
+
+    /// Whether the server closed it because it is about to be stopped: another connection leads to one that
+    /// is not.
+    pub fn is_away(&self) -> bool {
+        self.away
     }
 
     /// Acknowledges what is durable here.

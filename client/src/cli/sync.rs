@@ -10,10 +10,17 @@ use super::{
     ui::{Cell, Column, Record, Row, Table},
 };
 use crate::{
+    api::Push,
+    clock::pause,
     safe::Safe,
     session::{Error, Session},
     sync::Report,
 };
+
+/// How often a server is looked for that takes the place of one that ends.
+const ATTEMPTS: u32 = 10;
+/// And after how long again.
+const MOMENT: Duration = Duration::from_millis(400);
 
 /// What no letter is shown for.
 #[derive(Clone, Copy, Debug)]
@@ -152,13 +159,31 @@ pub(super) fn alarmed(report: &Report) -> Result<(), CommandError> {
     })
 }
 
+/// Another connection for one that a server closed before its end; `None` when there is none.
+async fn again(session: &Session, closed: &Push) -> Option<Push> {
+    if !closed.is_away() {
+        return None;
+    }
+    for _ in 0..ATTEMPTS {
+        if let Ok(push) = session.watch().await {
+            return Some(push);
+        }
+        pause(MOMENT).await;
+    }
+    None
+}
+
 /// Stays connected until a letter comes or `wait` is over.
 async fn watch(session: &mut Session, wait: Duration, report: &mut Report) -> Result<(), Error> {
     let mut push = session.watch().await?;
     let watching = async {
         while report.letters == 0 {
             let Some(page) = push.next().await? else {
-                return Ok(());
+                match again(session, &push).await {
+                    Some(other) => push = other,
+                    None => return Ok(()),
+                }
+                continue;
             };
             if let Some(ack) = session.receive(page, report).await? {
                 push.acknowledge(&ack).await?;

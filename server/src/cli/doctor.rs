@@ -30,6 +30,7 @@ pub(super) fn config_check(data: &Path) -> Result<(), CommandError> {
     let config = Config::load(data)?;
     let mut findings = Findings::default();
     findings.of_files(&config, SystemClock.now_ms());
+    runtime(1)?.block_on(findings.of_files_elsewhere(&config));
     tell(&findings, Format::Text)
 }
 

@@ -7,6 +7,7 @@ use rustix::process::{Resource, getrlimit};
 use super::backup::consequences;
 use crate::{
     Chain,
+    attachment::Bucket,
     backup::{self, restore::Restored},
     card::{CardError, KeptCard},
     clock::{Clock, said},
@@ -267,6 +268,22 @@ impl Findings {
         }
     }
 
+    /// Where attached files are, if that is S3: asked as a server asks it.
+    pub(super) async fn of_files_elsewhere(&mut self, config: &Config) {
+        let Some(address) = config.attachments_bucket() else {
+            return;
+        };
+        let bucket = match Bucket::new(config) {
+            Ok(Some(bucket)) => bucket,
+            Ok(None) => return,
+            Err(error) => return self.bad("s3", Chain(&error).to_string()),
+        };
+        let does = bucket.probe().await;
+        self.result("s3", does, |()| {
+            format!("{address} takes, gives, lists and deletes")
+        });
+    }
+
     /// Backups, and what became of them.
     pub(super) fn of_backups(&mut self, config: &Config, now_ms: u64, within_ms: u64) {
         if config.database.is_some() {
@@ -308,7 +325,10 @@ impl Findings {
         } else if free < reserve {
             self.warn(
                 "disk",
-                format!("{text}: attached files are refused, and letters soon"),
+                match config.attachments_bucket() {
+                    Some(_) => format!("{text}: letters are refused soon"),
+                    None => format!("{text}: attached files are refused, and letters soon"),
+                },
             );
         } else {
             self.good("disk", text);
@@ -322,6 +342,7 @@ pub(super) async fn all(config: &Config, clock: &Arc<dyn Clock>) -> Findings {
     let now_ms = clock.now_ms();
     findings.of_files(config, now_ms);
     findings.of_database(config, clock).await;
+    findings.of_files_elsewhere(config).await;
     findings.of_disk(config, 0);
     findings.of_backups(config, now_ms, BACKUP_MS);
     findings

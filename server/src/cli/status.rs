@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{CommandError, Format, runtime, say};
 use crate::{
+    Chain,
+    attachment::Bucket,
     backup::{self, BackupError, restore::Restored},
     clock::{Clock, SystemClock, said},
     config::{Config, DATABASE},
@@ -79,6 +81,10 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
         ("attachments", json!(attachments)),
         ("attachment_bytes", json!(attachment_bytes)),
     ];
+    if let Some(address) = config.attachments_bucket() {
+        facts.push(("attachments_in", json!(address)));
+        facts.push(("s3", json!(answer(config).await)));
+    }
     if oldest_ms > 0 {
         facts.push((
             "oldest_waits_seconds",
@@ -98,4 +104,16 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
         facts.push(("entries_given_back", json!(restored.given_back)));
     }
     Ok(facts)
+}
+
+/// What S3 says to this server.
+async fn answer(config: &Config) -> String {
+    match Bucket::new(config) {
+        Ok(None) => String::new(),
+        Ok(Some(bucket)) => match bucket.probe().await {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => Chain(&error).to_string(),
+        },
+        Err(error) => Chain(&error).to_string(),
+    }
 }

@@ -202,6 +202,10 @@ impl From<AttachmentError> for Error {
             | AttachmentError::QuotaOfAll
             | AttachmentError::DiskFull => ErrorCode::Full,
             AttachmentError::TooMany => ErrorCode::TooMany,
+            AttachmentError::S3(cause) => {
+                tracing::warn!(error = %Chain(cause), "a part of a file was neither taken nor given");
+                ErrorCode::Unavailable
+            }
             AttachmentError::Disk(_) | AttachmentError::Store(_) | AttachmentError::Stopped(_) => {
                 return Self::internal(&error);
             }

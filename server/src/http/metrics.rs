@@ -34,10 +34,13 @@ pub(crate) async fn run(listener: TcpListener, service: Arc<Service>) {
     }
 }
 
-/// Whether it can serve: the database answers, and it is not about to stop.
+/// Whether it can serve: the database answers, and it is not about to stop or to be stopped.
 async fn ready(State(service): State<Arc<Service>>) -> Response {
     if *service.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    if *service.node.drains().borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
     match service.store.ping().await {
         Ok(()) => "ok\n".into_response(),

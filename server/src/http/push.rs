@@ -95,6 +95,9 @@ impl Stream {
         let bell = self.service.wake.bell(self.session.device);
         let mut log = self.service.log.watch();
         let mut stopping = self.service.stopping.clone();
+        let mut drains = self.service.node.drains();
+        // Who comes though it drains was sent here, and is asked to go with the next tick.
+        let late = *drains.borrow();
         let period = Duration::from_millis(self.service.config.push_ping_ms.max(1));
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -115,6 +118,7 @@ impl Stream {
                 _ = log.changed() => Ends::Continue(true),
                 _ = ticks.tick() => self.tick().await,
                 _ = &mut replaced => Ends::Break(close_code::RESTART),
+                () = stopped(&mut drains), if !late => Ends::Break(close_code::AWAY),
                 () = stopped(&mut stopping) => Ends::Break(close_code::AWAY),
             };
         };
@@ -176,6 +180,10 @@ impl Stream {
 
     /// Pings. Where other servers may have stored something, and this one was not told, it is looked for.
     async fn tick(&mut self) -> Ends {
+        let drains = *self.service.node.drains().borrow();
+        if drains {
+            return Ends::Break(close_code::AWAY);
+        }
         let id = self.session.id;
         if let Err(error) = self.service.sessions.refresh(id).await {
             tracing::error!(error = %Chain(&error), "a session could not be looked up");

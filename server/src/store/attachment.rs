@@ -20,6 +20,20 @@ pub struct AttachmentRow {
     pub stored_bytes: u64,
 }
 
+/// The name of an object in S3 that holds a part of a file.
+pub type PartId = [u8; 16];
+
+/// A part of a file, where files are kept part by part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PartRow {
+    /// Its name.
+    pub id: PartId,
+    /// Where it begins in the file: bytes.
+    pub from_bytes: u64,
+    /// Where it ends: bytes.
+    pub to_bytes: u64,
+}
+
 /// What files take.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Use {
@@ -49,6 +63,33 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// The parts of a file that hold something of what is between two places, in order.
+    pub async fn attachment_parts(
+        &self,
+        of: AttachmentId,
+        from_bytes: u64,
+        to_bytes: u64,
+    ) -> Result<Vec<PartRow>, StoreError> {
+        let rows = sqlx::query(
+            "select part_id, at_bytes, end_bytes from attachment_part \
+             where attachment_id = $1 and at_bytes < $3 and end_bytes > $2 order by at_bytes",
+        )
+        .bind(&of.0[..])
+        .bind(stored(from_bytes))
+        .bind(stored(to_bytes))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(PartRow {
+                    id: id(row, 0, "part_id")?,
+                    from_bytes: number(row, 1, "at_bytes")?,
+                    to_bytes: number(row, 2, "end_bytes")?,
+                })
+            })
+            .collect()
     }
 
     /// Ids after `after`, in order, of files of which something must be on disk, or of all.
@@ -149,12 +190,36 @@ impl Write {
         Ok(grown.rows_affected() == 1)
     }
 
-    /// Forgets a file.
-    pub async fn delete_attachment(&mut self, id: AttachmentId) -> Result<(), StoreError> {
+    /// A part of a file is there.
+    pub async fn add_attachment_part(
+        &mut self,
+        of: AttachmentId,
+        part: &PartRow,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into attachment_part (attachment_id, at_bytes, end_bytes, part_id) \
+             values ($1, $2, $3, $4)",
+        )
+        .bind(&of.0[..])
+        .bind(stored(part.from_bytes))
+        .bind(stored(part.to_bytes))
+        .bind(&part.id[..])
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets a file; says which parts it had.
+    pub async fn delete_attachment(&mut self, of: AttachmentId) -> Result<Vec<PartId>, StoreError> {
         sqlx::query("delete from attachment where attachment_id = $1")
-            .bind(&id.0[..])
+            .bind(&of.0[..])
             .execute(&mut *self.0)
             .await?;
-        Ok(())
+        let parts = "delete from attachment_part where attachment_id = $1 returning part_id";
+        let rows = sqlx::query(parts)
+            .bind(&of.0[..])
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| id(row, 0, "part_id")).collect()
     }
 }

@@ -48,7 +48,7 @@ impl Store {
         self.shared.is_some()
     }
 
-    fn quick(&self) -> &AnyPool {
+    pub(super) fn quick(&self) -> &AnyPool {
         self.shared
             .as_ref()
             .map_or(&self.writes, |shared| &shared.quick)

@@ -15,15 +15,20 @@ use valise_proto::{
 use super::support::{Answer, Person, TestServer};
 use crate::attachment::UNFINISHED_MS;
 
-const ID: AttachmentId = AttachmentId([7; 16]);
+pub(super) const ID: AttachmentId = AttachmentId([7; 16]);
 
-fn content(size: usize) -> Vec<u8> {
+pub(super) fn content(size: usize) -> Vec<u8> {
     (0..size)
         .map(|at| u8::try_from(at % 251).unwrap())
         .collect()
 }
 
-async fn begin(server: &TestServer, who: &Person, id: AttachmentId, size: usize) -> Answer {
+pub(super) async fn begin(
+    server: &TestServer,
+    who: &Person,
+    id: AttachmentId,
+    size: usize,
+) -> Answer {
     let size = u64::try_from(size).unwrap();
     let body = valise_proto::codec::encode(&Begin { size });
     server
@@ -31,7 +36,7 @@ async fn begin(server: &TestServer, who: &Person, id: AttachmentId, size: usize)
         .await
 }
 
-async fn append(
+pub(super) async fn append(
     server: &TestServer,
     who: &Person,
     id: AttachmentId,
@@ -44,7 +49,7 @@ async fn append(
         .await
 }
 
-async fn read(
+pub(super) async fn read(
     server: &TestServer,
     who: &Person,
     id: AttachmentId,
@@ -59,7 +64,7 @@ async fn read(
     server.get(who, &target).await
 }
 
-async fn upload(server: &TestServer, who: &Person, id: AttachmentId, file: &[u8]) {
+pub(super) async fn upload(server: &TestServer, who: &Person, id: AttachmentId, file: &[u8]) {
     assert_eq!(
         begin(server, who, id, file.len())
             .await
@@ -255,7 +260,7 @@ async fn v05_nobody_takes_more_room_than_is_his() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v05_a_full_disk_takes_no_file_and_gives_what_it_has() {
+async fn v05_folder_a_full_disk_takes_no_file_and_gives_what_it_has() {
     let (mut server, alice) = TestServer::start().await;
     let file = content(2 * RANGE_MIN);
     upload(&server, &alice, ID, &file).await;
@@ -285,7 +290,7 @@ async fn v05_a_full_disk_takes_no_file_and_gives_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v05_what_is_old_or_without_its_other_half_is_collected() {
+async fn v05_folder_what_is_old_or_without_its_other_half_is_collected() {
     let (mut server, alice) = TestServer::start_with(
         Policy {
             retention_ms: 3 * UNFINISHED_MS,
@@ -326,7 +331,7 @@ async fn v05_what_is_old_or_without_its_other_half_is_collected() {
 
 /// A crash between the flush of a part and the row that counts it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_counted_is_written_over() {
+async fn folder_what_nobody_counted_is_written_over() {
     let (server, alice) = TestServer::start().await;
     let file = content(3 * RANGE_MIN);
     begin(&server, &alice, ID, file.len())

@@ -28,7 +28,10 @@ use super::{
     push::{Socket, closed, next, open},
     support::{Person, TestServer},
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    store::{NodeRow, Store},
+};
 
 /// How long anything may take that is not looked for, but told.
 const SOON: Duration = Duration::from_secs(10);
@@ -179,6 +182,40 @@ async fn a_letter_wakes(one: &mut TestServer, other: &TestServer, alice: &Person
     sends(other, alice, &letter(1, "hello")).await;
     let page = timeout(SOON, next(&mut moved)).await.unwrap();
     assert_eq!(page.messages.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_drains_sends_streams_away_and_answers() {
+    let started = TestServer::start_twice(|config| config.node = Some("one".to_owned()));
+    let (one, mut other, alice) = started.await;
+    other.stop().await;
+    other.config.node = Some("other".to_owned());
+    other.run().await.unwrap();
+    let url = one.config.database_url();
+    let store = Store::connect(&url).await.unwrap();
+    let mut stream = streams(&other, &alice).await;
+    let mut ticks = interval(Duration::from_millis(50));
+    while store.drain_node("other", true).await.unwrap() == 0 {
+        ticks.tick().await;
+    }
+    assert_eq!(timeout(SOON, closed(&mut stream)).await, Ok(1001));
+    assert_eq!(other.get(&alice, api::SYNC).await.status, 200);
+    // Sent there all the same, she is served.
+    let mut stream = streams(&other, &alice).await;
+    let moved = streams(&one, &alice).await;
+    assert_eq!(timeout(SOON, closed(&mut stream)).await, Ok(1012));
+    let row = |name: &str, rows: Vec<NodeRow>| rows.into_iter().find(|row| row.name == name);
+    let drains = row("other", store.nodes().await.unwrap()).unwrap().drains;
+    assert!(drains);
+    while row("one", store.nodes().await.unwrap()).unwrap().streams != 1 {
+        ticks.tick().await;
+    }
+    drop(moved);
+    // Another run of it is another server; and who ends in good order is not seen any more.
+    other.stop().await;
+    assert_eq!(row("other", store.nodes().await.unwrap()), None);
+    other.run().await.unwrap();
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

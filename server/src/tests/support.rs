@@ -40,7 +40,7 @@ use crate::{
     clock::{Clock, ManualClock},
     config::Config,
     init::init_on,
-    tests::cluster,
+    tests::{cluster, storage},
     tls::Identity,
 };
 
@@ -270,6 +270,14 @@ pub(crate) fn genesis_file(founder: &Person, policy: Policy) -> (Vec<u8>, Direct
     (encode(&file), directory)
 }
 
+/// Attached files are kept in S3.
+pub(crate) fn keep_in(config: &mut Config, settings: &[(&'static str, String); 3]) {
+    let [(_, place), (_, endpoint), (_, credentials)] = settings;
+    config.attachments = Some(place.into());
+    config.s3_endpoint = Some(endpoint.clone());
+    config.s3_credentials = Some(credentials.into());
+}
+
 impl TestServer {
     /// A new organisation whose founder, alice, is logged in on a certified device.
     pub(crate) async fn start() -> (Self, Person) {
@@ -314,6 +322,9 @@ impl TestServer {
         let card = init_on(data.path(), &genesis, listen, database.as_deref());
         let card = card.await.unwrap();
         let mut config = Config::load(data.path()).unwrap();
+        if let Some(storage) = storage::chosen() {
+            keep_in(&mut config, &storage.settings());
+        }
         change(&mut config);
         let mut server = Self {
             _data: data,
