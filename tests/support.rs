@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod cutter;
 pub mod dice;
+pub mod drive;
 pub mod front;
 pub mod mallory;
 pub mod office;
@@ -12,6 +13,7 @@ pub mod search;
 pub mod site;
 pub mod terminal;
 pub mod time;
+pub mod trace;
 pub mod witness;
 
 pub use dice::Dice;
