@@ -61,14 +61,14 @@ pub enum Unflushed {
     Torn { sector: usize, chance: u64 },
 }
 
-/// Which flushes the disk heeds.
+/// Which flushes the disk heeds, after the first so many events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Heeds {
     All,
     /// It lies: as if SQLite ran with `synchronous = off`.
-    Nothing,
+    Nothing(usize),
     /// Those of files alone.
-    Files,
+    Files(usize),
 }
 
 /// What stands on the disk.
@@ -246,11 +246,11 @@ impl Drive {
             }))
             .collect();
         let mut flushed = vec![0; self.count];
-        for event in self.events.iter().take(done) {
+        for (at, event) in self.events.iter().take(done).enumerate() {
             let heeded = match heeds {
                 Heeds::All => true,
-                Heeds::Nothing => false,
-                Heeds::Files => !folders.contains(&event.node),
+                Heeds::Nothing(first) => at < first,
+                Heeds::Files(first) => at < first || !folders.contains(&event.node),
             };
             if matches!(event.what, What::Flush) && heeded {
                 flushed[event.node] = event.begun_us.max(flushed[event.node]);

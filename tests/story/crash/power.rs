@@ -409,20 +409,28 @@ fn start(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// And on disks that do not heed flushes, the same checks find what is lost.
 #[test]
 fn r03_the_power_fails_at_any_moment_and_nothing_acknowledged_is_lost() {
+    let begun = System.monotonic_ms();
     let day = Day::live();
+    let lived_ms = System.monotonic_ms() - begun;
     let times = number("VALISE_CRASHES", CRASHES);
     let lost = day.crash(times, Heeds::All);
-    println!("{times} crashes, {} with a loss", lost.len());
+    let all_ms = System.monotonic_ms() - begun;
+    let count = lost.len();
+    println!("{times} crashes, {count} with a loss; {lived_ms} ms for the day, {all_ms} ms in all");
     assert!(lost.is_empty(), "seed {}: {}", day.seed, lost.join("\n"));
-    for (heeds, word) in [(Heeds::Nothing, "open"), (Heeds::Files, "lost")] {
+}
+
+/// On disks that do not heed flushes, or none of folders, the same checks find what is lost.
+#[test]
+fn r03_twin_a_disk_that_does_not_heed_flushes_loses_what_was_acknowledged() {
+    let day = Day::live();
+    let first = day.founded;
+    for heeds in [Heeds::Nothing(first), Heeds::Files(first)] {
         let lost = day.crash(40, heeds);
         println!("{heeds:?} heeded: {} of 40 with a loss", lost.len());
-        assert!(
-            lost.iter().any(|what| what.contains(word)),
-            "{heeds:?}: {lost:?}"
-        );
+        let found = lost.iter().any(|what| what.contains("was accepted"));
+        assert!(found, "{heeds:?}: {lost:?}");
     }
 }
