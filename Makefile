@@ -1,7 +1,8 @@
 # The few things one does with this house. `make help` lists them.
-.PHONY: help demo test lint bench fuzz image deb
+.PHONY: help demo test lint torture bench fuzz image deb
 
 TIME ?= 60
+TIMES ?= 10000
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
@@ -17,6 +18,10 @@ test: ## everything that must hold: format, lints, dependencies, docs, tests, de
 lint: ## the quick half of make test: format, lints, dependencies, docs
 	@.ci/install deny
 	@.ci/check lint
+
+torture: ## TIMES=10000 kills of server and of clients, as many power cuts, every failing system call
+	@.ci/install
+	@TIMES=$(TIMES) .ci/torture
 
 bench: ## what people wait for, letters a second, memory: each beside its bar and this machine's limit
 	@.ci/install

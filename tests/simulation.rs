@@ -28,7 +28,7 @@ use self::{
 const SEEDS: u64 = 1_000;
 
 /// The number that this variable of the environment holds.
-fn number(variable: &str, otherwise: u64) -> u64 {
+pub fn number(variable: &str, otherwise: u64) -> u64 {
     let variables = Environment::of_process().variables;
     variables.get(variable).map_or(otherwise, |number| {
         let number = number.to_str().and_then(|number| number.parse().ok());

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod crowd;
 pub mod cutter;
 pub mod dice;
+pub mod drive;
 pub mod front;
 pub mod mallory;
 pub mod office;
@@ -16,6 +17,7 @@ pub mod site;
 pub mod storage;
 pub mod terminal;
 pub mod time;
+pub mod trace;
 pub mod witness;
 
 pub use crowd::Crowd;

@@ -82,7 +82,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
             .mode(0o600)
             .open(path)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        // The file's name, too, outlives a power cut.
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|source| TlsError::File {
         path: path.to_owned(),

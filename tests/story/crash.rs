@@ -1,8 +1,10 @@
 //! Nothing that was acknowledged is ever lost, whoever is killed and when.
 
 mod disk;
+mod fault;
 mod joining;
 mod kill;
+mod power;
 mod step;
 mod together;
 

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::TcpListener,
     os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::park_timeout,
     time::Duration,
@@ -21,7 +21,7 @@ use super::{
     office::free_port,
     program::{Cli, Said, said, valised},
     proxy::Proxy,
-    storage,
+    storage, trace,
     witness::configure,
 };
 
@@ -59,6 +59,16 @@ impl Site {
     pub fn empty() -> Self {
         let port = free_port();
         Self::with_servers(port, &[port], cluster::database())
+    }
+
+    /// The same, and the server listens elsewhere than everybody looks for it: somebody is to stand between.
+    pub fn apart() -> Self {
+        Self::with_servers(free_port(), &[free_port()], None)
+    }
+
+    /// Where everybody looks for the server, and where it listens.
+    pub fn ports(&self) -> (u16, u16) {
+        (self.port, self.servers[0].port)
     }
 
     fn with_servers(port: u16, ports: &[u16], database: Option<String>) -> Self {
@@ -135,21 +145,37 @@ impl Site {
     /// The founder signs; the operator makes the server's data and the card of it, with this in his
     /// environment.
     pub fn found(&self, founder: &Cli, environment: &[(&str, &str)]) {
+        self.sign(founder);
+        self.init(environment);
+    }
+
+    /// The founder signs the genesis file.
+    fn sign(&self, founder: &Cli) {
         let (genesis, url) = (self.path("genesis.valise"), self.url());
         let founding = [
             "found", "--org", "Campagne", "--url", &url, "--as", "alice", "--out",
         ];
         founder.must(&[&founding[..], &[&genesis]].concat());
-        self.init(environment);
+    }
+
+    /// The same as [`Site::found`], and all that the operator's command asks of the disk stands in `trace`.
+    pub fn found_traced(&self, founder: &Cli, trace: &Path) {
+        self.sign(founder);
+        let mut init = Command::new("strace");
+        init.env_clear().current_dir(self.folder.path());
+        init.args(trace::arguments(trace)).arg(valised());
+        init.args(self.init_arguments().split(' '));
+        said(&init.output().expect("strace: .ci/install")).done();
+    }
+
+    fn init_arguments(&self) -> String {
+        let listen = format!("127.0.0.1:{}", self.servers[0].port);
+        format!("init --data server --genesis genesis.valise --listen {listen} --card card.valise")
     }
 
     /// The operator makes the server's data and the card from what the founder signed.
     pub fn init(&self, environment: &[(&str, &str)]) {
-        let listen = format!("127.0.0.1:{}", self.port);
-        let init = format!(
-            "init --data server --genesis genesis.valise --listen {listen} --card card.valise"
-        );
-        let mut init = self.valised(&init);
+        let mut init = self.valised(&self.init_arguments());
         init.envs(environment.iter().copied());
         said(&init.output().expect("valised runs")).done();
         if let Some(storage) = storage::chosen() {
@@ -289,6 +315,16 @@ impl Site {
         command.env_clear().current_dir(self.folder.path());
         command.arg("-c").arg(script).arg(valised());
         command.stdin(OwnedFd::from(socket.try_clone().expect("a copy")));
+        self.servers[0].process = Some(self.start_by(command));
+    }
+
+    /// The same, and all that it asks of the disk stands in the file `trace`.
+    pub fn start_traced(&mut self, trace: &Path) {
+        let mut command = Command::new("strace");
+        command.env_clear().current_dir(self.folder.path());
+        // The tracer is a grandchild: the child is the server itself.
+        command.arg("-D").args(trace::arguments(trace));
+        command.arg(valised()).args(["serve", "--data", "server"]);
         self.servers[0].process = Some(self.start_by(command));
     }
 

@@ -19,7 +19,13 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Opens it for its owner alone, making it if it is not there.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            // Its name must last as long as what is in it.
+            if let Some(parent) = path.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
         Ok(Self(path.to_owned()))
     }
 

@@ -5,18 +5,23 @@ use std::{collections::BTreeMap, process::Child};
 use valise_client::clock::{Clock as _, System};
 
 use super::{all_is_well, subjects};
-use crate::support::{
-    Dice, Site,
-    program::Cli,
-    site::{code, ends_within},
+use crate::{
+    simulation::number,
+    support::{
+        Dice, Site,
+        program::Cli,
+        site::{code, ends_within},
+    },
 };
 
-const CLIENT_KILLS: usize = 50;
-const SERVER_KILLS: usize = 30;
-/// Kills of one of two servers.
-const NODE_KILLS: usize = 30;
-/// Kills of the server at the moment at which it has stored something and may not have said so.
-const STORED_KILLS: usize = 20;
+/// Kills of clients, and as many of the server, unless `VALISE_KILLS` asks for more.
+const KILLS: u64 = 50;
+/// Kills of one of two servers, unless it does.
+const NODE_KILLS: u64 = 30;
+/// After so many kills everybody looks whether all is there.
+const LOOK: usize = 500;
+/// Other computers of bob's at most.
+const COMPUTERS: usize = 6;
 
 /// What happens in the office.
 struct Day {
@@ -36,6 +41,10 @@ struct Day {
 
 /// A command on its way: its process, its name and, of a letter, its subject.
 type Begun = (Child, &'static str, Option<String>);
+
+fn times(otherwise: u64) -> usize {
+    usize::try_from(number("VALISE_KILLS", otherwise)).expect("a number")
+}
 
 impl Day {
     fn begins(site: Site, alice: Cli, bob: Cli, several: bool) -> Self {
@@ -72,8 +81,11 @@ impl Day {
         (self.dice.roll(4) == 0).then(|| self.begin())
     }
 
-    /// Now and then bob sets another computer up: the next who writes lets it in.
+    /// Now and then bob sets another computer up, until he has many: the next who writes lets it in.
     fn another_computer(&mut self) {
+        if self.computers.len() == COMPUTERS {
+            return;
+        }
         let name = format!("computer{}", self.computers.len());
         self.computers
             .push(self.site.other_computer(&self.bob, &name));
@@ -182,6 +194,16 @@ impl Day {
         self.letters.insert("measured".to_owned(), true);
     }
 
+    /// Does so now and then, and says how far it is.
+    fn look(&self, kills: usize) {
+        if kills > 0 && kills.is_multiple_of(LOOK) {
+            println!(
+                "{kills} kills, {:?} letters acknowledged, and here",
+                self.close()
+            );
+        }
+    }
+
     /// Everybody syncs and nobody is killed. Says how many letters were acknowledged, and how many
     /// arrived: each of them once, in order, and of the acknowledged ones all.
     fn close(&self) -> (usize, usize) {
@@ -232,22 +254,28 @@ fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
     let (site, alice, [bob]) = Site::with(["bob"]);
     let begun = System.monotonic_ms();
     let mut day = Day::begins(site, alice, bob, false);
+    let times = times(KILLS);
+    // At the server, two in five come when it has stored something and may not have said so.
+    let (random, storing) = (times - times * 2 / 5, times * 2 / 5);
     let mut kills = (0, 0, 0);
-    while kills.0 < CLIENT_KILLS {
+    while kills.0 < times {
         if kills.0 >= 15 * (1 + day.computers.len()) {
             day.another_computer();
         }
         kills.0 += usize::from(day.kill_a_client());
+        day.look(kills.0);
     }
     let clients_ms = System.monotonic_ms() - begun;
-    while kills.1 < SERVER_KILLS {
+    while kills.1 < random {
         if kills.1 >= 10 * (day.computers.len() - 2) {
             day.another_computer();
         }
         kills.1 += usize::from(day.kill_the_server());
+        day.look(kills.1);
     }
-    while kills.2 < STORED_KILLS {
+    while kills.2 < storing {
         kills.2 += usize::from(day.kill_the_server_when_it_stores());
+        day.look(kills.2);
     }
     let all_ms = System.monotonic_ms() - begun;
     let (sent, arrived) = day.close();
@@ -269,11 +297,12 @@ fn r01_one_of_two_servers_is_killed_and_nothing_acknowledged_is_lost() {
     }
     let mut day = Day::begins(site, alice, bob, true);
     let mut kills = 0;
-    while kills < NODE_KILLS {
+    while kills < times(NODE_KILLS) {
         if kills >= 12 * (1 + day.computers.len()) {
             day.another_computer();
         }
         kills += usize::from(day.kill_the_server());
+        day.look(kills);
     }
     // An operator starts one after the other anew, and somebody writes all the while.
     for _ in 0..2 {
