@@ -296,7 +296,10 @@ impl Day {
         drop(server.map_err(|error| format!("it does not open: {error:?}"))?);
         let database = database(folder);
         let integrity = "select group_concat(integrity_check) from pragma_integrity_check";
-        let integrity: String = database.query_row(integrity, (), |row| row.get(0)).unwrap();
+        // What is worst is an error, and no answer.
+        let integrity: String = database
+            .query_row(integrity, (), |row| row.get(0))
+            .unwrap_or_else(|error| error.to_string());
         check(integrity == "ok", || integrity.clone())?;
         let gaps = "select count(*) from (
                 select m.sequence last, count(s.sequence) here, count(distinct s.sequence) apart,
