@@ -62,12 +62,13 @@ const HOMES: &[(&str, &[&str])] = &[
         "openmls_traits",
         &["client/src/mls", "client/src/provider", "client/src/vault"],
     ),
-    // In a story of a race it is the operator who counts, and mallory is one who edits.
+    // In stories of a race and of a power cut it is the operator who counts, and mallory is one who edits.
     (
         "rusqlite",
         &[
             "client/src/store",
             "client/src/provider",
+            "tests/story/crash/power",
             "tests/story/race",
             "tests/support/mallory",
         ],

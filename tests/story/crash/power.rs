@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::Method;
+use reqwest::Method;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use valise_client::clock::{Clock as _, System};
