@@ -51,8 +51,7 @@ async fn letters(server: &Server, alice: &mut Person, others: &mut [Person]) {
     let names: Vec<String> = others.iter().map(|it| it.name.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (before, cpu) = (loopback_bytes(), server.cpu_s());
-    let ((), first_ms) =
-        timed_async(async { drop(alice.send(&names, "First", "Hello").await) }).await;
+    let (_, first_ms) = timed_async(alice.send(&names, "First", "Hello")).await;
     note("  the first: everybody is invited", first_ms, "ms", None);
     note("  of it: bytes", loopback_bytes() - before, "B", None);
     note(

@@ -36,7 +36,7 @@ const WRITERS: [&str; 3] = ["bob", "carol", "dora"];
 /// Letters of each in one history.
 const EACH: usize = 4;
 /// How long a history may take before the test says that it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// So many histories.
 fn histories() -> u64 {
@@ -247,24 +247,28 @@ async fn history(
         tokio::task::block_in_place(|| pair.kill(which));
     };
     let working = async {
-        let (mut writes, mut looks) = (Vec::new(), Vec::new());
+        let (mut written, mut looks) = (Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 biased;
-                written = writing.join_next() => match written {
-                    Some(written) => writes.extend(written.expect("a writer")),
-                    None => return (writes, looks),
+                of_one = writing.join_next() => match of_one {
+                    Some(of_one) => written.extend(of_one.expect("a writer")),
+                    None => return (written, looks),
                 },
                 look = reader.look(group) => looks.push(look),
             }
         }
     };
-    let ((), (writes, looks)) = tokio::join!(killing, working);
+    let ((), (written, looks)) = tokio::join!(killing, working);
     let all = reader.look(group).await.seen;
     reader
         .acknowledge(group, all.last().expect("letters").0)
         .await;
-    History { writes, looks, all }
+    History {
+        writes: written,
+        looks,
+        all,
+    }
 }
 
 /// What a server might do, of which nobody would have a history without this being found.

@@ -23,7 +23,7 @@ struct Board {
 
 impl Board {
     async fn start() -> Self {
-        let (mut server, alice) = TestServer::start().await;
+        let (mut server, alice) = Box::pin(TestServer::start()).await;
         let bob = server.hire(&alice, "bob").await;
         let carol = server.hire(&alice, "carol").await;
         let entry = testing::admin_add(&server.directory, &bob.name, &[&alice.key]);

@@ -112,8 +112,8 @@ fn at_once(people: &[&Cli], arguments: &[Vec<String>]) {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         person.start(&arguments)
     };
-    let begun: Vec<_> = people.iter().zip(arguments).map(begin).collect();
-    for mut child in begun {
+    let running: Vec<_> = people.iter().zip(arguments).map(begin).collect();
+    for mut child in running {
         assert_eq!(code(&mut child), 0);
     }
 }
@@ -121,6 +121,7 @@ fn at_once(people: &[&Cli], arguments: &[Vec<String>]) {
 impl Day {
     /// Two people write to a third, with files, who fetches once; the server is stopped in good order, and
     /// killed once.
+    #[expect(clippy::too_many_lines, reason = "a day, in its order")]
     fn live() -> Self {
         let seed = System.now_ms();
         println!("seed {seed}");
@@ -275,7 +276,7 @@ impl Day {
         let folder = self.folder.path().join(format!("{heeds:?}{number}"));
         self.drive.crash(done, unflushed, heeds, &mut dice, &folder);
         let mut lost = self.examine(&folder, self.drive.until_us(done)).await;
-        if lost.is_ok() && heeds == Heeds::All && number % (times / STARTS).max(1) == 0 {
+        if lost.is_ok() && heeds == Heeds::All && number.is_multiple_of((times / STARTS).max(1)) {
             lost = start(&folder);
         }
         fs::remove_dir_all(&folder).unwrap();
