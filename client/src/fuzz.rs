@@ -78,31 +78,32 @@ fn card() -> Option<Card> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
+
+    use valise_proto::fuzz::spoiled;
 
     use super::*;
 
-    fn corpus(name: &str) -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../tests/fuzz/corpus")
-            .join(name)
+    /// `TARGET/NAME`, or the folder of a target's seeds.
+    fn corpus(name: &str) -> String {
+        format!("{}/../tests/fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"))
     }
 
-    /// And what is spoiled of it anywhere.
+    fn seed(name: &str) -> Vec<u8> {
+        fs::read(corpus(name)).unwrap()
+    }
+
+    fn text(name: &str) -> String {
+        String::from_utf8(seed(name)).unwrap()
+    }
+
     #[test]
     fn corpus_replays() {
         for (name, target) in TARGETS {
             let mut replayed = 0;
             for file in fs::read_dir(corpus(name)).unwrap() {
-                let bytes = fs::read(file.unwrap().path()).unwrap();
-                target(&bytes);
-                for at in 0..bytes.len() {
-                    target(&bytes[..at]);
-                    for change in [0x01, 0x40, 0x80] {
-                        let mut spoiled = bytes.clone();
-                        spoiled[at] ^= change;
-                        target(&spoiled);
-                    }
+                for bytes in spoiled(&fs::read(file.unwrap().path()).unwrap()) {
+                    target(&bytes);
                 }
                 replayed += 1;
             }
@@ -113,8 +114,6 @@ mod tests {
     /// An input must reach past the parser, else it is no seed.
     #[test]
     fn seeds_are_read() {
-        let seed = |name: &str| fs::read(corpus(name)).unwrap();
-        let text = |name: &str| String::from_utf8(seed(name)).unwrap();
         for name in ["agent/key", "agent/answer", "agent/status", "agent/setup"] {
             assert!(protocol::read_anything(&seed(name)), "{name}");
         }

@@ -31,6 +31,20 @@ use crate::{
     testing::SoftDevice,
 };
 
+/// `bytes`, and what is cut or spoiled of them anywhere.
+pub fn spoiled(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let cuts = (0..=bytes.len()).map(|at| bytes.get(..at).unwrap_or_default().to_vec());
+    let flips = (0..bytes.len()).flat_map(|at| [(at, 0x01), (at, 0x40), (at, 0x80)]);
+    let flips = flips.map(|(at, change)| {
+        let mut flipped = bytes.to_vec();
+        if let Some(byte) = flipped.get_mut(at) {
+            *byte ^= change;
+        }
+        flipped
+    });
+    cuts.chain(flips)
+}
+
 /// Every target and its name.
 #[expect(clippy::type_complexity, reason = "a plain table of two columns")]
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[

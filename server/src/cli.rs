@@ -317,7 +317,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Verb::Backup { verb } => backup::run(verb),
         Verb::Log { verb } => match verb {
             LogVerb::TakeBack { file, data } => backup::take_back(&data.folder, &file),
-            LogVerb::Open { data } => backup::open_log(&data.folder),
+            LogVerb::Open { data } => backup::release_log(&data.folder),
         },
         Verb::Config { verb } => match verb {
             ConfigVerb::Check { data } => doctor::config_check(&data.folder),

@@ -18,13 +18,12 @@ use valise_proto::{
 
 use crate::{
     clock::Clock,
+    directory::SKEW_MS,
     store::{SessionRow, Store, StoreError},
 };
 
 /// A session is looked up again after this long, where another server may have ended it: milliseconds.
 const LOOK_MS: u64 = 5_000;
-/// No session was used so long after now, be it by the clock of another server: milliseconds.
-const AHEAD_MS: u64 = 10 * 60_000;
 
 /// Why a session does not carry a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -228,7 +227,7 @@ fn ended(session: &SessionRow, directory: &Directory, now_ms: u64) -> bool {
     let key = directory.key(session.key);
     let ahead_ms = session.used_at_ms.saturating_sub(now_ms);
     now_ms >= session.ends_at_ms
-        || (ahead_ms > AHEAD_MS && checked("V12"))
+        || (ahead_ms > SKEW_MS && checked("V12"))
         || idle_ms >= directory.policy().session_idle_ms
         || key.is_none_or(|key| key.revoked.is_some())
 }

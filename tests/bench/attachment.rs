@@ -27,7 +27,7 @@ use valise_proto::{
 };
 
 use crate::{
-    figure::{Bar, Figure, note},
+    figure::{at_least, at_most, note},
     support::{Office, Person, Server, server::peak},
     watch::{Passing, timed, timed_async},
 };
@@ -66,14 +66,13 @@ pub async fn measure() {
     let rate = rate(TIMED, seal_ms + send_ms);
     let seal = self::rate(TIMED, seal_ms);
     note("file: sealed into the spool, flushed", seal, "MB/s", None);
-    Figure {
-        name: "file: encrypted and sent, 512 MiB",
-        value: rate / plain,
-        unit: "x plain",
-        bar: Bar::AtLeast(0.5),
-        ratio: None,
-    }
-    .print();
+    at_least(
+        0.5,
+        "file: encrypted and sent, 512 MiB",
+        rate / plain,
+        "x plain",
+        None,
+    );
     note("  of it", rate, "MB/s", None);
     bob.sync().await;
     let number = bob.letters().last().expect("a letter").number;
@@ -142,22 +141,17 @@ fn encryption(file: &Path, folder: &Path) {
     let hash = rate(64 << 20, timed(hash).1);
     note("baseline: SHA-256 by ring", hash, "MB/s", None);
     let age = age(file, folder);
-    Figure {
-        name: "file: encrypted and hashed, file to nowhere",
-        value: ours,
-        unit: "MB/s",
-        bar: age.map_or(Bar::None, Bar::AtLeast),
-        ratio: Some((ours / best, "ring alone")),
-    }
-    .print();
-    match age {
-        Some(age) => note(
-            "  `age` on the same file",
-            age,
-            "MB/s",
-            Some((ours / age, "age")),
-        ),
-        None => println!("  `age` is not installed here: no comparison"),
+    let (name, ratio) = (
+        "file: encrypted and hashed, file to nowhere",
+        Some((ours / best, "ring alone")),
+    );
+    if let Some(age) = age {
+        at_least(age, name, ours, "MB/s", ratio);
+        let ratio = Some((ours / age, "age"));
+        note("  `age` on the same file", age, "MB/s", ratio);
+    } else {
+        note(name, ours, "MB/s", ratio);
+        println!("  `age` is not installed here: no comparison");
     }
 }
 
@@ -203,16 +197,9 @@ async fn plain(office: &Office, person: &mut Person, file: &Path) -> f64 {
     let clock: Arc<dyn Clock> = Arc::new(office.time.clone());
     let api = Api::new(office.card.clone(), clock).expect("a client");
     person.sync().await;
-    let session = person.session();
-    let id = session
-        .login_session()
-        .expect("the store")
-        .expect("a session")
-        .id;
-    let seed = session.store().read().setting(Setting::DeviceSeed);
-    let signer = DeviceSigner::from_seed(&seed.expect("the store").expect("a key"));
-    let signer = signer.expect("a key");
-    let caller = Caller::Session(&signer, id);
+    let (seed, session) = person.signs_as();
+    let signer = DeviceSigner::from_seed(&seed).expect("a key");
+    let caller = Caller::Session(&signer, session);
     let size = sealed_size(TIMED).expect("a size");
     let place = path(AttachmentId([9; 16]));
     let mut from = File::open(file).expect("the file");
@@ -293,13 +280,6 @@ fn memory(office: &Office) {
 }
 
 fn bar(name: &str, value: f64, rate: f64) {
-    Figure {
-        name,
-        value,
-        unit: "MB",
-        bar: Bar::AtMost(MEMORY_MAX),
-        ratio: None,
-    }
-    .print();
+    at_most(MEMORY_MAX, name, value, "MB", None);
     note("  while it passed with", rate, "MB/s", None);
 }

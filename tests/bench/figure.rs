@@ -1,60 +1,33 @@
 //! How a figure is printed: what, how much, its bar, and how far from the machine's best.
 
-/// What a figure has to reach.
-pub enum Bar {
-    AtMost(f64),
-    AtLeast(f64),
-    None,
-}
-
-pub struct Figure<'a> {
-    pub name: &'a str,
-    pub value: f64,
-    pub unit: &'a str,
-    pub bar: Bar,
-    /// How many times which baseline.
-    pub ratio: Option<(f64, &'a str)>,
-}
-
-impl Figure<'_> {
-    pub fn print(&self) {
-        let (bar, verdict) = match self.bar {
-            Bar::AtMost(bar) => (format!("<= {bar}"), verdict(self.value <= bar)),
-            Bar::AtLeast(bar) => (format!(">= {bar}"), verdict(self.value >= bar)),
-            Bar::None => (String::new(), ""),
-        };
-        let ratio = self
-            .ratio
-            .map(|(times, what)| format!("{times:.2} x {what}"));
-        println!(
-            "{:<58} {:>10.2} {:<10} {bar:<9} {verdict:<7} {}",
-            self.name,
-            self.value,
-            self.unit,
-            ratio.unwrap_or_default()
-        );
-    }
-}
-
-/// A figure without a bar.
+/// A figure without a bar; `ratio` is how many times which baseline.
 pub fn note(name: &str, value: f64, unit: &str, ratio: Option<(f64, &str)>) {
-    print(name, (value, unit), Bar::None, ratio);
+    print(name, (value, unit), ("", ""), ratio);
 }
 
 /// A figure of which less is better.
 pub fn at_most(bar: f64, name: &str, value: f64, unit: &str, ratio: Option<(f64, &str)>) {
-    print(name, (value, unit), Bar::AtMost(bar), ratio);
+    let bar = (&*format!("<= {bar}"), verdict(value <= bar));
+    print(name, (value, unit), bar, ratio);
 }
 
-fn print(name: &str, (value, unit): (f64, &str), bar: Bar, ratio: Option<(f64, &str)>) {
-    Figure {
-        name,
-        value,
-        unit,
-        bar,
-        ratio,
-    }
-    .print();
+/// A figure of which more is better.
+pub fn at_least(bar: f64, name: &str, value: f64, unit: &str, ratio: Option<(f64, &str)>) {
+    let bar = (&*format!(">= {bar}"), verdict(value >= bar));
+    print(name, (value, unit), bar, ratio);
+}
+
+fn print(
+    name: &str,
+    (value, unit): (f64, &str),
+    (bar, verdict): (&str, &str),
+    ratio: Option<(f64, &str)>,
+) {
+    let ratio = ratio.map(|(times, what)| format!("{times:.2} x {what}"));
+    println!(
+        "{name:<58} {value:>10.2} {unit:<10} {bar:<9} {verdict:<7} {}",
+        ratio.unwrap_or_default()
+    );
 }
 
 fn verdict(reached: bool) -> &'static str {

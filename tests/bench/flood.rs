@@ -21,7 +21,7 @@ use valise_proto::{
 };
 
 use crate::{
-    figure::{Bar, Figure, count, note, percentile},
+    figure::{at_most, count, note, percentile},
     support::{Crowd, Office, Person, Server},
     watch::{Passing, ms, now},
 };
@@ -99,14 +99,7 @@ pub async fn measure() {
 }
 
 fn print(name: &str, value: f64, most: f64) {
-    Figure {
-        name,
-        value,
-        unit: "x rest",
-        bar: Bar::AtMost(most),
-        ratio: None,
-    }
-    .print();
+    at_most(most, name, value, "x rest", None);
 }
 
 /// How long 95 of 100 letters of alice's take at most until the server has them: milliseconds.

@@ -1,7 +1,7 @@
 //! What a device costs the server that is connected and says nothing.
 
 use crate::{
-    figure::{Bar, Figure, count, note},
+    figure::{at_most, count, note},
     support::{Office, Server, server},
     watch::{Passing, timed_async},
 };
@@ -42,14 +42,13 @@ pub async fn measure() {
         open.push(push);
     }
     let each = (server.resident_mb() - before) * 1000.0 / count(DEVICES);
-    Figure {
-        name: "server: memory of a device that is connected and silent",
-        value: each,
-        unit: "kB",
-        bar: Bar::AtMost(20.0),
-        ratio: None,
-    }
-    .print();
+    at_most(
+        20.0,
+        "server: memory of a device that is connected and silent",
+        each,
+        "kB",
+        None,
+    );
     drop((open, passing));
     server.stop();
 }

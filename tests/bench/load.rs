@@ -11,7 +11,7 @@ use valise_client::{
     mail::Draft,
     provider::DeviceSigner,
     session::Session,
-    store::{Setting, Store},
+    store::Store,
 };
 use valise_proto::{
     api::{LETTERS, delivery},
@@ -50,18 +50,8 @@ pub async fn encrypt(
         .with_keyring(|keyring, _| Session::unlock(&home, keyring))
         .expect("unlocking");
     let mut store = Store::open(&home.store(), &key).expect("the store");
+    let (seed, id) = person.signs_as();
     let session = person.session();
-    let id = session
-        .login_session()
-        .expect("the store")
-        .expect("a session")
-        .id;
-    let seed = session
-        .store()
-        .read()
-        .setting(Setting::DeviceSeed)
-        .expect("the store");
-    let seed = seed.expect("a device key");
     let mut streams = Vec::new();
     for people in conversations {
         let mut bodies = Vec::with_capacity(each);

@@ -4,7 +4,7 @@ use valise_client::store::Filter;
 
 use crate::{
     baseline::Baseline,
-    figure::{Bar, Figure, at_most, count, note, percentile},
+    figure::{at_least, at_most, count, note, percentile},
     load,
     support::{Cli, Office, Person, Server, cluster, server},
     watch::{Passing, ms, now, timed},
@@ -152,14 +152,13 @@ async fn accept(best: &Baseline, office: &Office, server: &Server, streams: Vec<
     let before = server.cpu_s();
     let rate = load::send(office, streams).await;
     let cpu_us = (server.cpu_s() - before) / count(letters) * 1e6;
-    Figure {
-        name: "server: letters of 1 KiB accepted",
-        value: rate,
-        unit: "/s",
-        bar: Bar::AtLeast(5_000.0),
-        ratio: Some((rate * best.flush_ms / 1000.0, "one fdatasync each")),
-    }
-    .print();
+    at_least(
+        5_000.0,
+        "server: letters of 1 KiB accepted",
+        rate,
+        "/s",
+        Some((rate * best.flush_ms / 1000.0, "one fdatasync each")),
+    );
     note(
         "  of it: processor time of the server for a letter",
         cpu_us,
@@ -202,14 +201,13 @@ fn commands(best: &Baseline, office: &Office, bob: &mut Person) {
     let list = || run(&cli, &["list"]);
     let samples: Vec<f64> = (0..RUNS).map(|_| timed(list).1).collect();
     let p50 = percentile(&samples, 50);
-    Figure {
-        name: "`valise list` of this store, unlocked, whole process, p50",
-        value: p50,
-        unit: "ms",
-        bar: Bar::AtMost(50.0),
-        ratio: Some((p50 / best.process_ms, "process")),
-    }
-    .print();
+    at_most(
+        50.0,
+        "`valise list` of this store, unlocked, whole process, p50",
+        p50,
+        "ms",
+        Some((p50 / best.process_ms, "process")),
+    );
     let search = || run(&cli, &["search", "bus", "leaves"]);
     let samples: Vec<f64> = (0..5).map(|_| timed(search).1).collect();
     note(

@@ -3,7 +3,7 @@
 use valise_client::clock::{Clock as _, System};
 
 use crate::{
-    figure::{Bar, Figure, count, note},
+    figure::{at_most, count, note},
     support::{Office, Server},
     watch::Passing,
 };
@@ -42,14 +42,7 @@ pub async fn measure() {
     let passed = hours() - since;
     note("soak: letters sent and read", count(letters), "", None);
     let slope = |name, value: f64, unit, most| {
-        Figure {
-            name,
-            value: value / passed,
-            unit,
-            bar: Bar::AtMost(most),
-            ratio: None,
-        }
-        .print();
+        at_most(most, name, value / passed, unit, None);
     };
     let grown = server.resident_mb() - memory;
     slope(

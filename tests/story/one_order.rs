@@ -17,7 +17,6 @@ use valise_client::{
     api::{Api, Caller},
     clock::{Clock, System},
     provider::DeviceSigner,
-    store::Setting,
 };
 use valise_proto::{
     api::{
@@ -137,14 +136,12 @@ struct Hand {
 
 impl Hand {
     fn of(person: &mut Person, office: &Office) -> Self {
-        let session = person.session();
-        let seed = session.store().read().setting(Setting::DeviceSeed);
-        let login = session.login_session().expect("the store");
+        let (seed, session) = person.signs_as();
         let clock: Arc<dyn Clock> = Arc::new(office.time.clone());
         Self {
             api: Arc::new(Api::new(office.card.clone(), clock).expect("a client")),
-            seed: seed.expect("the store").expect("a device key"),
-            session: login.expect("a session").id,
+            seed,
+            session,
         }
     }
 

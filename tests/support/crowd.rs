@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use valise_client::{provider::DeviceSigner, store::Setting};
+use valise_client::provider::DeviceSigner;
 use valise_proto::{
     id::{DeviceId, SessionId},
     request::{
@@ -103,12 +103,10 @@ pub struct Hand {
 impl Hand {
     /// The hand of `person`, who has looked at the server before.
     pub fn of(person: &mut Person, office: &Office) -> Self {
-        let session = person.session();
-        let seed = session.store().read().setting(Setting::DeviceSeed);
-        let login = session.login_session().expect("the store");
+        let (seed, session) = person.signs_as();
         Self {
-            seed: seed.expect("the store").expect("a device key"),
-            session: login.expect("a session").id,
+            seed,
+            session,
             authority: office.card.url.authority().to_owned(),
         }
     }

@@ -17,7 +17,7 @@ use valise_client::{
     key::{KeyError, Prompt, Source},
     mail::Draft,
     session::{Error, Keyring, Session},
-    store::{Filter, LetterRow, StoreKey},
+    store::{Filter, LetterRow, Setting, StoreKey},
     sync::Report,
 };
 use valise_proto::{
@@ -25,7 +25,7 @@ use valise_proto::{
     card::Card,
     codec::encode,
     conversation::{Conversation, LeafIdentity},
-    id::{DeviceId, GroupId, Name},
+    id::{DeviceId, GroupId, Name, SessionId},
     log::entry::{DeviceRevoke, Entry, Fact, Statement},
     testing,
 };
@@ -206,6 +206,17 @@ impl Person {
         self.session()
             .attack_request(claim, method, path, body)
             .await
+    }
+
+    /// The seed of this device's key, and the session of who has looked at the server before.
+    pub fn signs_as(&mut self) -> (Vec<u8>, SessionId) {
+        let session = self.session();
+        let seed = session.store().read().setting(Setting::DeviceSeed);
+        let login = session.login_session().expect("the store");
+        (
+            seed.expect("the store").expect("a device key"),
+            login.expect("a session").id,
+        )
     }
 
     /// The next statement of `fact`, by somebody who has seen what this person has.

@@ -4,9 +4,13 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Stdio},
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What strace is told: every thread, when each call began and how long it took, which file a number
 /// means, and every byte.
@@ -30,6 +34,42 @@ pub fn arguments(file: &Path) -> Vec<String> {
     arguments.extend([format!("-etrace={CALLS}"), "-o".to_owned()]);
     arguments.push(file.to_str().expect("a name").to_owned());
     arguments
+}
+
+/// strace at work on a process that runs already.
+pub struct Tracer {
+    strace: Child,
+    /// It would end if nobody read what it says.
+    _said: BufReader<ChildStderr>,
+}
+
+impl Tracer {
+    /// With these arguments, before that of the process.
+    pub fn attach(pid: u32, arguments: &[String]) -> Self {
+        let mut strace = Command::new("strace")
+            .args(arguments)
+            .args(["-p", &pid.to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace: .ci/install");
+        let mut said = BufReader::new(strace.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert!(
+            line.contains("attached"),
+            "may a process be traced here? {line}"
+        );
+        Self {
+            strace,
+            _said: said,
+        }
+    }
+
+    /// The process goes on without it.
+    pub fn detach(mut self) {
+        kill_process(Pid::from_child(&self.strace), Signal::TERM).unwrap();
+        self.strace.wait().unwrap();
+    }
 }
 
 /// One call that has ended.

@@ -85,8 +85,8 @@ fn says_yes(command: &Command) -> bool {
             act: Some(OutboxAct::Rm(rm)),
         }) => rm.yes,
         Command::Log(Log::Evidence(EvidenceAct::Dismiss { yes })) => *yes,
-        Command::Reply(reply) => reply.yes,
-        Command::Send(send) => send.yes,
+        Command::Reply(reply) => reply.content.yes,
+        Command::Send(send) => send.content.yes,
         _ => false,
     }
 }

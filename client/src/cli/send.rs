@@ -3,7 +3,7 @@
 use valise_proto::id::Name;
 
 use super::{
-    OutboxAct, Reply, Send, Which,
+    Content, OutboxAct, Reply, Send, Which,
     desk::{Desk, letter},
     error::{Code, CommandError, Exit},
     refusal::refusal,
@@ -25,32 +25,42 @@ const WIDE: usize = 20;
 
 impl Desk<'_> {
     pub(super) fn send(&mut self, args: Send) -> Result<Exit, CommandError> {
-        let body = self.body(args.message, !args.attach.is_empty())?;
+        let Content {
+            message,
+            attach,
+            yes,
+        } = args.content;
+        let body = self.body(message, !attach.is_empty())?;
         let draft = Draft {
             to: typed(&args.to),
             cc: typed(&args.cc),
             subject: args.subject,
             body,
             in_reply_to: None,
-            files: args.attach,
+            files: attach,
         };
         let mut session = self.session()?;
         if args.dry_run {
             return self.would_send(&mut session, &draft);
         }
-        self.post(session, draft, args.yes)
+        self.post(session, draft, yes)
     }
 
     pub(super) fn reply(&mut self, args: Reply) -> Result<Exit, CommandError> {
         let session = self.session()?;
         let letter = letter(session.store(), args.letter)?;
-        let mut body = self.body(args.message, !args.attach.is_empty())?;
+        let Content {
+            message,
+            attach,
+            yes,
+        } = args.content;
+        let mut body = self.body(message, !attach.is_empty())?;
         if args.quote {
             body = format!("{}\n{body}", quoted(letter.sender.as_str(), &letter.body));
         }
         let mut draft = Draft::reply(&letter, session.account(), args.all, body);
-        draft.files = args.attach;
-        self.post(session, draft, args.yes)
+        draft.files = attach;
+        self.post(session, draft, yes)
     }
 
     /// The text, which may be empty only if there is something else to say.

@@ -157,10 +157,10 @@ fn a_letter_as_typed() {
         ("lea karim".into(), "ines zoe".into())
     );
     assert_eq!(
-        (send.subject.as_str(), send.message.as_deref()),
+        (send.subject.as_str(), send.content.message.as_deref()),
         ("Bus", Some("hello"))
     );
-    assert!(send.yes);
+    assert!(send.content.yes);
 }
 
 #[test]

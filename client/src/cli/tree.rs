@@ -11,7 +11,9 @@ use valise_proto::id::Name;
 use super::{Admin, Attach, Drill, History};
 use crate::config::{Color, Flags, Format, KeySource};
 
-pub use letter::{List, Outbox, OutboxAct, OutboxRm, Read, Reply, Search, Send, Thread, Who};
+pub use letter::{
+    Content, List, Outbox, OutboxAct, OutboxRm, Read, Reply, Search, Send, Thread, Who,
+};
 pub use log::{
     CheckEvidence, EvidenceAct, ExportEvidence, Log, WitnessCommand, WitnessEvidence, WitnessInit,
     WitnessServe,

@@ -34,7 +34,7 @@ use url::Url;
 use valise_proto::id::{AttachmentId, OrgId};
 
 use self::line::{Line, Refusal};
-use crate::{config::Config, store::PartId};
+use crate::{Chain, config::Config, store::PartId};
 
 mod line;
 
@@ -274,6 +274,17 @@ impl Bucket {
         let objects =
             objects.filter_map(|object| parse(object.location.as_ref().strip_prefix(&root)?));
         Ok((objects.collect(), listed.page_token))
+    }
+
+    /// Tries S3 as a server uses it, and says what is wrong; `None` if the configuration keeps files in the
+    /// folder.
+    pub(crate) async fn tried(config: &Config) -> Option<Result<(), String>> {
+        let bucket = match Self::new(config) {
+            Ok(bucket) => bucket?,
+            Err(error) => return Some(Err(Chain(&error).to_string())),
+        };
+        let probed = bucket.probe().await;
+        Some(probed.map_err(|error| Chain(&error).to_string()))
     }
 
     /// Does once what a server must be able to do.

@@ -297,7 +297,7 @@ pub async fn take_back(
 }
 
 /// Lets the log of `data` take entries again. Returns whether it took none.
-pub async fn open_log_again(data: &Path) -> Result<bool, RestoreError> {
+pub async fn release_log(data: &Path) -> Result<bool, RestoreError> {
     let config = Config::load(data).map_err(BackupError::from)?;
     let store = Store::open(&config.database_url()).await?;
     let opened = async {

@@ -192,8 +192,8 @@ pub(super) fn take_back(data: &Path, exported: &Path) -> Result<(), CommandError
     ))
 }
 
-pub(super) fn open_log(data: &Path) -> Result<(), CommandError> {
-    let news = runtime(1)?.block_on(restore::open_log_again(data))?;
+pub(super) fn release_log(data: &Path) -> Result<(), CommandError> {
+    let news = runtime(1)?.block_on(restore::release_log(data))?;
     say(if news {
         "valised: the log takes entries again. What was not taken back is gone: computers that saw it raise the alarm \
          log-rollback, and join anew"

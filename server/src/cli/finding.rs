@@ -270,18 +270,12 @@ impl Findings {
 
     /// Where attached files are, if that is S3: asked as a server asks it.
     pub(super) async fn of_files_elsewhere(&mut self, config: &Config) {
-        let Some(address) = config.attachments_bucket() else {
-            return;
-        };
-        let bucket = match Bucket::new(config) {
-            Ok(Some(bucket)) => bucket,
-            Ok(None) => return,
-            Err(error) => return self.bad("s3", Chain(&error).to_string()),
-        };
-        let does = bucket.probe().await;
-        self.result("s3", does, |()| {
-            format!("{address} takes, gives, lists and deletes")
-        });
+        let address = config.attachments_bucket().unwrap_or_default();
+        match Bucket::tried(config).await {
+            None => {}
+            Some(Ok(())) => self.good("s3", format!("{address} takes, gives, lists and deletes")),
+            Some(Err(why)) => self.bad("s3", why),
+        }
     }
 
     /// Backups, and what became of them.

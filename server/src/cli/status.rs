@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{CommandError, Format, runtime, say};
 use crate::{
-    Chain,
     attachment::Bucket,
     backup::{self, BackupError, restore::Restored},
     clock::{Clock, SystemClock, said},
@@ -83,7 +82,12 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
     ];
     if let Some(address) = config.attachments_bucket() {
         facts.push(("attachments_in", json!(address)));
-        facts.push(("s3", json!(answer(config).await)));
+        let answer = match Bucket::tried(config).await {
+            None => String::new(),
+            Some(Ok(())) => "ok".to_owned(),
+            Some(Err(why)) => why,
+        };
+        facts.push(("s3", json!(answer)));
     }
     if oldest_ms > 0 {
         facts.push((
@@ -104,16 +108,4 @@ async fn of(config: &Config, store: &Store) -> Result<Facts, CommandError> {
         facts.push(("entries_given_back", json!(restored.given_back)));
     }
     Ok(facts)
-}
-
-/// What S3 says to this server.
-async fn answer(config: &Config) -> String {
-    match Bucket::new(config) {
-        Ok(None) => String::new(),
-        Ok(Some(bucket)) => match bucket.probe().await {
-            Ok(()) => "ok".to_owned(),
-            Err(error) => Chain(&error).to_string(),
-        },
-        Err(error) => Chain(&error).to_string(),
-    }
 }

@@ -1,15 +1,8 @@
 //! R04: the disk refuses what the server writes, or fails to keep it. Nobody is told that the server has
 //! what it may not have, and it goes on by itself when the disk does.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, ChildStderr, Command, Stdio},
-};
-
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::subjects;
-use crate::support::{program::Cli, site::Site};
+use crate::support::{program::Cli, site::Site, trace::Tracer};
 
 /// What a disk does to a commit: the system calls that fail, and how.
 const FAULTS: [&str; 6] = [
@@ -22,41 +15,13 @@ const FAULTS: [&str; 6] = [
     "fsync,fdatasync:error=EIO:when=2+3",
 ];
 
-/// A running server whose disk is broken, until this is mended.
-struct Broken {
-    strace: Child,
-    /// It would end if nobody read what it says.
-    _said: BufReader<ChildStderr>,
-}
-
-impl Broken {
-    fn disk(site: &Site, fault: &str) -> Self {
-        let calls = fault.split(':').next().unwrap();
-        let pid = site.pid().to_string();
-        let mut strace = Command::new("strace")
-            .args(["-f", "-o", &site.path("strace.log"), "-p", &pid])
-            .args(["-e", &format!("trace={calls}")])
-            .args(["-e", &format!("inject={fault}")])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("strace: .ci/install");
-        let mut said = BufReader::new(strace.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(
-            line.contains("attached"),
-            "may a process be traced here? {line}"
-        );
-        Self {
-            strace,
-            _said: said,
-        }
-    }
-
-    fn mend(mut self) {
-        kill_process(Pid::from_child(&self.strace), Signal::TERM).unwrap();
-        self.strace.wait().unwrap();
-    }
+/// Breaks the disk of a running server, until this is detached.
+fn broken(site: &Site, fault: &str) -> Tracer {
+    let calls = fault.split(':').next().unwrap();
+    let arguments = ["-f", "-o", &site.path("strace.log"), "-e"].map(str::to_owned);
+    let [trace, inject] = [format!("trace={calls}"), format!("inject={fault}")];
+    let faults = [trace, "-e".to_owned(), inject];
+    Tracer::attach(site.pid(), &[&arguments[..], &faults].concat())
 }
 
 /// Sends, and returns whether that was acknowledged.
@@ -74,14 +39,14 @@ fn r04_v05_a_disk_that_fails_acknowledges_nothing_and_the_server_goes_on_when_it
     let mut written = vec!["healthy".to_owned()];
     for fault in FAULTS {
         let always = !fault.contains("when");
-        let broken = Broken::disk(&site, fault);
+        let disk = broken(&site, fault);
         for number in 0..3 {
             let subject = format!("{fault} {number}");
             let acknowledged = send(&alice, &subject);
             assert!(!(always && acknowledged), "{subject}");
             written.push(subject);
         }
-        broken.mend();
+        disk.detach();
         // The same process: nobody restarted it.
         alice.must(&["sync"]);
         let waiting = alice.json(&["outbox"]).objects();

@@ -4,12 +4,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use valise_client::clock::{Clock as _, System};
 
 use super::{all_is_well, subjects};
@@ -17,7 +15,7 @@ use crate::{
     simulation::number,
     support::{
         Cli, Dice, Site,
-        trace::{self, Call},
+        trace::{self, Call, Tracer},
     },
 };
 
@@ -39,37 +37,6 @@ struct Fault {
 enum Kind {
     Letter,
     File,
-}
-
-/// strace at work on a process that runs already.
-struct Tracer {
-    strace: Child,
-    /// It would end if nobody read what it says.
-    _said: BufReader<ChildStderr>,
-}
-
-impl Tracer {
-    fn attach(pid: u32, arguments: &[String]) -> Self {
-        let mut strace = Command::new("strace")
-            .args(arguments)
-            .args(["-p", &pid.to_string()])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("strace: .ci/install");
-        let mut said = BufReader::new(strace.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("attached"), "{line}");
-        Self {
-            strace,
-            _said: said,
-        }
-    }
-
-    fn detach(mut self) {
-        kill_process(Pid::from_child(&self.strace), Signal::TERM).unwrap();
-        self.strace.wait().unwrap();
-    }
 }
 
 /// The calls of a trace that touch what is below `folder`.

@@ -106,22 +106,84 @@ fn promise(exchange: &Exchange) -> Option<Promise> {
     Some(Promise::File(id, stored.bytes))
 }
 
-/// Runs what begins at once to its end.
-fn at_once(people: &[&Cli], arguments: &[Vec<String>]) {
-    let begin = |(person, arguments): (&&Cli, &Vec<String>)| {
-        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        person.start(&arguments)
-    };
-    let running: Vec<_> = people.iter().zip(arguments).map(begin).collect();
+/// What mallory sees that the server tells, and when.
+fn promises(mallory: &Mallory) -> Arc<Mutex<Vec<(u64, Promise)>>> {
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let notes = Arc::clone(&told);
+    mallory.on_response(move |exchange| {
+        let mut told = notes.lock().unwrap();
+        // Not before it was so: the clock tells milliseconds.
+        let now_us = (System.now_ms() + 1) * 1000;
+        told.extend(promise(exchange).map(|promise| (now_us, promise)));
+    });
+    told
+}
+
+/// The files right in a folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    });
+    entries.collect()
+}
+
+/// Two people write to bob at once, the first of them with a file.
+fn both_write(people: [&Cli; 2], subject: &str, file: Option<&Path>) {
+    let mut letters = people.map(|_| vec!["send", "bob", "-s", subject, "-m", "news"]);
+    if let Some(file) = file {
+        letters[0].extend(["-a", file.to_str().unwrap()]);
+    }
+    let running = [0, 1].map(|at| people[at].start(&letters[at]));
     for mut child in running {
         assert_eq!(code(&mut child), 0);
     }
 }
 
+/// Three runs of the server: stopped in good order, killed, stopped. Says when bob fetched.
+fn days_work(site: &mut Site, alice: &Cli, film: &Path, drive: &mut Drive) -> u64 {
+    let mut fetched_us = u64::MAX;
+    let mut people = Vec::new();
+    for (part, rounds) in [("first", 3), ("second", 5), ("third", 2)] {
+        let trace = site.folder.path().join(format!("{part}.trace"));
+        site.start_traced(&trace);
+        let pid = site.pid();
+        if part == "first" {
+            alice.must(&["join", &site.path("card.valise")]);
+            people = ["bob", "carol"].map(|name| site.hire(alice, name)).into();
+            people.push(alice.clone());
+            for person in &people {
+                site.unlock(person);
+            }
+        }
+        let [bob, carol, alice] = &people[..] else {
+            panic!("three people")
+        };
+        if part == "second" {
+            fetched_us = System.now_ms() * 1000;
+            bob.must(&["sync"]);
+        }
+        for round in 0..rounds {
+            let with = (round == 1).then_some(film);
+            both_write([alice, carol], &format!("{part}.{round}"), with);
+        }
+        if part == "second" {
+            site.kill();
+        } else {
+            site.stop();
+        }
+        while !trace::is_whole(&trace, pid) {
+            park_timeout(Duration::from_millis(1));
+        }
+        drive.go_on(&trace::calls(&trace));
+    }
+    fetched_us
+}
+
 impl Day {
     /// Two people write to a third, with files, who fetches once; the server is stopped in good order, and
     /// killed once.
-    #[expect(clippy::too_many_lines, reason = "a day, in its order")]
     fn live() -> Self {
         let seed = System.now_ms();
         println!("seed {seed}");
@@ -129,19 +191,14 @@ impl Day {
         let folder = site.folder.path().to_owned();
         let data = folder.join("server");
         let mut drive = Drive::new(&data);
-        let trace = |name: &str| folder.join(format!("{name}.trace"));
+        let trace = folder.join("init.trace");
         let alice = site.person("alice");
-        site.found_traced(&alice, &trace("init"));
-        drive.go_on(&trace::calls(&trace("init")));
+        site.found_traced(&alice, &trace);
+        drive.go_on(&trace::calls(&trace));
         let founded = drive.len();
         let entries = count(&database(&data), "log_entry");
-        let kept = fs::read_dir(&data).unwrap().map(|entry| {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            (name, fs::read(entry.path()).unwrap())
-        });
-        let kept = kept.filter(|(name, _)| !name.starts_with("valise.db"));
-        let kept: Vec<_> = kept.collect();
+        let mut kept = files(&data);
+        kept.retain(|(name, _)| !name.starts_with("valise.db"));
         assert_eq!(
             kept.len(),
             5,
@@ -150,64 +207,14 @@ impl Day {
 
         let (public, server) = site.ports();
         let mallory = Mallory::start(public, server, &data);
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&told);
-        mallory.on_response(move |exchange| {
-            let mut told = notes.lock().unwrap();
-            // Not before it was so: the clock tells milliseconds.
-            let now_us = (System.now_ms() + 1) * 1000;
-            told.extend(promise(exchange).map(|promise| (now_us, promise)));
-        });
+        let told = promises(&mallory);
         let film = folder.join("film");
         fs::write(&film, Dice(seed).bytes(300_000)).unwrap();
 
-        let mut fetched_us = u64::MAX;
-        let mut people = Vec::new();
-        for (part, rounds) in [("first", 3), ("second", 5), ("third", 2)] {
-            site.start_traced(&trace(part));
-            let pid = site.pid();
-            if part == "first" {
-                alice.must(&["join", &site.path("card.valise")]);
-                people = ["bob", "carol"].map(|name| site.hire(&alice, name)).into();
-                people.push(alice.clone());
-                for person in &people {
-                    site.unlock(person);
-                }
-            }
-            let [bob, carol, alice] = &people[..] else {
-                panic!("three people")
-            };
-            if part == "second" {
-                fetched_us = System.now_ms() * 1000;
-                bob.must(&["sync"]);
-            }
-            for round in 0..rounds {
-                let mut letters = [alice, carol].map(|_| {
-                    let letter = format!("send bob -s {part}.{round} -m news");
-                    letter.split(' ').map(str::to_owned).collect::<Vec<_>>()
-                });
-                if round == 1 {
-                    letters[0].extend(["-a".to_owned(), film.to_str().unwrap().to_owned()]);
-                }
-                at_once(&[alice, carol], &letters);
-            }
-            if part == "second" {
-                site.kill();
-            } else {
-                site.stop();
-            }
-            while !trace::is_whole(&trace(part), pid) {
-                park_timeout(Duration::from_millis(1));
-            }
-            drive.go_on(&trace::calls(&trace(part)));
-        }
+        let fetched_us = days_work(&mut site, &alice, &film, &mut drive);
         drop(mallory);
-        let files = fs::read_dir(data.join("attachments")).unwrap();
-        let files = files.map(|entry| {
-            let path = entry.unwrap().path();
-            let id = path.file_name().unwrap().to_str().unwrap();
-            (id.parse().unwrap(), fs::read(&path).unwrap())
-        });
+        let files = files(&data.join("attachments")).into_iter();
+        let files = files.map(|(name, bytes)| (name.parse().unwrap(), bytes));
         let told = told.lock().unwrap().clone();
         let day = Self {
             files: files.collect(),

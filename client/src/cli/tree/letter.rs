@@ -27,6 +27,17 @@ pub struct Send {
     /// What it is about
     #[arg(short, long)]
     pub subject: String,
+    /// What it says.
+    #[command(flatten)]
+    pub content: Content,
+    /// Show who would get it, and send and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What a new letter or an answer says and brings.
+#[derive(Args, Clone, Debug)]
+pub struct Content {
     /// The text; without it, stdin
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
@@ -36,9 +47,6 @@ pub struct Send {
     /// Do not ask before a wide letter
     #[arg(short, long)]
     pub yes: bool,
-    /// Show who would get it, and send and keep nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `valise list`.
@@ -88,15 +96,9 @@ pub struct Reply {
     /// Put its text, quoted, before your own
     #[arg(long)]
     pub quote: bool,
-    /// The text; without it, stdin
-    #[arg(short, long, value_name = "TEXT")]
-    pub message: Option<String>,
-    /// Attach this file, encrypted
-    #[arg(short, long = "attach", value_name = "FILE")]
-    pub attach: Vec<PathBuf>,
-    /// Do not ask before a wide letter
-    #[arg(short, long)]
-    pub yes: bool,
+    /// What it says.
+    #[command(flatten)]
+    pub content: Content,
 }
 
 /// `valise outbox`.
