@@ -36,6 +36,17 @@ impl Stream {
     pub fn len(&self) -> usize {
         self.bodies.len()
     }
+
+    /// The first half, and the letters after it.
+    pub fn halved(mut self) -> (Self, Self) {
+        let later = self.bodies.split_off(self.bodies.len() / 2);
+        let later = Self {
+            seed: self.seed.clone(),
+            session: self.session,
+            bodies: later,
+        };
+        (self, later)
+    }
 }
 
 /// Encrypts `each` letters from `person` to every one of `conversations`, by the product's own

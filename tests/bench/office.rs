@@ -6,7 +6,7 @@ use crate::{
     baseline::Baseline,
     figure::{at_least, at_most, count, note, percentile},
     load,
-    support::{Cli, Office, Person, Server, cluster, server},
+    support::{Cli, Office, Person, Server, cluster, front::Front, office::free_port, server},
     watch::{Passing, ms, now, timed},
 };
 
@@ -49,7 +49,16 @@ pub async fn measure(best: &Baseline) {
     let server = Server::start(&office.data());
     passing = Passing::of(&office.time);
     let letters: usize = streams.iter().map(load::Stream::len).sum();
-    accept(best, &office, &server, streams).await;
+    let server = if cluster::chosen() {
+        let (first, later) = streams.into_iter().map(load::Stream::halved).unzip();
+        accept(best, &office, &[&server], first).await;
+        server.stop();
+        on_two_nodes(best, &office, later).await;
+        Server::start(&office.data())
+    } else {
+        accept(best, &office, &[&server], streams).await;
+        server
+    };
     receive(&mut bob, letters).await;
     commands(best, &office, &mut bob);
     note(
@@ -146,12 +155,26 @@ fn encrypt(writers: &mut Vec<Person>, people: &[Vec<Vec<String>>]) -> Vec<load::
     streams
 }
 
-async fn accept(best: &Baseline, office: &Office, server: &Server, streams: Vec<load::Stream>) {
+/// Two servers on one database, and before them what passes each connection on to one of them.
+async fn on_two_nodes(best: &Baseline, office: &Office, streams: Vec<load::Stream>) {
+    println!("two nodes, and what stands before them");
+    let ports = [free_port(), free_port()];
+    let nodes = ports.map(|port| Server::start_at(&office.data(), port));
+    let front = Front::start(office.port(), ports.to_vec());
+    accept(best, office, &[&nodes[0], &nodes[1]], streams).await;
+    drop(front);
+    for node in nodes {
+        node.stop();
+    }
+}
+
+async fn accept(best: &Baseline, office: &Office, nodes: &[&Server], streams: Vec<load::Stream>) {
     let (letters, connections) = (streams.iter().map(load::Stream::len).sum(), streams.len());
     note("  connections of the load", count(connections), "", None);
-    let before = server.cpu_s();
+    let used = || nodes.iter().map(|node| node.cpu_s()).sum::<f64>();
+    let before = used();
     let rate = load::send(office, streams).await;
-    let cpu_us = (server.cpu_s() - before) / count(letters) * 1e6;
+    let cpu_us = (used() - before) / count(letters) * 1e6;
     at_least(
         5_000.0,
         "server: letters of 1 KiB accepted",

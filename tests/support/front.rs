@@ -57,6 +57,9 @@ impl Drop for Front {
 
 fn pass(client: TcpStream, server: TcpStream) {
     let clone = |stream: &TcpStream| stream.try_clone().expect("a second hand");
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).expect("a connection");
+    }
     for (mut from, mut to) in [(clone(&client), clone(&server)), (server, client)] {
         std::thread::spawn(move || {
             let mut bytes = [0; 8 << 10];

@@ -20,7 +20,6 @@ impl Server {
     }
 
     /// The same, one of several on one PostgreSQL, each on a port of its own.
-    #[allow(dead_code, reason = "the suite's")]
     pub fn start_at(data: &Path, port: u16) -> Self {
         let mut command = Command::new(program::valised());
         command
@@ -128,6 +127,7 @@ pub fn unlimited(data: &Path) {
     for limit in [
         "claims_per_target_hour",
         "commits_per_group_minute",
+        "connections_max",
         "connections_per_ip_max",
         "enrolments_per_ip_hour",
         "entries_per_account_minute",
