@@ -1,6 +1,7 @@
 //! The office in which stories happen: a real server and people with software keys.
 
 pub mod cluster;
+pub mod collector;
 pub mod crowd;
 pub mod cutter;
 pub mod dice;

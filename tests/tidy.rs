@@ -154,8 +154,8 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
                 "session",
                 "witness",
             ],
-            &["data", "limit", "metrics", "store", "tls", "wake"],
-            &["clock", "config"],
+            &["data", "limit", "metrics", "store", "tls", "trace", "wake"],
+            &["clock", "config", "post"],
         ],
     ),
 ];

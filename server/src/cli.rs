@@ -32,6 +32,7 @@ use crate::{
     init::InitError,
     store::{NewerSchema, StoreError},
     tls::TlsError,
+    trace::MisuseTraces,
 };
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 not done, 2 misused, 3 the database is of a newer valised, 4 not the server on \
@@ -254,6 +255,8 @@ enum CommandError {
     Log(#[from] OpenError),
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
+    #[error(transparent)]
+    Traces(#[from] MisuseTraces),
     #[error(
         "there is one server on this database, for it is SQLite: nothing was done. To stop it, send it SIGTERM: it \
          finishes what it has begun"

@@ -33,6 +33,10 @@ pub struct Config {
     /// `/readyz`. It speaks plain HTTP and asks nobody who he is: keep it on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Where a collector takes traces by OTLP over HTTP: `http://HOST:PORT`. They say how long requests took, by
+    /// route, and nothing of people. Default: nobody gets any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<String>,
     /// TLS certificate chain, PEM. Default: the self-made one in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
@@ -162,6 +166,7 @@ impl Default for Config {
             data: PathBuf::new(),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443),
             metrics_listen: None,
+            otlp: None,
             tls_certificate: None,
             tls_key: None,
             database: None,

@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 use valise_proto::{
     api::delivery::{Accepted, Ack, Commit, Letter},
     id::{DeviceId, GroupId},
@@ -27,6 +28,7 @@ use crate::{
     limit::{MINUTE_MS, Rate},
     metrics::Counts,
     store::{Store, StoreError},
+    trace,
     wake::Wake,
 };
 
@@ -34,6 +36,9 @@ use crate::{
 const BATCH_MAX: usize = 256;
 /// Writes that wait for the writer at most; who comes later waits to be let in.
 const QUEUE_MAX: usize = 512;
+/// Commits and Welcomes wait for a year, or as long as letters if that is longer: who comes back after
+/// months cannot open yesterday's letter without every change of keys before it.
+const HANDSHAKES_MS: u64 = 365 * 86_400_000;
 /// How often a batch is tried when other servers write to the same groups.
 const ATTEMPTS: u32 = 5;
 /// Groups in one acknowledgement at most.
@@ -236,13 +241,18 @@ impl Delivery {
 
     /// How much [`Delivery::expire`] would drop.
     pub async fn count_expired(&self) -> Result<u64, StoreError> {
-        self.store.count_expired(self.past_ms()).await
+        let (letters_ms, handshakes_ms) = self.past_ms();
+        self.store.count_expired(letters_ms, handshakes_ms).await
     }
 
-    /// What came before this time is too old.
-    fn past_ms(&self) -> u64 {
-        let retention_ms = self.log.now().directory.policy().retention_ms;
-        self.clock.now_ms().saturating_sub(retention_ms)
+    /// Letters, and handshakes, that came before these times are too old.
+    fn past_ms(&self) -> (u64, u64) {
+        let (letters_ms, now_ms) = (
+            self.log.now().directory.policy().retention_ms,
+            self.clock.now_ms(),
+        );
+        let before = |kept_ms| now_ms.saturating_sub(kept_ms);
+        (before(letters_ms), before(letters_ms.max(HANDSHAKES_MS)))
     }
 
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
@@ -263,7 +273,8 @@ impl Delivery {
     /// Drops ciphertext that is older than the organisation keeps it.
     pub async fn expire(&self) -> Result<(), StoreError> {
         let mut write = self.store.begin().await?;
-        write.expire_messages(self.past_ms()).await?;
+        let (letters_ms, handshakes_ms) = self.past_ms();
+        write.expire_messages(letters_ms, handshakes_ms).await?;
         write.commit().await
     }
 }
@@ -290,7 +301,7 @@ impl Writer {
     pub async fn run(mut self) {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while self.queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
-            let mut written = self.write(&jobs).await;
+            let mut written = self.write(&jobs).instrument(trace::batch(jobs.len())).await;
             for _ in 1..ATTEMPTS {
                 if !written.as_ref().is_err_and(StoreError::was_overtaken) {
                     break;

@@ -18,7 +18,9 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
+    extract::{MatchedPath, Request},
     http::{HeaderValue, header::CONTENT_LENGTH},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
@@ -26,6 +28,7 @@ use futures_util::{StreamExt, stream};
 use tls_codec::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 use valise_proto::{
     api::{self, ErrorCode},
     codec::encode,
@@ -33,7 +36,7 @@ use valise_proto::{
 };
 
 use self::error::Error;
-use crate::service::Service;
+use crate::{service::Service, trace};
 
 pub(crate) use {body::Bodies, caller::Nonces};
 
@@ -75,7 +78,18 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_found)
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(traced))
         .with_state(service)
+}
+
+/// A request, seen by whoever collects traces.
+async fn traced(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("", MatchedPath::as_str);
+    let span = trace::request(request.method().as_str(), route);
+    let answer = next.run(request).instrument(span.clone()).await;
+    trace::answered(&span, answer.status().as_u16());
+    answer
 }
 
 /// How long a page waits for others of its device that are under way.

@@ -3,8 +3,8 @@
 //! [`serve`] is the whole of it: it opens a data folder that `valised init` made, replays the directory log,
 //! and answers until it is told to stop. Inside, calls go down only: `cli` and `http` (the routes) ask
 //! `backup`, `card`, `login`, `session`, `account`, `directory`, `witness`, `proposal`, `key_package`,
-//! `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`, `limit`
-//! and `metrics`, and those `config` and `clock`.
+//! `delivery`, `node` and `attachment` (the rules), these ask `store` (the only SQL), `data`, `wake`,
+//! `limit`, `metrics` and `trace`, and those `config`, `clock` and `post`.
 //!
 //! What the server knows: who writes to whom, when, and how much, rounded. What it does not: a word of it.
 
@@ -28,11 +28,13 @@ mod listen;
 pub mod login;
 pub mod metrics;
 pub mod node;
+mod post;
 pub mod proposal;
 mod service;
 pub mod session;
 pub mod store;
 pub mod tls;
+pub mod trace;
 pub mod wake;
 pub mod witness;
 

@@ -19,8 +19,9 @@ use crate::{
     Chain,
     config::Config,
     directory::{Log, Snapshot},
+    post::Address,
 };
-use ask::{Address, AskError};
+use ask::AskError;
 
 /// After a failure a witness is asked again this soon, or after the interval if that is shorter.
 const RETRY: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{office::free_port, site::Site};
+use crate::support::{collector::Collector, office::free_port, program::said, site::Site};
 
 /// What SQLite says to `sql` about the server's database, while nobody else has it.
 fn sqlite(site: &Site, sql: &str) -> String {
@@ -78,6 +78,62 @@ fn v09_metrics_have_a_listener_of_their_own_and_name_nobody() {
         let name = asked.split(|char: char| !char.is_ascii_lowercase() && char != '_');
         let name = format!("valise_{}", name.into_iter().next().unwrap());
         assert!(read.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn v09_traces_say_how_long_requests_took_and_nothing_of_people() {
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    site.stop();
+    let collector = Collector::start();
+    site.configure(&format!("otlp = \"{}\"\n", collector.url()));
+    site.start();
+    alice.must(&["send", "bob", "-s", "Tournesol", "-m", "At 7."]);
+    bob.must(&["sync"]);
+    // What is under way is sent before the end.
+    site.stop();
+    let spans = collector.spans();
+    let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    for name in ["POST /v1/letters", "GET /v1/sync", "store a batch"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let mut keys: Vec<&str> = spans
+        .iter()
+        .flat_map(|span| &span.attributes)
+        .map(|attribute| attribute.key.as_str())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let known = [
+        "http.request.method",
+        "http.response.status_code",
+        "http.route",
+        "writes",
+    ];
+    assert_eq!(keys, known);
+    assert!(spans.iter().all(|span| span.events.is_empty()));
+    let all = String::from_utf8_lossy(&collector.bytes()).into_owned();
+    for secret in ["alice", "bob", "Campagne", "ournesol", "127.0.0.1"] {
+        assert!(!all.contains(secret), "{secret}: {all}");
+    }
+}
+
+#[test]
+fn a_collector_that_is_not_there_stops_nobody_and_one_without_an_address_is_refused() {
+    let (mut site, alice, [bob]) = Site::with(["bob"]);
+    site.stop();
+    site.configure(&format!("otlp = \"http://127.0.0.1:{}\"\n", free_port()));
+    site.start();
+    alice.must(&["send", "bob", "-s", "Tournesol", "-m", "At 7."]);
+    bob.must(&["sync"]);
+    site.stop();
+    for command in ["serve", "doctor"] {
+        let mut command = site.valised(&format!("{command} --data server"));
+        command.env("VALISED_OTLP", "collector:4318");
+        let refused = said(&command.output().expect("valised runs"));
+        assert_eq!(refused.code, 1, "{refused:?}");
+        let all = format!("{}{}", refused.out, refused.err);
+        assert!(all.contains("otlp is not http://"), "{refused:?}");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     data::Space,
     directory::{Log, LogKey, SKEW_MS},
     store::Store,
-    tls,
+    tls, trace,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -109,6 +109,10 @@ impl Findings {
                 "metrics",
                 format!("{address} is not this machine alone, and metrics ask nobody who he is: let a firewall do it"),
             );
+        }
+        if config.otlp.is_some() {
+            let collector = trace::check(config);
+            self.result("traces", collector, |()| "have an address".to_owned());
         }
         self.of_permissions(config);
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

@@ -13,7 +13,9 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::{CommandError, backup::consequences, runtime, say};
 use crate::{
@@ -26,11 +28,14 @@ use crate::{
     config::{Config, LogFormat},
     data::DataLock,
     tls::Identity,
+    trace::Traces,
 };
 
 pub(super) fn run(data: &Path) -> Result<(), CommandError> {
     let config = Config::load(data)?;
-    start_logs(&config);
+    let runtime = runtime(config.threads)?;
+    let traces = Traces::open(&config, runtime.handle())?;
+    start_logs(&config, traces.as_ref());
     refuse_unfinished(data)?;
     let _lock = DataLock::shared(data)?;
     let restored = Restored::read(data);
@@ -39,7 +44,7 @@ pub(super) fn run(data: &Path) -> Result<(), CommandError> {
             tracing::warn!("this server was restored: {line}");
         }
     }
-    runtime(config.threads)?.block_on(async {
+    runtime.block_on(async {
         if let Some(copy) = copy_before_upgrade(&config).await? {
             tracing::info!(
                 "kept the database as it was before the upgrade: {}",
@@ -99,26 +104,27 @@ fn reload(identity: &Identity) {
 }
 
 /// Logs go to standard error: JSON unless somebody looks. Nothing of people is in them.
-fn start_logs(config: &Config) {
+fn start_logs(config: &Config, traces: Option<&Traces>) {
     let level = config.log_level.as_str();
     // Libraries may log statements or headers: only their warnings. That of NATS repeats at each attempt to
     // connect what `node` says once.
     let filter = EnvFilter::builder()
         .parse(format!("warn,async_nats=off,valise_server={level}"))
         .unwrap_or_else(|_| EnvFilter::new("warn,async_nats=off,valise_server=info"));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let logs = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let json = match config.log_format {
         LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let started = if json {
-        logs.json().try_init()
+    let logs = if json {
+        logs.json().boxed()
     } else {
-        logs.try_init()
+        logs.boxed()
     };
+    let all = tracing_subscriber::registry()
+        .with(logs.with_filter(filter))
+        .with(traces.map(Traces::layer));
     // Somebody started them already: then they run.
-    let _running = started;
+    let _running = all.try_init();
 }

@@ -90,6 +90,7 @@ impl<'a> Batch<'a> {
                 sequence: group.row.sequence + 1,
                 id: letter.id,
                 sender: device,
+                handshake: false,
                 body: letter.message.as_slice(),
             };
             if let Some(accepted) = self.store(message, digest).await? {
@@ -144,6 +145,7 @@ impl<'a> Batch<'a> {
             sequence,
             id: commit.id,
             sender: device,
+            handshake: true,
             body: commit.message.as_slice(),
         };
         let accepted = self.store(message, digest).await?;

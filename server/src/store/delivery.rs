@@ -39,6 +39,8 @@ pub struct NewMessage<'a> {
     pub id: SubmissionId,
     /// Which device sent it.
     pub sender: DeviceId,
+    /// Whether it is a commit: kept for longer than letters.
+    pub handshake: bool,
     /// The ciphertext.
     pub body: &'a [u8],
 }
@@ -315,8 +317,9 @@ impl Write {
     ) -> Result<(), StoreError> {
         let size = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
         sqlx::query(
-            "insert into message (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, body) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into message \
+             (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, handshake, body) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&message.group.0[..])
         .bind(stored(message.sequence))
@@ -324,6 +327,7 @@ impl Write {
         .bind(&message.sender.0[..])
         .bind(stored(size))
         .bind(stored(stored_at_ms))
+        .bind(i64::from(message.handshake))
         .bind(message.body)
         .execute(&mut *self.0)
         .await?;
@@ -474,13 +478,28 @@ impl Write {
         Ok(())
     }
 
-    /// Drops ciphertext stored before `before_ms`, and what it leaves without a purpose.
-    pub async fn expire_messages(&mut self, before_ms: u64) -> Result<(), StoreError> {
-        for statement in [
-            "delete from message where stored_at_ms < $1",
-            "delete from submission where stored_at_ms < $1",
-            "delete from invitation where exists (select 1 from welcome w where w.group_id = invitation.group_id \
-             and w.sequence = invitation.sequence and w.stored_at_ms < $1)",
+    /// Drops letters stored before `letters_ms`, commits and Welcomes stored before `handshakes_ms`, and what
+    /// they leave without a purpose.
+    pub async fn expire_messages(
+        &mut self,
+        letters_ms: u64,
+        handshakes_ms: u64,
+    ) -> Result<(), StoreError> {
+        for (statement, before_ms) in [
+            (
+                "delete from message where handshake = 0 and stored_at_ms < $1",
+                letters_ms,
+            ),
+            (
+                "delete from message where handshake = 1 and stored_at_ms < $1",
+                handshakes_ms,
+            ),
+            ("delete from submission where stored_at_ms < $1", letters_ms),
+            (
+                "delete from invitation where exists (select 1 from welcome w where \
+                 w.group_id = invitation.group_id and w.sequence = invitation.sequence and w.stored_at_ms < $1)",
+                handshakes_ms,
+            ),
         ] {
             sqlx::query(statement)
                 .bind(stored(before_ms))

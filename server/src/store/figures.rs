@@ -45,10 +45,17 @@ impl Store {
         })
     }
 
-    /// How many messages came before `before_ms`.
-    pub async fn count_expired(&self, before_ms: u64) -> Result<u64, StoreError> {
-        let row = sqlx::query("select count(*) from message where stored_at_ms < $1")
-            .bind(stored(before_ms))
+    /// How many messages [`Write::expire_messages`] would drop.
+    pub async fn count_expired(
+        &self,
+        letters_ms: u64,
+        handshakes_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let sql = "select count(*) from message where (handshake = 0 and stored_at_ms < $1) \
+                   or (handshake = 1 and stored_at_ms < $2)";
+        let row = sqlx::query(sql)
+            .bind(stored(letters_ms))
+            .bind(stored(handshakes_ms))
             .fetch_one(&self.reads)
             .await?;
         number(&row, 0, "count")

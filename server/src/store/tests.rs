@@ -53,6 +53,7 @@ async fn invite(mut write: Write, device: DeviceId) {
         group: GROUP,
         sequence: 2,
         id: SubmissionId([2; 16]),
+        handshake: false,
         sender: DeviceId([3; 32]),
         body: b"letter",
     };
