@@ -32,6 +32,8 @@ pub use upload::UploadRow;
 
 use crate::provider::{MigrationFailed, Provider, migrate};
 
+/// Prepared statements that are kept.
+const STATEMENTS: usize = 256;
 /// The schema's version: written in the file, refused when newer.
 const VERSION: u32 = 7;
 /// What leads from each version to the next.
@@ -144,6 +146,8 @@ impl Store {
             "pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on;
              pragma foreign_keys = on; pragma temp_store = memory; pragma busy_timeout = 10000;",
         )?;
+        // All that a letter asks, several times over: the default forgets within one letter.
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let mut store = Self { connection };
         if version < VERSION {
             store.migrate(version)?;

@@ -99,6 +99,8 @@ pub struct Config {
     /// Letters, commits and acknowledgements that one device may send in a minute: one of them counts
     /// again for each 16 KiB and each 16 groups.
     pub letters_per_device_minute: u32,
+    /// What the letters and commits of one device in an hour may take on disk, all together: KiB.
+    pub letter_kib_per_device_hour: u32,
     /// Commits, changes of who is in a group or of its keys, that one device may send into one group in a
     /// minute.
     pub commits_per_group_minute: u32,
@@ -192,6 +194,7 @@ impl Default for Config {
             sessionless_per_ip_minute: 240,
             entries_per_account_minute: 120,
             letters_per_device_minute: 12_000,
+            letter_kib_per_device_hour: 128 << 10,
             commits_per_group_minute: 30,
             claims_per_target_hour: 120,
             key_packages_per_device_max: 200,

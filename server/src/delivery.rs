@@ -20,12 +20,12 @@ use valise_proto::{
     weaken::checked,
 };
 
-use self::batch::Batch;
+use self::batch::{Batch, Groups};
 use crate::{
     clock::Clock,
     config::Config,
     directory::Log,
-    limit::{MINUTE_MS, Rate},
+    limit::{HOUR_MS, MINUTE_MS, Rate},
     metrics::Counts,
     store::{Store, StoreError},
     trace,
@@ -41,6 +41,8 @@ const QUEUE_MAX: usize = 512;
 const HANDSHAKES_MS: u64 = 365 * 86_400_000;
 /// How often a batch is tried when other servers write to the same groups.
 const ATTEMPTS: u32 = 5;
+/// Groups and their members that the writer remembers at most, all together, if nobody else writes them.
+const REMEMBERED_MAX: usize = 20_000;
 /// Groups in one acknowledgement at most.
 pub const CURSORS_MAX: usize = 1_000;
 /// What MLS adds to a padded letter at most: bytes.
@@ -75,7 +77,7 @@ pub enum DeliveryError {
     /// Larger than the policy allows.
     #[error("the letter is larger than the organisation allows")]
     TooLarge,
-    /// Too often.
+    /// Too often, or too much.
     #[error("too many letters, or commits into one group, from this device: wait")]
     TooMany,
     /// The transaction failed, or the server is stopping: nothing was stored, or nobody knows.
@@ -88,6 +90,8 @@ pub enum DeliveryError {
 pub struct Pace {
     /// Anything.
     writes: Rate<DeviceId>,
+    /// What stays on disk until everybody has fetched it: KiB.
+    kib: Rate<DeviceId>,
     /// Commits, into one group: each makes everybody else there read before they write.
     commits: Rate<(DeviceId, GroupId)>,
 }
@@ -97,14 +101,16 @@ impl Pace {
     pub fn new(config: &Config) -> Self {
         Self {
             writes: Rate::new(config.letters_per_device_minute, MINUTE_MS),
+            kib: Rate::new(config.letter_kib_per_device_hour, HOUR_MS),
             commits: Rate::new(config.commits_per_group_minute, MINUTE_MS),
         }
     }
 
     fn allows(&self, device: DeviceId, work: &Work, now_ms: u64) -> bool {
         let often = !self.writes.take_many(device, work.cost(), now_ms);
+        let much = || !self.kib.take_many(device, work.kib(), now_ms) && checked("V14");
         match work {
-            _ if often => false,
+            _ if often || much() => false,
             Work::Commit(commit) => {
                 self.commits.take((device, commit.group), now_ms) || !checked("V15")
             }
@@ -152,6 +158,18 @@ impl Work {
         };
         u64::try_from(units).unwrap_or(u64::MAX).saturating_add(1)
     }
+
+    /// What it adds to the disk: KiB, rounded up.
+    fn kib(&self) -> u64 {
+        let bytes = match self {
+            Self::Ack(_) => 0,
+            Self::Commit(commit) => {
+                commit.message.as_slice().len() + commit.welcome.as_slice().len()
+            }
+            Self::Letter(letter) => letter.message.as_slice().len(),
+        };
+        u64::try_from(bytes.div_ceil(1024)).unwrap_or(u64::MAX)
+    }
 }
 
 /// The one task that writes. It ends when the [`Delivery`] is dropped and every write is done.
@@ -163,6 +181,8 @@ pub struct Writer {
     wake: Arc<Wake>,
     queue: mpsc::Receiver<Job>,
     counts: Arc<Counts>,
+    /// What the last transactions left: empty where several servers share the database.
+    groups: Groups,
 }
 
 impl Delivery {
@@ -191,6 +211,7 @@ impl Delivery {
             wake,
             queue,
             counts,
+            groups: Groups::new(),
         };
         (delivery, writer)
     }
@@ -330,12 +351,15 @@ impl Writer {
 
     /// One answer a job, in their order, and whom to wake.
     async fn write(
-        &self,
+        &mut self,
         jobs: &[Job],
     ) -> Result<(Vec<Result<Accepted, DeliveryError>>, HashSet<DeviceId>), StoreError> {
         let snapshot = self.log.now();
         let write = self.store.begin().await?;
-        let mut batch = Batch::new(write, &snapshot.directory, self.clock.now_ms());
+        // Whatever fails from here on, they are read again.
+        let groups_known = std::mem::take(&mut self.groups);
+        let now_ms = self.clock.now_ms();
+        let mut batch = Batch::new(write, &snapshot.directory, now_ms, groups_known);
         if self.store.is_shared() {
             batch.lock(groups(jobs)).await?;
         }
@@ -353,7 +377,10 @@ impl Writer {
             answers.push(answer);
         }
         let lags_ms = std::mem::take(&mut batch.lags_ms);
-        let woken = batch.finish().await?;
+        let (woken, groups_left) = batch.finish().await?;
+        if !self.store.is_shared() && batch::size(&groups_left) <= REMEMBERED_MAX {
+            self.groups = groups_left;
+        }
         for lag_ms in lags_ms {
             self.counts.lag.add(lag_ms);
         }

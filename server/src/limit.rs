@@ -21,6 +21,9 @@ use crate::store::{Store, StoreError};
 /// A minute, in milliseconds.
 pub const MINUTE_MS: u64 = 60_000;
 
+/// An hour, in milliseconds.
+pub const HOUR_MS: u64 = 60 * MINUTE_MS;
+
 /// Most keys remembered by one [`Rate`]. When there are more, full buckets are forgotten first,
 /// then new keys are refused.
 const KEYS_MAX: usize = 50_000;

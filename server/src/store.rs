@@ -109,7 +109,7 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let sqlite = url.starts_with("sqlite:");
-        let pool = |connections: u32, quick: bool| {
+        let options = |connections: u32, quick: bool| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .min_connections(0)
@@ -128,15 +128,17 @@ impl Store {
                         Ok(())
                     })
                 })
-                .after_release(|connection, _| {
-                    Box::pin(async move {
-                        // SQLite ends a transaction by itself when its disk is full or fails
-                        // (lang_transaction §3.1); sqlx then counts one for ever that is not
-                        // there. Such a connection is not used again.
-                        connection.ping().await?;
-                        Ok(!connection.is_in_transaction())
-                    })
+        };
+        let pool = |connections, quick| {
+            options(connections, quick).after_release(|connection, _| {
+                Box::pin(async move {
+                    // SQLite ends a transaction by itself when its disk is full or fails
+                    // (lang_transaction §3.1); sqlx then counts one for ever that is not there. Such a
+                    // connection is not used again.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
                 })
+            })
         };
         let writes = pool(if sqlite { 1 } else { 4 }, false).connect(url).await?;
         let shared = if sqlite {
@@ -148,7 +150,8 @@ impl Store {
             })
         };
         Ok(Self {
-            reads: pool(if sqlite { 2 } else { 4 }, false).connect_lazy(url)?,
+            // Of one question each.
+            reads: options(if sqlite { 2 } else { 4 }, false).connect_lazy(url)?,
             writes,
             shared,
             begin: if sqlite { "begin immediate" } else { "begin" },

@@ -6,7 +6,7 @@ use valise_client::{mail::Draft, session::Session, sync::Report};
 
 use crate::{
     baseline::Baseline,
-    figure::{at_most, note, percentile},
+    figure::{at_least, at_most, count, note, percentile},
     support::{Office, Person},
     watch::{Passing, ms, now},
 };
@@ -17,6 +17,8 @@ const LETTERS: usize = 600;
 const WARM: usize = 50;
 /// Letters of a sender who has not looked at the server for a while.
 const RESTED: usize = 100;
+/// Letters that wait in the outbox until they go one after the other.
+const WAITING: usize = 500;
 
 /// When one letter passed which point.
 struct Letter {
@@ -58,6 +60,22 @@ pub async fn measure(best: &Baseline) {
         "ms",
         None,
     );
+    let rate = in_a_row(session, &received).await;
+    let name = "letters in a row, from one to the other";
+    at_least(1_000.0, name, rate, "/s", None);
+}
+
+/// Letters that waited, a second, until the last one is durable at the receiver.
+async fn in_a_row(session: &mut Session, received: &mpsc::Receiver<(Instant, Instant)>) -> f64 {
+    for _ in 0..WAITING {
+        session.write(draft()).expect("writing");
+    }
+    let start = now();
+    session.sync().await.expect("sending");
+    for _ in 0..WAITING {
+        received.recv().expect("receiving");
+    }
+    count(WAITING) / start.elapsed().as_secs_f64()
 }
 
 fn print(best: &Baseline, letters: &[Letter]) {
@@ -93,13 +111,18 @@ fn samples(letters: &[Letter], part: impl Fn(&Letter) -> (Instant, Instant)) -> 
         .collect()
 }
 
-async fn one(session: &mut Session, received: &mpsc::Receiver<(Instant, Instant)>) -> Letter {
-    let draft = Draft {
+/// A letter of 1 KiB.
+fn draft() -> Draft {
+    Draft {
         to: vec!["bob".to_owned()],
         subject: "Point presse".to_owned(),
         body: "The bus leaves at 7. ".repeat(49),
         ..Draft::default()
-    };
+    }
+}
+
+async fn one(session: &mut Session, received: &mpsc::Receiver<(Instant, Instant)>) -> Letter {
+    let draft = draft();
     let begun = now();
     let number = session.write(draft).expect("writing");
     let written = now();

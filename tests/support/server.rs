@@ -130,13 +130,14 @@ pub fn unlimited(data: &Path) {
         "connections_max",
         "connections_per_ip_max",
         "enrolments_per_ip_hour",
+        "letter_kib_per_device_hour",
         "entries_per_account_minute",
         "letters_per_device_minute",
         "logins_per_ip_minute",
         "sessionless_per_ip_minute",
     ] {
         limits.push_str(limit);
-        limits.push_str(" = 1000000\n");
+        limits.push_str(" = 10000000\n");
     }
     std::fs::write(path, limits).unwrap();
 }

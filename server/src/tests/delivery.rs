@@ -13,6 +13,7 @@ use valise_proto::{
     id::{GroupId, SubmissionId},
     log::entry::Policy,
     testing::{self, random},
+    weaken::dangerously_weaken,
 };
 
 use super::support::{Person, TestServer};
@@ -340,6 +341,46 @@ async fn l17_large_writes_and_long_acks_cost_more() {
         ..ack
     };
     server.post(&alice, api::ACKS, &ack).await.done();
+}
+
+/// How many of ten letters of 64 KiB each the server takes from a device that may send 256 KiB in an hour.
+async fn taken_in_an_hour(off: Option<&'static str>) -> (TestServer, Person, usize) {
+    dangerously_weaken(off);
+    let (server, alice) = TestServer::start_with(Policy::default(), |config| {
+        config.letter_kib_per_device_hour = 260;
+    })
+    .await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    let mut taken = 0;
+    for number in 0..10 {
+        let text = format!("{number} {}", "x".repeat(64_000));
+        let sent = server.post(&alice, api::LETTERS, &letter(1, &text)).await;
+        taken += usize::from(sent.status == 200);
+    }
+    (server, alice, taken)
+}
+
+#[tokio::test]
+async fn v14_no_device_fills_the_disk_with_letters() {
+    let (server, alice, taken) = taken_in_an_hour(None).await;
+    assert_eq!(taken, 4);
+    let more = letter(1, &"x".repeat(64_000));
+    let refused = server.post(&alice, api::LETTERS, &more).await;
+    refused.refused(ErrorCode::TooMany);
+    // Acknowledging makes room, and is always let in.
+    acks(&server, &alice, 0, 1).await;
+    for _ in 0..6 {
+        server.clock.advance(600_000);
+        acks(&server, &alice, 0, 1).await;
+    }
+    sends(&server, &alice, &more).await;
+}
+
+#[tokio::test]
+async fn v14_twin_a_device_fills_the_disk_with_letters() {
+    let (_server, _alice, taken) = taken_in_an_hour(Some("V14")).await;
+    assert_eq!(taken, 10);
+    dangerously_weaken(None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
