@@ -97,6 +97,11 @@ impl Ed25519Key {
         self.0
     }
 
+    /// A key that was read from these bytes before.
+    pub(crate) fn read_before(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Checks `signature` over `message` (RFC 8032).
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), PeerEd25519Signature> {
         signature::UnparsedPublicKey::new(&signature::ED25519, &self.0)

@@ -38,7 +38,7 @@ impl Session {
         page: Page,
         report: &mut Report,
     ) -> Result<Option<Ack>, Error> {
-        let known = self.directory()?.head().size;
+        let known = self.directory()?.tree().size();
         if page.log_size != known || self.freshness() != Freshness::New {
             self.read_log().await?;
         }

@@ -70,7 +70,7 @@ impl Delivery {
         }
         let key_packages = self.store.count_key_packages(device).await?;
         Ok(Page {
-            log_size: self.log.now().directory.head().size,
+            log_size: self.log.now().directory.tree().size(),
             welcomes,
             messages: self.messages(device, &chosen).await?,
             more: (more || room.full).into(),

@@ -18,6 +18,7 @@ use valise_proto::{
     api::ErrorCode,
     id::{DeviceId, SessionId},
     key::Ed25519Key,
+    log::replay::Directory,
     request::{
         CLOCK_TOLERANCE_S, CONTENT_DIGEST, Parameters, SESSION, SIGNATURE, SIGNATURE_INPUT,
         SignedRequest, content_digest, digest, parse_session, parse_signature,
@@ -148,7 +149,7 @@ impl<C: Caller, B: Body> FromRequest<Arc<Service>> for Call<C, B> {
         // The listener knows it; whatever else there is shares one bucket.
         let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(address)| *address);
         C::pace(service, address)?;
-        let signed = Signed::read(&parts.headers)?;
+        let signed = Signed::read(&parts.headers, &service.log.now().directory)?;
         service.nonces.check_clock(signed.parameters.created)?;
         let device = signed.parameters.device;
         if let Some(id) = signed.session {
@@ -195,11 +196,17 @@ struct Signed {
 }
 
 impl Signed {
-    fn read(headers: &HeaderMap) -> Result<Self, Error> {
+    fn read(headers: &HeaderMap, directory: &Directory) -> Result<Self, Error> {
         let malformed = |_| unauthenticated("malformed request signature");
         let parameters = Parameters::parse(once(headers, SIGNATURE_INPUT)?).map_err(malformed)?;
-        let key = Ed25519Key::try_from(parameters.device.0)
-            .map_err(|_| unauthenticated("a weak device key"))?;
+        let device = parameters.device;
+        // To look whether a key is a sound one takes as long as to verify a signature by it.
+        let key = match directory.device_key(device) {
+            Some(key) => key,
+            None => {
+                Ed25519Key::try_from(device.0).map_err(|_| unauthenticated("a weak device key"))?
+            }
+        };
         Ok(Self {
             key,
             parameters,

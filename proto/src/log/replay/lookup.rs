@@ -3,6 +3,7 @@
 use super::{Account, Device, Directory, Key, List};
 use crate::{
     id::{DeviceId, KeyId, Name, OrgId},
+    key::Ed25519Key,
     log::{
         Head,
         entry::{Fact, Genesis, Policy},
@@ -122,6 +123,11 @@ impl Directory {
     /// A device, revoked or not.
     pub fn device(&self, id: DeviceId) -> Option<&Device> {
         self.devices.get(&id)
+    }
+
+    /// The key of a device, revoked or not. It was looked at as the log was read.
+    pub fn device_key(&self, id: DeviceId) -> Option<Ed25519Key> {
+        self.device(id).map(|_| Ed25519Key::read_before(id.0))
     }
 
     /// A device that may log in, send and receive now: certified, not revoked, its account not
