@@ -20,7 +20,7 @@ use valise_proto::{
     weaken::checked,
 };
 
-use self::batch::{Batch, Groups};
+use self::batch::Batch;
 use crate::{
     clock::Clock,
     config::Config,
@@ -41,8 +41,6 @@ const QUEUE_MAX: usize = 512;
 const HANDSHAKES_MS: u64 = 365 * 86_400_000;
 /// How often a batch is tried when other servers write to the same groups.
 const ATTEMPTS: u32 = 5;
-/// Groups and their members that the writer remembers at most, all together, if nobody else writes them.
-const REMEMBERED_MAX: usize = 20_000;
 /// Groups in one acknowledgement at most.
 pub const CURSORS_MAX: usize = 1_000;
 /// What MLS adds to a padded letter at most: bytes.
@@ -181,8 +179,6 @@ pub struct Writer {
     wake: Arc<Wake>,
     queue: mpsc::Receiver<Job>,
     counts: Arc<Counts>,
-    /// What the last transactions left: empty where several servers share the database.
-    groups: Groups,
 }
 
 impl Delivery {
@@ -211,7 +207,6 @@ impl Delivery {
             wake,
             queue,
             counts,
-            groups: Groups::new(),
         };
         (delivery, writer)
     }
@@ -351,15 +346,12 @@ impl Writer {
 
     /// One answer a job, in their order, and whom to wake.
     async fn write(
-        &mut self,
+        &self,
         jobs: &[Job],
     ) -> Result<(Vec<Result<Accepted, DeliveryError>>, HashSet<DeviceId>), StoreError> {
         let snapshot = self.log.now();
         let write = self.store.begin().await?;
-        // Whatever fails from here on, they are read again.
-        let groups_known = std::mem::take(&mut self.groups);
-        let now_ms = self.clock.now_ms();
-        let mut batch = Batch::new(write, &snapshot.directory, now_ms, groups_known);
+        let mut batch = Batch::new(write, &snapshot.directory, self.clock.now_ms());
         if self.store.is_shared() {
             batch.lock(groups(jobs)).await?;
         }
@@ -377,10 +369,7 @@ impl Writer {
             answers.push(answer);
         }
         let lags_ms = std::mem::take(&mut batch.lags_ms);
-        let (woken, groups_left) = batch.finish().await?;
-        if !self.store.is_shared() && batch::size(&groups_left) <= REMEMBERED_MAX {
-            self.groups = groups_left;
-        }
+        let woken = batch.finish().await?;
         for lag_ms in lags_ms {
             self.counts.lag.add(lag_ms);
         }

@@ -24,35 +24,25 @@ pub(super) struct Batch<'a> {
     write: Write,
     directory: &'a Directory,
     now_ms: u64,
-    groups: Groups,
+    groups: HashMap<GroupId, Group>,
     woken: HashSet<DeviceId>,
     /// How long messages lay here until somebody acknowledged them: one a write.
     pub(super) lags_ms: Vec<u64>,
 }
 
-/// Groups as they are in the database.
-pub(super) type Groups = HashMap<GroupId, Group>;
-
-/// How many there are, and members in them.
-pub(super) fn size(groups: &Groups) -> usize {
-    groups.values().map(|group| 1 + group.members.len()).sum()
-}
-
-#[derive(Debug)]
-pub(super) struct Group {
+struct Group {
     row: GroupRow,
     members: HashSet<DeviceId>,
     changed: bool,
 }
 
 impl<'a> Batch<'a> {
-    /// `groups` are as they are in the database now: nobody else writes them, or they are none.
-    pub(super) fn new(write: Write, directory: &'a Directory, now_ms: u64, groups: Groups) -> Self {
+    pub(super) fn new(write: Write, directory: &'a Directory, now_ms: u64) -> Self {
         Self {
             write,
             directory,
             now_ms,
-            groups,
+            groups: HashMap::new(),
             woken: HashSet::new(),
             lags_ms: Vec::new(),
         }
@@ -70,16 +60,16 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Commits; tells whom to wake, and the groups as they are now.
-    pub(super) async fn finish(mut self) -> Result<(HashSet<DeviceId>, Groups), StoreError> {
-        for (id, group) in &mut self.groups {
-            if std::mem::take(&mut group.changed) {
+    /// Commits; tells whom to wake.
+    pub(super) async fn finish(mut self) -> Result<HashSet<DeviceId>, StoreError> {
+        for (id, group) in &self.groups {
+            if group.changed {
                 self.write.set_group(*id, group.row).await?;
                 self.woken.extend(&group.members);
             }
         }
         self.write.commit().await?;
-        Ok((self.woken, self.groups))
+        Ok(self.woken)
     }
 
     pub(super) async fn letter(&mut self, device: DeviceId, letter: &Letter) -> Outcome {
@@ -193,7 +183,7 @@ impl<'a> Batch<'a> {
         Ok(Ok(Accepted { sequence: 0 }))
     }
 
-    /// Reads a group into the batch, once, if it is not known; false when there is none.
+    /// Reads a group into the batch, once; false when there is none.
     async fn load(&mut self, id: GroupId) -> Result<bool, StoreError> {
         if self.groups.contains_key(&id) {
             return Ok(true);
