@@ -79,26 +79,26 @@ async fn two_people_begin_the_same_conversation_at_once() {
     assert_eq!(alice.letter(there).group, bob.letter(back).group);
 }
 
-#[tokio::test]
-async fn ten_people_write_at_once() {
+/// An office of so many people, and their names. All are in one conversation, and have its first letter.
+async fn retreat(size: usize) -> (Office, Vec<Person>, Vec<String>) {
     let (office, alice) = Office::open().await;
     let mut people = vec![alice];
-    for name in [
-        "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy",
-    ] {
-        let person = office.hire(&mut people[0], name).await;
+    for number in 1..size {
+        let name = format!("person{number}");
+        let person = office.hire(&mut people[0], &name).await;
         people.push(person);
     }
-    let names: Vec<_> = people
-        .iter()
-        .map(|person| person.name.to_string())
-        .collect();
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    people[0]
-        .send(&names, "Retreat", "Where shall we go?")
-        .await;
+    let names: Vec<_> = people.iter().map(|it| it.name.to_string()).collect();
+    let all: Vec<_> = names.iter().map(String::as_str).collect();
+    people[0].send(&all, "Retreat", "Where shall we go?").await;
     join_all(people.iter_mut().map(Person::sync)).await;
+    (office, people, names)
+}
 
+#[tokio::test]
+async fn ten_people_write_at_once() {
+    let (_office, mut people, names) = retreat(10).await;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
     let answers = people.iter_mut().map(|person| {
         let body = format!("{} says: the sea", person.name);
         let names = &names;
@@ -116,5 +116,43 @@ async fn ten_people_write_at_once() {
             "{}",
             person.name
         );
+    }
+}
+
+/// Each round everybody begins another epoch, of which one comes, and writes.
+#[tokio::test]
+async fn r10_twenty_people_change_the_keys_at_once_and_no_letter_is_lost() {
+    const PEOPLE: usize = 20;
+    const ROUNDS: usize = 2;
+    let (office, mut people, names) = retreat(PEOPLE).await;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (group, _) = people[0].only_group();
+    for round in 0..ROUNDS {
+        let before = epochs(&office);
+        let begun = people
+            .iter_mut()
+            .map(|person| person.session().attack_keep(group));
+        let begun = join_all(begun).await;
+        let won = begun.iter().filter(|commit| commit.is_ok()).count();
+        assert_eq!((won, epochs(&office)), (1, before + 1));
+        office.time.pass_minutes(1);
+        let letters = people.iter_mut().map(|person| {
+            let (body, names) = (format!("{} in round {round}", person.name), &names);
+            async move { person.send(names, "Re: Retreat", &body).await }
+        });
+        join_all(letters).await;
+    }
+    join_all(people.iter_mut().map(Person::sync)).await;
+    let expected = sorted(&mut people[0]);
+    assert_eq!(expected.len(), 1 + ROUNDS * PEOPLE);
+    let epoch = people[0].session().attack_epochs().expect("epochs");
+    for person in &mut people {
+        assert_eq!(sorted(person), expected, "{}", person.name);
+        let events = person.events();
+        let lost = |kind: &String| kind == "gap" || kind == "unreadable";
+        assert!(!events.iter().any(lost), "{}: {events:?}", person.name);
+        // Everybody is in the same epoch, of the same past.
+        let theirs = person.session().attack_epochs().expect("epochs");
+        assert_eq!(theirs, epoch, "{}", person.name);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Kills of clients, and as many of the server, unless `VALISE_KILLS` asks for more.
-const KILLS: u64 = 50;
+const KILLS: u64 = 150;
 /// Kills of one of two servers, unless it does.
 const NODE_KILLS: u64 = 30;
 /// After so many kills everybody looks whether all is there.
