@@ -250,7 +250,7 @@ impl Day {
 }
 
 #[test]
-fn r01_r02_killed_a_hundred_times_nothing_acknowledged_is_lost() {
+fn r01_r02_killed_three_hundred_times_nothing_acknowledged_is_lost() {
     let (site, alice, [bob]) = Site::with(["bob"]);
     let begun = System.monotonic_ms();
     let mut day = Day::begins(site, alice, bob, false);
