@@ -144,29 +144,29 @@ enum Work {
 }
 
 impl Work {
-    /// What it takes of the device's rate: by the statements and bytes that the database writes.
-    fn cost(&self) -> u64 {
-        let units = match self {
-            Self::Ack(ack) => ack.groups.len() / CURSORS_UNIT,
-            Self::Commit(commit) => {
-                let bytes = commit.message.as_slice().len() + commit.welcome.as_slice().len();
-                bytes / BYTES_UNIT
-            }
-            Self::Letter(letter) => letter.message.as_slice().len() / BYTES_UNIT,
-        };
-        u64::try_from(units).unwrap_or(u64::MAX).saturating_add(1)
-    }
-
-    /// What it adds to the disk: KiB, rounded up.
-    fn kib(&self) -> u64 {
-        let bytes = match self {
+    /// What it adds to the disk: bytes.
+    fn bytes(&self) -> usize {
+        match self {
             Self::Ack(_) => 0,
             Self::Commit(commit) => {
                 commit.message.as_slice().len() + commit.welcome.as_slice().len()
             }
             Self::Letter(letter) => letter.message.as_slice().len(),
+        }
+    }
+
+    /// The same in KiB, rounded up.
+    fn kib(&self) -> u64 {
+        u64::try_from(self.bytes().div_ceil(1024)).unwrap_or(u64::MAX)
+    }
+
+    /// What it takes of the device's rate: by the statements and bytes that the database writes.
+    fn cost(&self) -> u64 {
+        let units = match self {
+            Self::Ack(ack) => ack.groups.len() / CURSORS_UNIT,
+            Self::Commit(_) | Self::Letter(_) => self.bytes() / BYTES_UNIT,
         };
-        u64::try_from(bytes.div_ceil(1024)).unwrap_or(u64::MAX)
+        u64::try_from(units).unwrap_or(u64::MAX).saturating_add(1)
     }
 }
 
@@ -263,12 +263,13 @@ impl Delivery {
 
     /// Letters, and handshakes, that came before these times are too old.
     fn past_ms(&self) -> (u64, u64) {
-        let (letters_ms, now_ms) = (
-            self.log.now().directory.policy().retention_ms,
-            self.clock.now_ms(),
-        );
+        let retention_ms = self.log.now().directory.policy().retention_ms;
+        let now_ms = self.clock.now_ms();
         let before = |kept_ms| now_ms.saturating_sub(kept_ms);
-        (before(letters_ms), before(letters_ms.max(HANDSHAKES_MS)))
+        (
+            before(retention_ms),
+            before(retention_ms.max(HANDSHAKES_MS)),
+        )
     }
 
     async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {

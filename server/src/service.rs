@@ -22,7 +22,7 @@ use crate::{
     directory::{Log, LogKey},
     http::{Bodies, Nonces},
     key_package::KeyPackages,
-    limit::{MINUTE_MS, Rate, SharedRate, Turns},
+    limit::{HOUR_MS, MINUTE_MS, Rate, SharedRate, Turns},
     login::{Ceremonies, Login},
     node::Node,
     proposal::Proposals,
@@ -32,7 +32,6 @@ use crate::{
     witness::Witnesses,
 };
 
-const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// Pages of letters or of the log on their way to one device at most, beside its stream's.
 const PAGES_EACH: usize = 2;
 

@@ -7,6 +7,7 @@ use valise_client::{mail::Draft, session::Session, sync::Report};
 use crate::{
     baseline::Baseline,
     figure::{at_least, at_most, count, note, percentile},
+    load,
     support::{Office, Person},
     watch::{Passing, ms, now},
 };
@@ -111,14 +112,8 @@ fn samples(letters: &[Letter], part: impl Fn(&Letter) -> (Instant, Instant)) -> 
         .collect()
 }
 
-/// A letter of 1 KiB.
 fn draft() -> Draft {
-    Draft {
-        to: vec!["bob".to_owned()],
-        subject: "Point presse".to_owned(),
-        body: "The bus leaves at 7. ".repeat(49),
-        ..Draft::default()
-    }
+    load::draft(&["bob".to_owned()])
 }
 
 async fn one(session: &mut Session, received: &mpsc::Receiver<(Instant, Instant)>) -> Letter {

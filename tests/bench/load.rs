@@ -67,13 +67,7 @@ pub async fn encrypt(
     for people in conversations {
         let mut bodies = Vec::with_capacity(each);
         for _ in 0..each {
-            let draft = Draft {
-                to: people.clone(),
-                subject: "Point presse".to_owned(),
-                body: "The bus leaves at 7. ".repeat(49),
-                ..Draft::default()
-            };
-            let number = session.write(draft).expect("writing");
+            let number = session.write(draft(people)).expect("writing");
             session.send(number).await.expect_err("there is no server");
             bodies.push(take(&mut store, number));
         }
@@ -84,6 +78,16 @@ pub async fn encrypt(
         });
     }
     streams
+}
+
+/// A letter of 1 KiB.
+pub fn draft(to: &[String]) -> Draft {
+    Draft {
+        to: to.to_vec(),
+        subject: "Point presse".to_owned(),
+        body: "The bus leaves at 7. ".repeat(49),
+        ..Draft::default()
+    }
 }
 
 /// The request that would bring letter `number`, out of the outbox, as if it had been accepted.

@@ -109,16 +109,14 @@ impl Stream {
                 Ends::Continue(due) => due,
                 Ends::Break(code) => break code,
             };
-            // What a stream seldom does has its place on the heap while it does it: there are thousands that
-            // only wait.
-            if let Ends::Break(code) = Box::pin(self.send_page(due)).await {
+            if let Ends::Break(code) = self.send_page(due).await {
                 break code;
             }
             next = tokio::select! {
-                frame = from.next() => Box::pin(self.receive(frame)).await,
+                frame = from.next() => self.receive(frame).await,
                 () = bell.notified(), if !self.unacked => Ends::Continue(true),
                 _ = log.changed() => Ends::Continue(true),
-                _ = ticks.tick() => Box::pin(self.tick()).await,
+                _ = ticks.tick() => self.tick().await,
                 _ = &mut replaced => Ends::Break(close_code::RESTART),
                 () = stopped(&mut drains), if !late => Ends::Break(close_code::AWAY),
                 () = stopped(&mut stopping) => Ends::Break(close_code::AWAY),

@@ -125,7 +125,7 @@ impl Directory {
         self.devices.get(&id)
     }
 
-    /// The key of a device, revoked or not. It was looked at as the log was read.
+    /// The key of a device, revoked or not. It was looked at when its entry first came.
     pub fn device_key(&self, id: DeviceId) -> Option<Ed25519Key> {
         self.device(id).map(|_| Ed25519Key::read_before(id.0))
     }
