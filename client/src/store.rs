@@ -37,7 +37,7 @@ const STATEMENTS: usize = 256;
 /// The schema's version: written in the file, refused when newer.
 const VERSION: u32 = 7;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
     include_str!("../../migrations/client/0003_people.sql"),
@@ -45,6 +45,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/client/0005_act.sql"),
     include_str!("../../migrations/client/0006_upload.sql"),
     include_str!("../../migrations/client/0007_renewed.sql"),
+    include_str!("../../migrations/client/0008_answer.sql"),
 ];
 
 /// Why the store cannot be used. Nothing of its content is in the text.

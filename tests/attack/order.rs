@@ -143,22 +143,27 @@ pub(super) async fn answer_first(
     carol
 }
 
-/// What carol is told of it.
-async fn told(off: Option<&str>, swapped: bool) -> Vec<(String, String)> {
+/// What carol is told of it: each letter with its mark, and how many came after their answers.
+async fn told(off: Option<&str>, swapped: bool) -> (Vec<(String, String)>, usize) {
     let (office, mut alice, mallory) = Office::open_under_mallory().await;
     let mut carol = answer_first(&office, &mallory, &mut alice, swapped).await;
     dangerously_weaken(off);
     carol.sync().await;
+    let late = carol.events();
+    let late = late.iter().filter(|kind| *kind == "late-letter").count();
     let letters = carol.letters().into_iter().skip(1);
-    letters.map(|letter| (letter.body, letter.remark)).collect()
+    let letters = letters.map(|letter| (letter.body, letter.remark));
+    (letters.collect(), late)
 }
 
 #[tokio::test]
 async fn g30_an_answer_to_an_unseen_letter_is_marked() {
-    let shown = Box::pin(told(None, true)).await;
+    let (shown, late) = Box::pin(told(None, true)).await;
+    assert_eq!(late, 1);
     assert_eq!(shown[0], ("Yes!".to_owned(), MARK.to_owned()));
     assert_eq!(shown[1], ("Shall we rob a bank?".to_owned(), String::new()));
-    let shown = Box::pin(told(None, false)).await;
+    let (shown, late) = Box::pin(told(None, false)).await;
+    assert_eq!(late, 0);
     assert!(
         shown.iter().all(|(_, remark)| remark.is_empty()),
         "{shown:?}"
@@ -167,6 +172,7 @@ async fn g30_an_answer_to_an_unseen_letter_is_marked() {
 
 #[tokio::test]
 async fn g30_twin_an_answer_stands_behind_another_question() {
-    let shown = Box::pin(told(Some("G30"), true)).await;
+    let (shown, late) = Box::pin(told(Some("G30"), true)).await;
+    assert_eq!(late, 0);
     assert_eq!(shown[0], ("Yes!".to_owned(), String::new()));
 }

@@ -96,7 +96,7 @@ mod tests {
           9  refused by the organisation's policy
          10  would need the network
          11  nothing new
-         12  done, but a message did not open, or one is missing: see events
+         12  done, but a message did not open, is missing or was late: see events
         141  the program reading the answer went away
         ");
     }

@@ -22,13 +22,15 @@ const ATTEMPTS: u32 = 10;
 /// And after how long again.
 const MOMENT: Duration = Duration::from_millis(400);
 
-/// What no letter is shown for.
+/// What the letters alone do not show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unseen {
     /// Messages that did not open.
     unopened: u64,
     /// Places in the letters of a colleague where some are missing.
     gaps: u64,
+    /// Letters that came after their answers.
+    late: u64,
 }
 
 impl Unseen {
@@ -41,14 +43,15 @@ impl Unseen {
         Ok(Self {
             unopened: count("unreadable")?,
             gaps: count("missing-letter")?,
+            late: count("late-letter")?,
         })
     }
 
     /// How a command ends that fetched. Only the first that meets such a message ends so: else one spoiled
     /// message would make every later command fail.
     pub(super) const fn exit(self) -> Exit {
-        match (self.unopened, self.gaps) {
-            (0, 0) => Exit::Done,
+        match (self.unopened, self.gaps, self.late) {
+            (0, 0, 0) => Exit::Done,
             _ => Exit::Incomplete,
         }
     }
@@ -81,7 +84,7 @@ impl Desk<'_> {
         self.report(&report, unseen)
     }
 
-    /// Says what came since and cannot be shown: `events` has the rest.
+    /// Says what came since and is not as it was sent: `events` has the rest.
     pub(super) fn say_unseen(
         &mut self,
         session: &Session,
@@ -90,6 +93,7 @@ impl Desk<'_> {
         let now = Unseen::in_all(session)?;
         let unopened = now.unopened.saturating_sub(before.unopened);
         let gaps = now.gaps.saturating_sub(before.gaps);
+        let late = now.late.saturating_sub(before.late);
         if unopened > 0 {
             let note = format!("messages that did not open: {unopened}. See: valise events");
             self.ui.note(Safe::line(&note));
@@ -98,7 +102,15 @@ impl Desk<'_> {
             let note = format!("places where letters are missing: {gaps}. See: valise events");
             self.ui.note(Safe::line(&note));
         }
-        Ok(Unseen { unopened, gaps })
+        if late > 0 {
+            let note = format!("letters that came after their answers: {late}. See: valise events");
+            self.ui.note(Safe::line(&note));
+        }
+        Ok(Unseen {
+            unopened,
+            gaps,
+            late,
+        })
     }
 
     fn report(&mut self, report: &Report, unseen: Unseen) -> Result<Exit, CommandError> {
@@ -113,6 +125,7 @@ impl Desk<'_> {
             .with("log_entries", Cell::Number(report.entries))
             .with("unopened", Cell::Number(unseen.unopened))
             .with("gaps", Cell::Number(unseen.gaps))
+            .with("late", Cell::Number(unseen.late))
             .with("alarms", Cell::List(alarms));
         self.ui.record(&record)?;
         alarmed(report)?;

@@ -186,6 +186,13 @@ impl Reader<'_> {
             .transpose()
     }
 
+    /// Whether a letter of `group` is here that answers the letter with this id.
+    pub fn is_answered(&self, id: LetterId, group: GroupId) -> Result<bool, StoreError> {
+        let sql = "select exists(select 1 from letter where in_reply_to = ?1 and group_id = ?2)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id.as_ref(), group.as_ref()], |row| row.get(0))?)
+    }
+
     /// Letters in the order in which they came: imported ones, then those that came by themselves.
     pub fn letters(&self, filter: &Filter) -> Result<Vec<LetterRow>, StoreError> {
         let mut conditions = vec!["1 = 1"];

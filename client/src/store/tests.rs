@@ -228,7 +228,8 @@ fn a_store_of_the_first_format_is_brought_to_this_one() {
     add(&work, &letter(1, "a", "b"));
     work.commit().unwrap();
     let first = "drop table evidence; drop table contact; drop table own; drop table label;
-        drop table act; drop table upload; drop index letter_place; alter table letter drop column imported;
+        drop table act; drop table upload; drop index letter_place; drop index letter_answer;
+        alter table letter drop column imported;
         alter table conversation drop column renewed_ms;
         insert into conversation (group_id, record, accounts, state, joined, cursor, sent_hash)
         values (x'00', x'00', 'alice bob', 'disputed', 1, 1, zeroblob(32));

@@ -351,6 +351,8 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         return Ok(0);
     }
     let account = &sender.account;
+    // A conversation has one order, and whoever answered had this letter before him.
+    let late = checked("G30") && work.read().is_answered(letter.id, group)?;
     let mine = sender.account == *own.0;
     let new = NewLetter {
         letter,
@@ -368,6 +370,10 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         imported: None,
     };
     if work.add_letter(&new)?.is_some() {
+        if late {
+            let detail = format!("a letter of {account} came after its answer");
+            work.add_event(*now, "late-letter", false, &detail)?;
+        }
         return Ok(1);
     }
     let detail = format!("{account} sent a letter again that was here already: it is shown once");

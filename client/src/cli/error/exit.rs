@@ -28,7 +28,8 @@ pub enum Exit {
     Offline = 10,
     /// Nothing new.
     NothingNew = 11,
-    /// Done, but something that came just now did not open, or something before it did not come.
+    /// Done, but something that came just now did not open or came too late, or something before it did
+    /// not come.
     Incomplete = 12,
     /// The reader of our answer went away.
     PipeClosed = 141,
@@ -74,7 +75,9 @@ impl Exit {
             Self::Policy => "refused by the organisation's policy",
             Self::Offline => "would need the network",
             Self::NothingNew => "nothing new",
-            Self::Incomplete => "done, but a message did not open, or one is missing: see events",
+            Self::Incomplete => {
+                "done, but a message did not open, is missing or was late: see events"
+            }
             Self::PipeClosed => "the program reading the answer went away",
         }
     }
