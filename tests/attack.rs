@@ -35,5 +35,6 @@ mod stolen;
 mod text;
 mod touch;
 mod trap;
+mod waiting;
 mod wedge;
 mod witness;

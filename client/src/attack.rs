@@ -22,7 +22,7 @@ use valise_proto::{
 use crate::{
     api::{ApiError, Caller},
     mls::{
-        self, MlsError, Received, encrypt_blindly, epoch, leak_group_info, open_flipped,
+        self, MlsError, Received, Receiver, encrypt_blindly, epoch, leak_group_info, open_flipped,
         propose_removal, read_blindly, unchecked_package,
     },
     random,
@@ -248,9 +248,11 @@ impl Session {
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
         let work = self.store.begin()?;
         let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
-        let received = mls::receive(&work.mls(), group, ledger, &row.record, message);
+        let receiver = Receiver::open(None, &work, group);
+        let provider = work.mls();
+        let received = receiver.and_then(|it| it.receive(&provider, ledger, &row.record, message));
         work.commit()?;
-        match received? {
+        match received?.0 {
             Received::Letter { letter, .. } => Ok(Some(*letter)),
             Received::Commit { .. } => Ok(None),
         }

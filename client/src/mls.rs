@@ -2,12 +2,13 @@
 //!
 //! Every function here works inside one store transaction that its caller commits. After any
 //! error the transaction is dropped, and with it the group object: OpenMLS groups in memory run
-//! ahead of a database that was rolled back.
+//! ahead of a database that was rolled back. After a commit one may be [`Held`] for the next.
 //!
 //! What OpenMLS does not know, and this room therefore checks, is who a leaf is: see
 //! [`crate::trust`]. It checks before every join, add, merge and send.
 
 mod commit;
+mod held;
 mod letter;
 mod members;
 mod package;
@@ -17,10 +18,11 @@ mod rogue;
 mod welcome;
 
 pub(crate) use commit::{Outgoing, commit, create, merge_own, withdraw_own};
-pub(crate) use letter::audited;
+pub(crate) use held::Held;
+pub(crate) use letter::{Audited, audited};
 pub(crate) use members::{Drift, identities};
 pub(crate) use package::{checked_package, forget_old_packages, make_packages};
-pub(crate) use receive::{Received, is_commit, receive};
+pub(crate) use receive::{Received, Receiver, is_commit};
 #[cfg(feature = "weaken")]
 pub use rogue::{Rogue, Weak};
 #[cfg(feature = "weaken")]

@@ -10,7 +10,7 @@ use valise_proto::{
     api::{ErrorCode, login},
     card::Card,
     codec::{self, decode},
-    id::{DeviceId, Name},
+    id::{DeviceId, Name, SubmissionId},
     key::KeyRecord,
     log::replay::Refusal,
 };
@@ -22,7 +22,7 @@ use crate::{
     file::FileError,
     home::{Home, HomeError},
     key::{Key, KeyError, Prompt, Source},
-    mls::{Me, MlsError},
+    mls::{Held, Me, MlsError},
     provider::DeviceSigner,
     random::NoRandomness,
     store::{EventRow, Setting, Store, StoreError, StoreKey, Work},
@@ -233,6 +233,14 @@ impl Keyring<'_> {
     }
 }
 
+/// What was known of the server at some moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct View {
+    pub(crate) log_size: u64,
+    /// When this device last asked for news.
+    pub(crate) pulled_at_ms: u64,
+}
+
 /// Who this device is.
 pub(crate) struct Identity {
     pub(crate) account: Name,
@@ -270,6 +278,10 @@ pub struct Session {
     pub(crate) ledger: Option<Ledger>,
     pub(crate) api: Option<Api>,
     pub(crate) pulled_at_ms: u64,
+    /// The group of the last letter.
+    pub(crate) held: Option<Held>,
+    /// The letter that was encrypted as it was written, and the view of the server by which it was.
+    pub(crate) sealed: Option<(SubmissionId, View)>,
     /// What the server has of this device was compared with the store.
     pub(crate) compared: bool,
     /// What the person must be told at once, beside what was asked for.
@@ -342,6 +354,8 @@ impl Session {
             ledger: None,
             api: None,
             pulled_at_ms: 0,
+            held: None,
+            sealed: None,
             compared: false,
             warnings: Vec::new(),
         };

@@ -15,7 +15,7 @@ mod person;
 mod setting;
 mod upload;
 
-use std::path::Path;
+use std::{cell::Cell, path::Path};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use zeroize::Zeroizing;
@@ -35,9 +35,10 @@ use crate::provider::{MigrationFailed, Provider, migrate};
 /// Prepared statements that are kept.
 const STATEMENTS: usize = 256;
 /// The schema's version: written in the file, refused when newer.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// What leads from each version to the next.
-const MIGRATIONS: [&str; 8] = [
+#[expect(clippy::as_conversions, reason = "one for each version")]
+const MIGRATIONS: [&str; VERSION as usize] = [
     include_str!("../../migrations/client/0001_first.sql"),
     include_str!("../../migrations/client/0002_evidence.sql"),
     include_str!("../../migrations/client/0003_people.sql"),
@@ -98,11 +99,23 @@ impl StoreError {
 /// The open store.
 pub struct Store {
     connection: Connection,
+    /// How often a transaction here turned to the MLS state.
+    mls_uses: Cell<u64>,
 }
 
 /// One transaction. Dropped without [`Work::commit`], nothing has happened.
 pub struct Work<'s> {
     transaction: Transaction<'s>,
+    mls_uses: &'s Cell<u64>,
+}
+
+/// The MLS state at one moment: as long as the stamp is the same, nobody has changed it, neither another
+/// process of this account nor another transaction of this one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct MlsStamp {
+    /// SQLite's own: changes when another connection has committed anything.
+    data_version: i64,
+    uses: u64,
 }
 
 /// The 256-bit raw key of the store.
@@ -149,7 +162,10 @@ impl Store {
         )?;
         // All that a letter asks, several times over: the default forgets within one letter.
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let mut store = Self { connection };
+        let mut store = Self {
+            connection,
+            mls_uses: Cell::new(0),
+        };
         if version < VERSION {
             store.migrate(version)?;
         }
@@ -188,7 +204,10 @@ impl Store {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Work { transaction })
+        Ok(Work {
+            transaction,
+            mls_uses: &self.mls_uses,
+        })
     }
 
     /// Empties the write-ahead log: old ratchet secrets live there until then.
@@ -241,7 +260,18 @@ impl Work<'_> {
 
     /// OpenMLS, in this transaction.
     pub(crate) fn mls(&self) -> Provider<'_> {
+        self.mls_uses.set(self.mls_uses.get().wrapping_add(1));
         Provider::new(&self.transaction)
+    }
+
+    /// The MLS state as it is in this transaction, which holds the only lock for writing.
+    pub(crate) fn mls_stamp(&self) -> Result<MlsStamp, StoreError> {
+        let sql = "select data_version from pragma_data_version";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        Ok(MlsStamp {
+            data_version: statement.query_row((), |row| row.get(0))?,
+            uses: self.mls_uses.get(),
+        })
     }
 }
 

@@ -10,8 +10,10 @@ mod gossip;
 mod haste;
 mod incoming;
 mod news;
+mod opening;
 mod outgoing;
 mod renew;
+mod sealing;
 mod transfer;
 
 use reqwest::Method;

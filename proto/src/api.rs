@@ -44,7 +44,7 @@ pub const KEY_PACKAGES: &str = "/v1/key-packages";
 pub const KEY_PACKAGE_CLAIMS: &str = "/v1/key-packages/claims";
 /// `POST`, a certified device's session: [`delivery::Commit`] to [`delivery::Accepted`].
 pub const COMMITS: &str = "/v1/commits";
-/// `POST`, a certified device's session: [`delivery::Letter`] to [`delivery::Accepted`].
+/// `POST`, a certified device's session: [`delivery::Letters`] to [`delivery::AcceptedLetters`].
 pub const LETTERS: &str = "/v1/letters";
 /// `GET`, a certified device's session: [`delivery::Page`].
 pub const SYNC: &str = "/v1/sync";

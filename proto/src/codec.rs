@@ -192,6 +192,61 @@ impl<const MAX: usize> DeserializeBytes for Text<MAX> {
     }
 }
 
+/// One to `COUNT` values, one after the other, with nothing around them: one alone is spelt as itself.
+///
+/// It has no length of its own, so it is a whole body and never a part of one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Run<T, const COUNT: usize>(Vec<T>);
+
+impl<T, const COUNT: usize> Run<T, COUNT> {
+    /// The values.
+    pub fn into_vec(self) -> Vec<T> {
+        self.0
+    }
+}
+
+impl<T, const COUNT: usize> TryFrom<Vec<T>> for Run<T, COUNT> {
+    type Error = Malformed;
+
+    fn try_from(values: Vec<T>) -> Result<Self, Malformed> {
+        if (1..=COUNT).contains(&values.len()) {
+            Ok(Self(values))
+        } else {
+            Err(Malformed { what: "Run" })
+        }
+    }
+}
+
+impl<T: Size, const COUNT: usize> Size for Run<T, COUNT> {
+    fn tls_serialized_len(&self) -> usize {
+        self.0.iter().map(Size::tls_serialized_len).sum()
+    }
+}
+
+impl<T: Serialize, const COUNT: usize> Serialize for Run<T, COUNT> {
+    fn tls_serialize<W: std::io::Write>(&self, writer: &mut W) -> Result<usize, Error> {
+        self.0.iter().try_fold(0, |written, value| {
+            Ok(written + value.tls_serialize(writer)?)
+        })
+    }
+}
+
+impl<T: DeserializeBytes, const COUNT: usize> DeserializeBytes for Run<T, COUNT> {
+    fn tls_deserialize_bytes(bytes: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let (first, mut rest) = T::tls_deserialize_bytes(bytes)?;
+        let mut values = vec![first];
+        while !rest.is_empty() {
+            if values.len() == COUNT {
+                return Err(Error::InvalidVectorLength);
+            }
+            let (value, left) = T::tls_deserialize_bytes(rest)?;
+            values.push(value);
+            rest = left;
+        }
+        Ok((Self(values), rest))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -243,6 +298,25 @@ mod tests {
     #[test]
     fn text_must_be_utf8() {
         assert!(decode::<Pair>(&[0, 2, 0xff, 0xfe]).is_err());
+    }
+
+    impl Limited for Run<Pair, 3> {
+        const MAX: usize = 1_200;
+    }
+
+    #[test]
+    fn d16_a_run_is_one_to_so_many_values_and_nothing_else() {
+        let run = |count| Run::<Pair, 3>::try_from((0..count).map(|_| pair()).collect::<Vec<_>>());
+        for count in 1..=3 {
+            let bytes = encode(&run(count).unwrap());
+            assert_eq!(bytes, encode(&pair()).repeat(count));
+            assert_eq!(decode::<Run<Pair, 3>>(&bytes), run(count));
+            assert!(decode::<Run<Pair, 3>>(&bytes[..bytes.len() - 1]).is_err());
+            assert!(decode::<Run<Pair, 3>>(&[&bytes[..], &[0]].concat()).is_err());
+        }
+        assert!(run(0).is_err() && run(4).is_err());
+        assert!(decode::<Run<Pair, 3>>(&[]).is_err());
+        assert!(decode::<Run<Pair, 3>>(&encode(&pair()).repeat(4)).is_err());
     }
 
     #[test]

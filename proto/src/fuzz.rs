@@ -90,7 +90,7 @@ const BODIES: &[fn(&[u8])] = &[
     round_trip::<key_package::Claim>,
     round_trip::<key_package::Claimed>,
     round_trip::<delivery::Commit>,
-    round_trip::<delivery::Letter>,
+    round_trip::<delivery::Letters>,
     round_trip::<delivery::Accepted>,
     round_trip::<delivery::Page>,
     round_trip::<delivery::Ack>,
@@ -99,6 +99,7 @@ const BODIES: &[fn(&[u8])] = &[
     round_trip::<api::attachment::Begin>,
     round_trip::<api::attachment::Stored>,
     round_trip::<login::Copied>,
+    round_trip::<delivery::AcceptedLetters>,
 ];
 
 /// Every body of the API; the first byte says which.

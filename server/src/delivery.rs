@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 use valise_proto::{
-    api::delivery::{Accepted, Ack, Commit, Letter},
+    api::delivery::{Accepted, AcceptedLetters, Ack, Commit, Letter, Letters},
     id::{DeviceId, GroupId},
     weaken::checked,
 };
@@ -32,9 +32,9 @@ use crate::{
     wake::Wake,
 };
 
-/// Writes in one transaction at most.
+/// Requests that write, in one transaction at most.
 const BATCH_MAX: usize = 256;
-/// Writes that wait for the writer at most; who comes later waits to be let in.
+/// Requests that wait for the writer at most; who comes later waits to be let in.
 const QUEUE_MAX: usize = 512;
 /// Commits and Welcomes wait for a year, or as long as letters if that is longer: who comes back after
 /// months cannot open yesterday's letter without every change of keys before it.
@@ -128,13 +128,16 @@ pub struct Delivery {
     counts: Arc<Counts>,
 }
 
-/// One write and who waits for it.
+/// What one request writes, in its order, up to the first that is refused.
 #[derive(Debug)]
 struct Job {
     device: DeviceId,
-    work: Work,
-    answer: oneshot::Sender<Result<Accepted, DeliveryError>>,
+    works: Vec<Work>,
+    answer: oneshot::Sender<Answer>,
 }
+
+/// What became of a request: at least one write was accepted, or the first was refused.
+type Answer = Result<Vec<Accepted>, DeliveryError>;
 
 #[derive(Debug)]
 enum Work {
@@ -216,18 +219,24 @@ impl Delivery {
         &self.counts
     }
 
-    /// Accepts a letter.
-    pub async fn letter(
+    /// Accepts letters, up to the first that it refuses.
+    pub async fn letters(
         &self,
         device: DeviceId,
-        letter: Letter,
-    ) -> Result<Accepted, DeliveryError> {
-        let letter_max = self.log.now().directory.policy().letter_bytes_max;
-        let letter_max = usize::try_from(letter_max).unwrap_or(usize::MAX);
-        if letter.message.as_slice().len() > letter_max.saturating_add(OVERHEAD_BYTES) {
+        letters: Letters,
+    ) -> Result<AcceptedLetters, DeliveryError> {
+        let max = self.log.now().directory.policy().letter_bytes_max;
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let max = max.saturating_add(OVERHEAD_BYTES);
+        let small = |letter: &Letter| letter.message.as_slice().len() <= max;
+        let letters = letters.into_vec().into_iter().take_while(small);
+        let letters: Vec<_> = letters.map(Work::Letter).collect();
+        if letters.is_empty() {
             return Err(DeliveryError::TooLarge);
         }
-        self.submit(device, Work::Letter(letter)).await
+        let accepted = self.submit(device, letters).await?;
+        // Never: as many as letters at most, and else the answer is a refusal.
+        AcceptedLetters::try_from(accepted).map_err(|_| DeliveryError::Unavailable)
     }
 
     /// Accepts a commit.
@@ -236,7 +245,8 @@ impl Delivery {
         device: DeviceId,
         commit: Commit,
     ) -> Result<Accepted, DeliveryError> {
-        self.submit(device, Work::Commit(commit)).await
+        let accepted = self.submit(device, vec![Work::Commit(commit)]).await?;
+        accepted.first().copied().ok_or(DeliveryError::Unavailable)
     }
 
     /// Moves the device's cursors on.
@@ -244,7 +254,7 @@ impl Delivery {
         if ack.groups.len() > CURSORS_MAX {
             return Err(DeliveryError::Malformed);
         }
-        self.submit(device, Work::Ack(ack)).await.map(|_| ())
+        self.submit(device, vec![Work::Ack(ack)]).await.map(drop)
     }
 
     /// What a device has acknowledged in its groups: if it does not know, its store was put back (G22).
@@ -272,14 +282,18 @@ impl Delivery {
         )
     }
 
-    async fn submit(&self, device: DeviceId, work: Work) -> Result<Accepted, DeliveryError> {
-        if !self.pace.allows(device, &work, self.clock.now_ms()) {
+    async fn submit(&self, device: DeviceId, mut works: Vec<Work>) -> Answer {
+        let now_ms = self.clock.now_ms();
+        let allowed = |work: &&Work| self.pace.allows(device, work, now_ms);
+        let allowed = works.iter().take_while(allowed).count();
+        works.truncate(allowed);
+        if works.is_empty() {
             return Err(DeliveryError::TooMany);
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
             device,
-            work,
+            works,
             answer,
         };
         let sent = self.queue.send(job).await;
@@ -299,8 +313,8 @@ impl Delivery {
 /// Every group that the jobs write to, in order, and whether its row will be needed.
 fn groups(jobs: &[Job]) -> BTreeMap<GroupId, bool> {
     let mut groups = BTreeMap::new();
-    for job in jobs {
-        match &job.work {
+    for work in jobs.iter().flat_map(|job| &job.works) {
+        match work {
             Work::Ack(ack) => {
                 for cursor in &ack.groups {
                     groups.entry(cursor.group).or_insert(false);
@@ -329,7 +343,7 @@ impl Writer {
                 Ok((answers, woken)) => {
                     self.wake.ring(&woken);
                     for (job, answer) in jobs.drain(..).zip(answers) {
-                        self.count(&job.work, answer);
+                        self.count(&job.works, &answer);
                         // Who no longer waits asks again with the same id.
                         let _gone = job.answer.send(answer);
                     }
@@ -346,10 +360,7 @@ impl Writer {
     }
 
     /// One answer a job, in their order, and whom to wake.
-    async fn write(
-        &self,
-        jobs: &[Job],
-    ) -> Result<(Vec<Result<Accepted, DeliveryError>>, HashSet<DeviceId>), StoreError> {
+    async fn write(&self, jobs: &[Job]) -> Result<(Vec<Answer>, HashSet<DeviceId>), StoreError> {
         let snapshot = self.log.now();
         let write = self.store.begin().await?;
         let mut batch = Batch::new(write, &snapshot.directory, self.clock.now_ms());
@@ -358,16 +369,12 @@ impl Writer {
         }
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let answer = match &job.work {
-                // It waited in the queue, and the log may have grown meanwhile.
-                _ if snapshot.directory.active_device(job.device).is_none() => {
-                    Err(DeliveryError::Revoked)
-                }
-                Work::Ack(ack) => batch.ack(job.device, ack).await?,
-                Work::Commit(commit) => batch.commit(job.device, commit).await?,
-                Work::Letter(letter) => batch.letter(job.device, letter).await?,
-            };
-            answers.push(answer);
+            // It waited in the queue, and the log may have grown meanwhile.
+            answers.push(if snapshot.directory.active_device(job.device).is_some() {
+                batch.all(job.device, &job.works).await?
+            } else {
+                Err(DeliveryError::Revoked)
+            });
         }
         let lags_ms = std::mem::take(&mut batch.lags_ms);
         let woken = batch.finish().await?;
@@ -377,13 +384,18 @@ impl Writer {
         Ok((answers, woken))
     }
 
-    fn count(&self, work: &Work, answer: Result<Accepted, DeliveryError>) {
-        match (work, answer) {
-            (Work::Letter(_), Ok(_)) => self.counts.letters.add(),
-            (Work::Commit(_), Ok(_)) => self.counts.commits.add(),
-            (Work::Ack(_), Ok(_)) => self.counts.acks.add(),
-            (_, Err(DeliveryError::Stale)) => self.counts.stale.add(),
-            _ => {}
+    fn count(&self, works: &[Work], answer: &Answer) {
+        let accepted = match answer {
+            Ok(accepted) => accepted.len(),
+            Err(DeliveryError::Stale) => return self.counts.stale.add(),
+            Err(_) => return,
+        };
+        for work in works.iter().take(accepted) {
+            match work {
+                Work::Letter(_) => self.counts.letters.add(),
+                Work::Commit(_) => self.counts.commits.add(),
+                Work::Ack(_) => self.counts.acks.add(),
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(api::KEY_PACKAGES, post(key_package::publish))
         .route(api::KEY_PACKAGE_CLAIMS, post(key_package::claim))
         .route(api::COMMITS, post(delivery::commit))
-        .route(api::LETTERS, post(delivery::send_letter))
+        .route(api::LETTERS, post(delivery::send_letters))
         .route(
             api::ATTACHMENT,
             put(attachment::begin)

@@ -1,5 +1,5 @@
 //! How many letters a second the server takes: real ciphertexts of real sessions, made beforehand,
-//! sent as signed requests over TLS connections that stay open.
+//! sent as signed requests over TLS connections that stay open, one or several in a request.
 
 use std::sync::Arc;
 
@@ -14,9 +14,12 @@ use valise_client::{
     store::Store,
 };
 use valise_proto::{
-    api::{LETTERS, delivery},
+    api::{
+        LETTERS,
+        delivery::{self, AcceptedLetters},
+    },
     card::Card,
-    codec::encode,
+    codec::{decode, encode},
     id::SessionId,
 };
 
@@ -29,21 +32,21 @@ use crate::{
 pub struct Stream {
     seed: Vec<u8>,
     session: SessionId,
-    bodies: Vec<Vec<u8>>,
+    letters: Vec<Vec<u8>>,
 }
 
 impl Stream {
     pub fn len(&self) -> usize {
-        self.bodies.len()
+        self.letters.len()
     }
 
     /// The first half, and the letters after it.
     pub fn halved(mut self) -> (Self, Self) {
-        let later = self.bodies.split_off(self.bodies.len() / 2);
+        let letters = self.letters.split_off(self.letters.len() / 2);
         let later = Self {
             seed: self.seed.clone(),
             session: self.session,
-            bodies: later,
+            letters,
         };
         (self, later)
     }
@@ -65,16 +68,16 @@ pub async fn encrypt(
     let session = person.session();
     let mut streams = Vec::new();
     for people in conversations {
-        let mut bodies = Vec::with_capacity(each);
+        let mut letters = Vec::with_capacity(each);
         for _ in 0..each {
             let number = session.write(draft(people)).expect("writing");
             session.send(number).await.expect_err("there is no server");
-            bodies.push(take(&mut store, number));
+            letters.push(take(&mut store, number));
         }
         streams.push(Stream {
             seed: seed.clone(),
             session: id,
-            bodies,
+            letters,
         });
     }
     streams
@@ -90,7 +93,7 @@ pub fn draft(to: &[String]) -> Draft {
     }
 }
 
-/// The request that would bring letter `number`, out of the outbox, as if it had been accepted.
+/// The bytes that would bring letter `number`, out of the outbox, as if it had been accepted.
 fn take(store: &mut Store, number: u64) -> Vec<u8> {
     let work = store.begin().expect("the store");
     let row = work
@@ -111,9 +114,9 @@ fn take(store: &mut Store, number: u64) -> Vec<u8> {
     })
 }
 
-/// Sends every stream over a connection of its own; letters a second.
-pub async fn send(office: &Office, streams: Vec<Stream>) -> f64 {
-    let total: usize = streams.iter().map(|stream| stream.bodies.len()).sum();
+/// Sends every stream over a connection of its own, `together` letters in a request; letters a second.
+pub async fn send(office: &Office, streams: Vec<Stream>, together: usize) -> f64 {
+    let total: usize = streams.iter().map(Stream::len).sum();
     let mut senders = JoinSet::new();
     let (go, _) = tokio::sync::watch::channel(false);
     for stream in streams {
@@ -121,7 +124,7 @@ pub async fn send(office: &Office, streams: Vec<Stream>) -> f64 {
         let sender = Sender::connect(card, time, stream).await;
         senders.spawn(async move {
             go.wait_for(|go| *go).await.expect("the start");
-            sender.run().await;
+            sender.run(together).await;
         });
     }
     let start = now();
@@ -153,13 +156,15 @@ impl Sender {
         }
     }
 
-    async fn run(self) {
-        for body in self.stream.bodies {
+    async fn run(self, together: usize) {
+        for letters in self.stream.letters.chunks(together) {
             let caller = Caller::Session(&self.signer, self.stream.session);
-            self.api
-                .raw(caller, Method::POST, LETTERS, body)
-                .await
-                .expect("accepted");
+            let answer = self
+                .api
+                .raw(caller, Method::POST, LETTERS, letters.concat());
+            let answer = answer.await.expect("an answer");
+            let accepted: AcceptedLetters = decode(&answer).expect("an answer of this type");
+            assert_eq!(accepted.into_vec().len(), letters.len());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A day in an office with the real `valised` and the real `valise`: memory, load, the commands.
 
 use valise_client::store::Filter;
+use valise_proto::api::delivery::LETTERS_MAX;
 
 use crate::{
     baseline::Baseline,
@@ -168,20 +169,30 @@ async fn on_two_nodes(best: &Baseline, office: &Office, streams: Vec<load::Strea
     }
 }
 
+/// One half of the letters come one by one, as people write them; the other as they leave an outbox.
 async fn accept(best: &Baseline, office: &Office, nodes: &[&Server], streams: Vec<load::Stream>) {
-    let (letters, connections) = (streams.iter().map(load::Stream::len).sum(), streams.len());
-    note("  connections of the load", count(connections), "", None);
+    note("  connections of the load", count(streams.len()), "", None);
+    let (alone, together) = streams.into_iter().map(load::Stream::halved).unzip();
+    let name = "server: letters of 1 KiB accepted, one in a request";
+    accept_so_many(best, office, nodes, (alone, 1), name).await;
+    let name = "server: letters of 1 KiB accepted, up to 32 in a request";
+    accept_so_many(best, office, nodes, (together, LETTERS_MAX), name).await;
+}
+
+async fn accept_so_many(
+    best: &Baseline,
+    office: &Office,
+    nodes: &[&Server],
+    (streams, together): (Vec<load::Stream>, usize),
+    name: &str,
+) {
+    let letters = streams.iter().map(load::Stream::len).sum();
     let used = || nodes.iter().map(|node| node.cpu_s()).sum::<f64>();
     let before = used();
-    let rate = load::send(office, streams).await;
+    let rate = load::send(office, streams, together).await;
     let cpu_us = (used() - before) / count(letters) * 1e6;
-    at_least(
-        5_000.0,
-        "server: letters of 1 KiB accepted",
-        rate,
-        "/s",
-        Some((rate * best.flush_ms / 1000.0, "one fdatasync each")),
-    );
+    let ratio = Some((rate * best.flush_ms / 1000.0, "one fdatasync each"));
+    at_least(5_000.0, name, rate, "/s", ratio);
     note(
         "  of it: processor time of the server for a letter",
         cpu_us,

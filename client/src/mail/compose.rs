@@ -143,6 +143,12 @@ impl Session {
             remark: "",
             imported: None,
         };
+        let at_once = if uploads.is_empty() {
+            self.at_once(letter)?
+        } else {
+            None
+        };
+        let mut held = self.held.take();
         let work = self.store.begin()?;
         for name in letter.to.iter().chain(&letter.cc) {
             if *name != self.me.account {
@@ -156,7 +162,12 @@ impl Session {
         for upload in uploads {
             work.add_upload(number, upload)?;
         }
+        // While connected, writing and encrypting wait for the disk once.
+        let me = (&self.me, self.ledger.as_ref());
+        let sealed = at_once.filter(|it| it.seal(&work, me, &mut held, number));
         work.commit()?;
+        self.held = held;
+        self.sealed = sealed.map(|at_once| (submission, at_once.view));
         reached("after-write");
         Ok(number)
     }

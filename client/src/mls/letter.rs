@@ -9,10 +9,14 @@ use valise_proto::{
 };
 
 use super::{
-    Me, MlsError, gossip, library, load,
+    Held, Me, MlsError, gossip, library, load,
     members::{Drift, audit, drift},
 };
-use crate::{provider::Provider, trust::Alarm};
+use crate::{
+    provider::Provider,
+    store::{StoreError, Work},
+    trust::Alarm,
+};
 
 /// A group whose leaves were all compared with the directory, in this transaction.
 pub(crate) struct Audited {
@@ -22,38 +26,57 @@ pub(crate) struct Audited {
     pub(crate) drift: Drift,
 }
 
-/// Opens a group for a letter: the last look before anything leaves.
+/// Looks a group through.
 pub(crate) fn audited(
     provider: &Provider<'_>,
     group: GroupId,
     directory: &Directory,
     record: &Conversation,
 ) -> Result<Audited, MlsError> {
-    let group = load(provider, group)?;
-    let leaves = audit(group.members(), directory, record)?;
-    let drift = drift(directory, record, &leaves);
-    Ok(Audited {
-        group,
-        leaves,
-        drift,
-    })
+    Audited::of(load(provider, group)?, directory, record)
 }
 
 impl Audited {
+    fn of(group: MlsGroup, directory: &Directory, record: &Conversation) -> Result<Self, MlsError> {
+        let leaves = audit(group.members(), directory, record)?;
+        let drift = drift(directory, record, &leaves);
+        Ok(Self {
+            group,
+            leaves,
+            drift,
+        })
+    }
+
+    /// Opens a group for letters: the last look before anything leaves.
+    pub(crate) fn open(
+        held: Option<Held>,
+        work: &Work<'_>,
+        group: GroupId,
+        directory: &Directory,
+        record: &Conversation,
+    ) -> Result<Self, MlsError> {
+        Self::of(Held::or_load(held, work, group)?, directory, record)
+    }
+
+    /// For the next letter, once `work` is committed.
+    pub(crate) fn hold(self, work: &Work<'_>, group: GroupId) -> Result<Held, StoreError> {
+        Held::after(work, group, self.group)
+    }
+
     /// Encrypts `letter` in the group's present epoch. Returns the epoch and the ciphertext.
     ///
     /// A group that holds a device which may receive nothing more encrypts nothing.
     pub(crate) fn encrypt(
-        mut self,
+        &mut self,
         provider: &Provider<'_>,
         me: &Me<'_>,
         letter: &Letter,
         log: SignedHead,
     ) -> Result<(u64, Vec<u8>), MlsError> {
-        let mut leaves = self.leaves.into_iter();
+        let mut leaves = self.leaves.iter();
         if let Some(leaf) = leaves.find(|leaf| self.drift.surplus.contains(&leaf.device)) {
             return Err(Alarm::UnauthorisedMember {
-                account: leaf.account,
+                account: leaf.account.clone(),
             }
             .into());
         }

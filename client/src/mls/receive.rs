@@ -14,12 +14,13 @@ use valise_proto::{
 };
 
 use super::{
-    MlsError, library, load,
+    Held, MlsError, library,
     members::{audit, identity, usable_leaf},
     peer, state,
 };
 use crate::{
     provider::Provider,
+    store::{StoreError, Work},
     trust::{Alarm, Gossip, Ledger, compare},
     weaken::checked,
 };
@@ -54,30 +55,61 @@ pub(crate) fn is_commit(bytes: &[u8]) -> bool {
     message.is_some_and(|message| message.content_type() == ContentType::Commit)
 }
 
-/// Opens one message of `group` and merges it if it is a commit.
-pub(crate) fn receive(
+/// A group as it is in the store, in this transaction. Good until the first error, and until a commit.
+pub(crate) struct Receiver(MlsGroup);
+
+impl Receiver {
+    /// Reads the group, or takes the one that was held.
+    pub(crate) fn open(
+        held: Option<Held>,
+        work: &Work<'_>,
+        group: GroupId,
+    ) -> Result<Self, MlsError> {
+        Held::or_load(held, work, group).map(Self)
+    }
+
+    /// For the next message, once `work` is committed.
+    pub(crate) fn hold(self, work: &Work<'_>, group: GroupId) -> Result<Held, StoreError> {
+        Held::after(work, group, self.0)
+    }
+
+    /// Opens one message and merges it if it is a commit; gives the group back after a letter.
+    pub(crate) fn receive(
+        self,
+        provider: &Provider<'_>,
+        ledger: &Ledger,
+        record: &Conversation,
+        bytes: &[u8],
+    ) -> Result<(Received, Option<Self>), MlsError> {
+        let Self(mut group) = self;
+        let received = receive(provider, &mut group, ledger, record, bytes)?;
+        let still = matches!(received, Received::Letter { .. });
+        Ok((received, still.then_some(Self(group))))
+    }
+}
+
+fn receive(
     provider: &Provider<'_>,
-    group: GroupId,
+    group: &mut MlsGroup,
     ledger: &Ledger,
     record: &Conversation,
     bytes: &[u8],
 ) -> Result<Received, MlsError> {
     let directory = ledger.directory();
-    let mut group = load(provider, group)?;
     let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(peer)?;
     let message = message.try_into_protocol_message().map_err(peer)?;
     // Whoever comes from outside is let in by nobody (G02), nor in another's place (G03).
     if message.is_external() {
         #[cfg(feature = "weaken")]
         if !["G02", "G03"].into_iter().all(checked) {
-            return dangerously_let_in(provider, &mut group, ledger, record, message);
+            return dangerously_let_in(provider, group, ledger, record, message);
         }
         return Err(peer("an external message"));
     }
     if message.epoch() > group.epoch() {
         return Err(MlsError::LostCommit);
     }
-    let forked = message.epoch() == group.epoch() && from_another_half(&group, &message);
+    let forked = message.epoch() == group.epoch() && from_another_half(group, &message);
     let message = group
         .process_message(provider, message)
         .map_err(|error| match error {
@@ -91,8 +123,8 @@ pub(crate) fn receive(
     let authenticated = message.aad().to_vec();
     match message.into_content() {
         ProcessedMessageContent::ApplicationMessage(content) => {
-            let head = gossip(&group, ledger, &authenticated)?;
-            let sender = sender(&group, index, directory, record)?;
+            let head = gossip(group, ledger, &authenticated)?;
+            let sender = sender(group, index, directory, record)?;
             let letter = sound(Letter::from_padded(&content.into_bytes()).map_err(peer)?)?;
             Ok(Received::Letter {
                 sender,
@@ -101,14 +133,14 @@ pub(crate) fn receive(
             })
         }
         ProcessedMessageContent::StagedCommitMessage(commit) => {
-            let head = gossip(&group, ledger, &authenticated)?;
+            let head = gossip(group, ledger, &authenticated)?;
             let room = Room {
                 directory,
                 record,
-                sender: sender(&group, index, directory, record)?,
+                sender: sender(group, index, directory, record)?,
                 head,
             };
-            merge(provider, &mut group, &room, *commit)
+            merge(provider, group, &room, *commit)
         }
         // Its authenticated data is nobody's word: the signature was not checked.
         _ => Err(peer("neither a letter nor a commit")),

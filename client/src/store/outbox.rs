@@ -87,6 +87,23 @@ fn read_commit(row: &Row<'_>) -> rusqlite::Result<Result<ProposedCommit, StoreEr
 }
 
 impl Reader<'_> {
+    /// The numbers of the letters on their way, in the order in which they were written.
+    pub fn outbox_numbers(&self) -> Result<Vec<u64>, StoreError> {
+        let sql = "select number from outbox order by number";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let numbers = statement.query_map((), |row| row.get(0))?;
+        numbers.map(|number| unsigned(number?)).collect()
+    }
+
+    /// The numbers of those that are encrypted for one epoch of one group.
+    pub fn encrypted_for(&self, group: GroupId, epoch: u64) -> Result<Vec<u64>, StoreError> {
+        let sql = "select number from outbox where group_id = ?1 and epoch = ?2 order by number";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let place = (group.as_ref(), signed(epoch)?);
+        let numbers = statement.query_map(place, |row| row.get(0))?;
+        numbers.map(|number| unsigned(number?)).collect()
+    }
+
     /// Every letter on its way, in the order in which they were written.
     pub fn outbox(&self) -> Result<Vec<OutboxRow>, StoreError> {
         let sql = "select number, submission, group_id, epoch, hash, message, nonce from outbox
@@ -173,12 +190,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Throws the ciphertext for `epoch` away, which came too late. The letter stays.
-    pub fn drop_encrypted(&self, number: u64, epoch: u64) -> Result<(), StoreError> {
+    /// Throws ciphertexts for one epoch of a group away, which came too late. The letters stay.
+    pub fn drop_encrypted(&self, group: GroupId, epoch: u64) -> Result<(), StoreError> {
         let sql = "update outbox set group_id = null, epoch = null, hash = null, message = null
-                   where number = ?1 and epoch = ?2";
+                   where group_id = ?1 and epoch = ?2";
         self.transaction
-            .execute(sql, [signed(number)?, signed(epoch)?])?;
+            .execute(sql, (group.as_ref(), signed(epoch)?))?;
         Ok(())
     }
 

@@ -6,7 +6,10 @@
 
 use reqwest::Method;
 use valise_proto::{
-    api::{COMMITS, ErrorCode, delivery},
+    api::{
+        COMMITS, ErrorCode,
+        delivery::{self, Accepted},
+    },
     codec::encode,
     conversation::Conversation,
     id::{DeviceId, GroupId, Name, SubmissionId},
@@ -240,9 +243,8 @@ impl Session {
     /// Sends a commit. Accepted, it is merged when it comes back in its place; else it never
     /// happened.
     async fn submit_commit(&mut self, commit: &ProposedCommit) -> Result<(), Error> {
-        let answer = self
-            .request(Method::POST, COMMITS, commit.body.clone())
-            .await;
+        let body = commit.body.clone();
+        let answer = self.request::<Accepted>(Method::POST, COMMITS, body).await;
         let answer = match answer {
             // It adds a device that was revoked since.
             Err(Error::Api(error)) if error.code() == Some(ErrorCode::Forbidden) => Outcome::Stale,
@@ -255,7 +257,7 @@ impl Session {
         // Either way there is news of this group.
         self.pulled_at_ms = 0;
         match answer {
-            Outcome::Accepted => {
+            Outcome::Accepted(Accepted { .. }) => {
                 reached("after-commit-accepted");
                 Ok(())
             }

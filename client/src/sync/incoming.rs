@@ -1,4 +1,5 @@
-//! What the server brings: Welcomes and messages, each in a transaction of its own.
+//! What the server brings: Welcomes and messages, each in a transaction of its own, or in one with those of
+//! its conversation right behind it.
 
 use reqwest::Method;
 use valise_proto::{
@@ -6,28 +7,24 @@ use valise_proto::{
         ACKS,
         delivery::{Ack, Cursor, Message, Page, Welcome},
     },
-    conversation::LeafIdentity,
     id::{GroupId, Name},
-    letter::Letter,
-    log::Head,
 };
 
-use super::{
-    Report,
-    chain::{Place, place},
-};
+use super::{Report, opening::Opening};
 use crate::{
     api::ApiError,
     failpoint::reached,
-    mls::{self, MlsError, Received},
+    mls::{self, MlsError},
     session::{Error, Session, keep_alarm},
-    store::{ConversationRow, ConversationState, NewLetter, Sender, Setting, StoreError, Work},
+    store::{ConversationRow, ConversationState, Setting, StoreError, Work},
     trust::{Alarm, Freshness},
     weaken::checked,
 };
 
 /// More messages than this are never missing at once: the server makes numbers up.
 const JUMP_MAX: u64 = 10_000_000;
+/// So many messages of one conversation are opened in one transaction: others of this account wait for it.
+const TOGETHER_MAX: usize = 64;
 /// How often one message may send this device back to the log before the server is lying.
 const TRIES: usize = 2;
 
@@ -47,14 +44,21 @@ impl Session {
             self.take_welcome(welcome, report).await?;
             ack.welcomes = welcome.number;
         }
-        for message in &page.messages {
-            self.take_message(message, report).await?;
+        let mut rest = page.messages.as_slice();
+        while let Some(first) = rest.first() {
+            let mut taken = self.open_together(rest, report)?;
+            if taken == 0 {
+                self.take_message(first, report).await?;
+                taken = 1;
+            }
+            let (now, later) = rest.split_at(taken);
             let cursor = Cursor {
-                group: message.group,
-                sequence: message.sequence,
+                group: first.group,
+                sequence: now.last().map_or(first.sequence, |last| last.sequence),
             };
-            ack.groups.retain(|earlier| earlier.group != message.group);
+            ack.groups.retain(|earlier| earlier.group != first.group);
             ack.groups.push(cursor);
+            rest = later;
         }
         Ok((ack != Ack::default()).then_some(ack))
     }
@@ -208,79 +212,57 @@ impl Session {
 
     fn open_message(&mut self, row: &ConversationRow, message: &Message) -> Result<u64, MlsError> {
         let ledger = self.ledger.as_ref().ok_or(MlsError::NoGroup)?;
-        let now = self.clock.now_ms();
         let own = (&self.me.account, self.me.device);
+        let mut opening = Opening::new(ledger, row, own, self.clock.now_ms(), self.held.take());
         let work = self.store.begin()?;
-        let present = work.read().conversation(message.group)?;
-        if present.is_none_or(|present| message.sequence <= present.cursor) {
-            // Another process of this account was faster.
+        let letters = opening.open(&work, message)?;
+        let held = opening.hold(&work)?;
+        work.commit()?;
+        self.held = held;
+        opened(letters);
+        Ok(letters)
+    }
+
+    /// Opens messages of one conversation that stand one behind the other, in one transaction. Tells how
+    /// many: the first at which there is more to do than to keep a letter stays, and is looked at alone.
+    fn open_together(&mut self, messages: &[Message], report: &mut Report) -> Result<usize, Error> {
+        let (Some(first), Some(ledger)) = (messages.first(), &self.ledger) else {
+            return Ok(0);
+        };
+        let row = self.store.read().conversation(first.group)?;
+        let Some(row) = row.filter(|row| row.state != ConversationState::Closed) else {
+            return Ok(0);
+        };
+        let next = (row.cursor + 1..).zip(messages).take(TOGETHER_MAX);
+        let next =
+            next.take_while(|(sequence, it)| it.group == row.group && it.sequence == *sequence);
+        let together: Vec<_> = next.map(|(_, message)| message).collect();
+        if together.len() < 2 {
             return Ok(0);
         }
-        let mut letters = 0;
-        let proposed = work.read().proposed_commit(message.group)?;
-        if proposed.is_some_and(|own| own.submission == message.id) {
-            // This device's own commit, in its place.
-            mls::merge_own(&work.mls(), message.group)?;
-            work.remove_proposed_commit(message.group)?;
-            work.open_conversation(message.group, now)?;
-        } else if message.message.as_slice().is_empty() {
-            // This device's own letter, in its place, be it that the server's word never came back.
-            // Anything else was emptied on the way.
-            let waiting = work.read().outbox_by_submission(message.id)?;
-            if let Some((row, encrypted)) =
-                waiting.and_then(|row| Some((row.number, row.encrypted?)))
-            {
-                work.remove_from_outbox(row)?;
-                work.count_sent(encrypted.group, encrypted.hash)?;
+        let own = (&self.me.account, self.me.device);
+        let mut opening = Opening::new(ledger, &row, own, self.clock.now_ms(), self.held.take());
+        let (mut taken, mut letters) = (0, 0);
+        let work = self.store.begin()?;
+        for message in together {
+            match work.part(|work| opening.open(work, message)) {
+                Ok(new) => letters += new,
+                Err(MlsError::Store(error)) => return Err(error.into()),
+                Err(_) => break,
             }
-            if !work.is_echo(message.id)? {
-                if checked("G22") {
-                    return Err(Alarm::StoreRollback.into());
-                }
-                let detail = "a message of a conversation came without its content";
-                work.add_event(now, "gap", false, detail)?;
-            }
-        } else {
-            let bytes = message.message.as_slice();
-            match mls::receive(&work.mls(), message.group, ledger, &row.record, bytes)? {
-                Received::Letter {
-                    sender,
-                    letter,
-                    head,
-                } => {
-                    let remark = remark(ledger.directory(), &sender, head);
-                    let kept = Incoming {
-                        row,
-                        sender: &sender,
-                        letter: &letter,
-                        remark,
-                        now,
-                        own,
-                    };
-                    letters = keep(&work, &kept)?;
-                }
-                Received::Commit { removed, left } => {
-                    // Whoever lost the race proposes again.
-                    work.remove_proposed_commit(message.group)?;
-                    if !removed.is_empty() {
-                        let detail =
-                            "a device was taken out of a conversation although it may read it";
-                        work.add_event(now, "removed-device", false, detail)?;
-                    }
-                    if left {
-                        work.set_conversation_state(message.group, ConversationState::Closed)?;
-                    }
-                }
+            taken += 1;
+            if opening.changed {
+                break;
             }
         }
-        work.advance_cursor(message.group, message.sequence)?;
-        work.commit()?;
-        reached(if letters > 0 {
-            "after-letter-stored"
-        } else {
-            "after-merge"
-        });
-        Ok(letters)
+        if taken > 0 {
+            let held = opening.hold(&work)?;
+            work.commit()?;
+            self.held = held;
+            opened(letters);
+            report.letters += letters;
+        }
+        Ok(taken)
     }
 
     /// Leaves a message behind that lies or does not open. A commit that cannot be merged ends the
@@ -309,135 +291,10 @@ impl Session {
     }
 }
 
-/// A letter that opened.
-struct Incoming<'a> {
-    row: &'a ConversationRow,
-    sender: &'a LeafIdentity,
-    letter: &'a Letter,
-    remark: &'static str,
-    now: u64,
-    own: (&'a Name, valise_proto::id::DeviceId),
-}
-
-/// Keeps a letter: once, in its writer's order, with gaps noted. Returns how many were new.
-fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
-    let Incoming {
-        row,
-        sender,
-        letter,
-        remark,
-        now,
-        own,
-    } = incoming;
-    let (group, device) = (row.group, sender.device);
-    let mut people: Vec<&Name> = letter.to.iter().chain(&letter.cc).collect();
-    people.push(&sender.account);
-    people.sort();
-    people.dedup();
-    if !people.iter().copied().eq(&row.record.accounts) && checked("G09") {
-        return Err(Alarm::WrongRecipients {
-            sender: sender.account.clone(),
-        }
-        .into());
-    }
-    // Else somebody could be there first with a colleague's id, and have the letter dropped.
-    if letter.id != Letter::id_of(device, letter.nonce) && checked("G08") {
-        return Err(Alarm::BorrowedId {
-            sender: sender.account.clone(),
-        }
-        .into());
-    }
-    if !chained(work, incoming)? {
-        return Ok(0);
-    }
-    let account = &sender.account;
-    // A conversation has one order, and whoever answered had this letter before him.
-    let late = checked("G30") && work.read().is_answered(letter.id, group)?;
-    let mine = sender.account == *own.0;
-    let new = NewLetter {
-        letter,
-        group: Some(group),
-        sender: account,
-        device,
-        here_ms: *now,
-        outgoing: mine,
-        unread: !mine,
-        remark: if remark.is_empty() {
-            unseen(work, letter)?
-        } else {
-            remark
-        },
-        imported: None,
-    };
-    if work.add_letter(&new)?.is_some() {
-        if late {
-            let detail = format!("a letter of {account} came after its answer");
-            work.add_event(*now, "late-letter", false, &detail)?;
-        }
-        return Ok(1);
-    }
-    let detail = format!("{account} sent a letter again that was here already: it is shown once");
-    work.add_event(*now, "repeated-letter", false, &detail)?;
-    Ok(0)
-}
-
-/// Puts a letter into its writer's chain; false when that has gone past it. Gaps are noted.
-fn chained(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<bool, StoreError> {
-    let Incoming {
-        row,
-        sender,
-        letter,
-        now,
-        ..
-    } = incoming;
-    let known = work.read().sender(row.group, sender.device)?;
-    let (account, sequence) = (&sender.account, letter.sequence);
-    // Who came in later has not missed what was said before.
-    match place(known, letter, row.joined > 1) {
-        Place::Next => {}
-        Place::AfterGap => {
-            let detail = format!("letters of {account} before number {sequence} are missing");
-            work.add_event(*now, "missing-letter", false, &detail)?;
-        }
-        Place::Past => {
-            let detail = format!("a letter of {account} came a second time and was dropped");
-            work.add_event(*now, "repeated-letter", false, &detail)?;
-            return Ok(false);
-        }
-    }
-    let hash = letter.hash();
-    work.put_sender(row.group, sender.device, Sender { sequence, hash })?;
-    Ok(true)
-}
-
-/// What the reader must know: that the letter before this one has not come, so that an answer is not
-/// read as one to something else (G30).
-fn unseen(work: &Work<'_>, letter: &Letter) -> Result<&'static str, StoreError> {
-    let Some(answered) = letter.in_reply_to.filter(|_| checked("G30")) else {
-        return Ok("");
-    };
-    let here = work.read().letter_by_id(answered)?.is_some();
-    Ok(if here {
-        ""
+fn opened(letters: u64) {
+    reached(if letters > 0 {
+        "after-letter-stored"
     } else {
-        "answers a letter that had not come here"
-    })
-}
-
-/// What the reader must know: the writer's device was revoked after the letter was written.
-fn remark(
-    directory: &valise_proto::log::replay::Directory,
-    sender: &LeafIdentity,
-    head: Head,
-) -> &'static str {
-    if directory.active_device(sender.device).is_some() {
-        return "";
-    }
-    let revoked = directory
-        .device(sender.device)
-        .and_then(|device| device.revoked);
-    if revoked.is_some_and(|index| head.size > index) {
-        return "written on a device that was revoked before";
-    }
-    "written on a device that has been revoked since"
+        "after-merge"
+    });
 }

@@ -1,43 +1,62 @@
 //! Letters out of the outbox.
 //!
 //! Every write has an id of its own and is in the store before it goes out, so that after a crash
-//! it is sent again and counts once.
+//! it is sent again and counts once. Letters to the same people that wait one behind the other go in one
+//! request: encrypted in one transaction, counted in another.
 
 use reqwest::Method;
+use tls_codec::Size as _;
 use valise_proto::{
     api::{
         ErrorCode, LETTERS,
-        delivery::{self, Accepted},
+        delivery::{self, AcceptedLetters, LETTERS_MAX, Letters},
     },
-    codec::encode,
-    id::{DeviceId, GroupId, Name, SubmissionId},
-    letter::Letter,
+    codec::{Limited, encode},
+    id::{DeviceId, Name, SubmissionId},
 };
 
-use super::{Report, conversation::everybody_reachable};
+use super::{Report, sealing::Try};
 use crate::{
+    api::ApiError,
     failpoint::reached,
-    mls::{self, Drift, MlsError},
+    mls::Drift,
     random,
     session::{Error, Session},
-    store::{ConversationRow, ConversationState, Encrypted, LetterRow, Reader, StoreError},
+    store::{ConversationState, Encrypted, LetterRow, OutboxRow, Reader},
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
-const FRESH_MS: u64 = 5_000;
+pub(super) const FRESH_MS: u64 = 5_000;
 /// How often a letter may lose races before it stays in the outbox.
 const TRIES: usize = 30;
+/// A letter with a longer text than this goes alone: bytes.
+const SMALL: usize = 64 * 1024;
 
 /// What became of a write.
-pub(super) enum Outcome {
+pub(super) enum Outcome<T> {
     /// The server has it.
-    Accepted,
+    Accepted(T),
     /// Another process of this account sent something else under the same id.
     Overtaken,
     /// The server knows no such group, or not with this device in it.
     NoGroup,
     /// Another commit came first.
     Stale,
+}
+
+/// A letter that waits.
+struct Waiting {
+    number: u64,
+    people: Vec<Name>,
+    /// It has files, or is large.
+    alone: bool,
+}
+
+/// A letter that is ready to be sent.
+pub(super) struct Ready {
+    pub(super) number: u64,
+    pub(super) submission: SubmissionId,
+    pub(super) encrypted: Encrypted,
 }
 
 impl Session {
@@ -57,19 +76,24 @@ impl Session {
         last: u64,
         report: &mut Report,
     ) -> Result<(), Error> {
-        let mut held: Vec<Vec<Name>> = Vec::new();
+        let mut held: Vec<&Vec<Name>> = Vec::new();
         let mut failure = None;
-        for row in self.store.read().outbox()? {
-            if row.number > last {
-                break;
-            }
-            let letter = self.store.read().letter(row.number)?;
-            let people = accounts(&letter.ok_or(Error::NoSuchLetter(row.number))?);
-            if held.contains(&people) {
+        let waiting = self.waiting(last)?;
+        let together =
+            |one: &Waiting, next: &Waiting| one.people == next.people && !one.alone && !next.alone;
+        let runs = waiting.chunk_by(together);
+        for run in runs.flat_map(|run| run.chunks(LETTERS_MAX)) {
+            let people = run.first().map(|waiting| &waiting.people);
+            let Some(people) = people.filter(|people| !held.contains(people)) else {
                 continue;
+            };
+            let numbers: Vec<_> = run.iter().map(|waiting| waiting.number).collect();
+            let delivered = self.deliver_run(&numbers, report).await;
+            for number in &numbers {
+                report.sent += u64::from(self.store.read().outbox_row(*number)?.is_none());
             }
-            match self.deliver_letter(row.number, report).await {
-                Ok(()) => report.sent += 1,
+            match delivered {
+                Ok(()) => {}
                 Err(error) if error.concerns_everybody() => return Err(error),
                 Err(error) => {
                     held.push(people);
@@ -77,7 +101,7 @@ impl Session {
                         failure,
                         None | Some(Error::NoDevice(_) | Error::KeysChanged(_))
                     );
-                    if row.number == last || louder {
+                    if numbers.contains(&last) || louder {
                         failure = Some(error);
                     }
                 }
@@ -90,57 +114,77 @@ impl Session {
         }
     }
 
-    /// Sends one letter of the outbox.
-    pub(crate) async fn deliver_letter(
-        &mut self,
-        number: u64,
-        report: &mut Report,
-    ) -> Result<(), Error> {
-        self.upload_files(number, report).await?;
-        for _ in 0..TRIES {
-            let Some(row) = self.store.read().outbox_row(number)? else {
-                return Ok(());
-            };
-            let ready = match row.encrypted {
-                Some(encrypted) => {
-                    let ready = (row.submission, encrypted);
-                    let still = self.still_for_its_people(number, &ready, report).await?;
-                    still.then_some(ready)
-                }
-                None => self.encrypt(number, report).await?,
-            };
-            let Some((submission, encrypted)) = ready else {
+    /// What waits, up to letter `last`, in the order in which it was written.
+    fn waiting(&self, last: u64) -> Result<Vec<Waiting>, Error> {
+        let read = self.store.read();
+        let mut waiting = Vec::new();
+        for number in read.outbox_numbers()? {
+            if number > last {
+                break;
+            }
+            let letter = read.letter(number)?.ok_or(Error::NoSuchLetter(number))?;
+            waiting.push(Waiting {
+                number,
+                people: accounts(&letter),
+                alone: letter.body.len() > SMALL || !letter.attachments.is_empty(),
+            });
+        }
+        Ok(waiting)
+    }
+
+    /// Sends letters to the same people, in their order.
+    async fn deliver_run(&mut self, numbers: &[u64], report: &mut Report) -> Result<(), Error> {
+        for number in numbers {
+            self.upload_files(*number, report).await?;
+        }
+        let mut tries = 0;
+        while tries < TRIES {
+            let mut rows = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                rows.extend(self.store.read().outbox_row(*number)?);
+            }
+            if rows.is_empty() {
+                return self.clear_spool();
+            }
+            tries += 1;
+            let Some(ready) = self.ready(rows, report).await? else {
                 continue;
             };
-            match self.submit_letter(submission, &encrypted).await? {
-                Outcome::Accepted => {
+            let Some(Encrypted { group, epoch, .. }) = ready.first().map(|it| &it.encrypted) else {
+                continue;
+            };
+            match self.submit_letters(&ready).await? {
+                Outcome::Accepted(accepted) => {
                     reached("after-letter-accepted");
                     let work = self.store.begin()?;
-                    // Counted once, whoever else of this account sent it too.
-                    if work.remove_from_outbox(number)? {
-                        work.count_sent(encrypted.group, encrypted.hash)?;
+                    for sent in ready.iter().take(accepted) {
+                        // Counted once, whoever else of this account sent it too.
+                        if work.remove_from_outbox(sent.number)? {
+                            work.count_sent(*group, sent.encrypted.hash)?;
+                        }
                     }
                     work.commit()?;
                     reached("after-letter-row");
-                    return self.clear_spool();
+                    tries = 0;
                 }
                 Outcome::Overtaken => {}
                 Outcome::NoGroup => {
                     // The next try starts another conversation.
                     let now_ms = self.clock.now_ms();
                     let work = self.store.begin()?;
-                    let known = work.read().conversation(encrypted.group)?;
+                    let known = work.read().conversation(*group)?;
                     if known.is_some_and(|row| row.state == ConversationState::Open) {
+                        let number = numbers.first().copied().unwrap_or_default();
                         let people = people(&work.read(), number)?;
                         work.add_event(now_ms, "gap", false, &ended_there(&people))?;
                     }
-                    work.set_conversation_state(encrypted.group, ConversationState::Closed)?;
-                    work.drop_encrypted(number, encrypted.epoch)?;
+                    work.set_conversation_state(*group, ConversationState::Closed)?;
+                    work.drop_encrypted(*group, *epoch)?;
                     work.commit()?;
                 }
                 Outcome::Stale => {
                     let work = self.store.begin()?;
-                    work.drop_encrypted(number, encrypted.epoch)?;
+                    work.drop_encrypted(*group, *epoch)?;
                     work.commit()?;
                     self.pull(report).await?;
                 }
@@ -151,17 +195,57 @@ impl Session {
         ))
     }
 
+    /// The first of these rows as they can be sent together, of one epoch of one group; nothing, when another
+    /// look at the outbox is needed.
+    async fn ready(
+        &mut self,
+        rows: Vec<OutboxRow>,
+        report: &mut Report,
+    ) -> Result<Option<Vec<Ready>>, Error> {
+        let fresh = rows.iter().take_while(|row| row.encrypted.is_none());
+        let fresh: Vec<_> = fresh.map(|row| row.number).collect();
+        if !fresh.is_empty() {
+            return self.encrypt(&fresh, report).await;
+        }
+        let encrypted = rows.into_iter().map_while(|row| {
+            Some(Ready {
+                number: row.number,
+                submission: row.submission,
+                encrypted: row.encrypted?,
+            })
+        });
+        let mut ready: Vec<_> = encrypted.collect();
+        let Some(first) = ready.first() else {
+            return Ok(None);
+        };
+        let place = |it: &Ready| (it.encrypted.group, it.encrypted.epoch);
+        let first_place = place(first);
+        if !self.still_for_its_people(first, report).await? {
+            return Ok(None);
+        }
+        let elsewhere = ready.iter().position(|it| place(it) != first_place);
+        ready.truncate(elsewhere.unwrap_or(ready.len()));
+        Ok(Some(ready))
+    }
+
     /// Whether a ciphertext of an earlier try may go. One that was made before somebody was shut
     /// out may not: not even the server must have it. The group goes on to an epoch without them,
     /// and the letter is encrypted anew for that; after a split, for another group. Had the server got
     /// it before, it would have given it back by then.
     async fn still_for_its_people(
         &mut self,
-        number: u64,
-        (submission, encrypted): &(SubmissionId, Encrypted),
+        Ready {
+            number,
+            submission,
+            encrypted,
+        }: &Ready,
         report: &mut Report,
     ) -> Result<bool, Error> {
         self.refresh(report).await?;
+        // It was encrypted a moment ago, and all that was looked at then is as it was.
+        if self.sealed.take() == Some((*submission, self.view()?)) {
+            return Ok(true);
+        }
         let Some(row) = self.store.read().conversation(encrypted.group)? else {
             return Ok(true);
         };
@@ -180,13 +264,15 @@ impl Session {
             self.repair(&row, &Drift { missing, surplus }).await?;
         }
         self.pull(report).await?;
-        let renewed = SubmissionId(random::bytes()?);
+        let (group, epoch) = (encrypted.group, encrypted.epoch);
         let work = self.store.begin()?;
-        let present = work.read().outbox_row(number)?;
+        let present = work.read().outbox_row(*number)?;
         let present = present.filter(|present| present.submission == *submission);
-        if let Some(epoch) = present.and_then(|present| Some(present.encrypted?.epoch)) {
-            work.drop_encrypted(number, epoch)?;
-            work.renew_submission(number, renewed)?;
+        if present.is_some_and(|present| present.encrypted.is_some()) {
+            for behind in work.read().encrypted_for(group, epoch)? {
+                work.renew_submission(behind, SubmissionId(random::bytes()?))?;
+            }
+            work.drop_encrypted(group, epoch)?;
         }
         work.commit()?;
         Ok(false)
@@ -201,37 +287,46 @@ impl Session {
         self.ready_to_send()
     }
 
-    async fn submit_letter(
-        &self,
-        submission: SubmissionId,
-        encrypted: &Encrypted,
-    ) -> Result<Outcome, Error> {
-        let letter = delivery::Letter {
-            id: submission,
-            group: encrypted.group,
-            epoch: encrypted.epoch,
-            message: encrypted
-                .message
-                .clone()
-                .try_into()
-                .map_err(|_| Error::Wrong("the letter is too large"))?,
-        };
-        outcome(self.request(Method::POST, LETTERS, encode(&letter)).await)
+    /// Sends as many as one request holds, from the first on. Tells how many were accepted.
+    async fn submit_letters(&self, ready: &[Ready]) -> Result<Outcome<usize>, Error> {
+        let (mut letters, mut bytes) = (Vec::new(), 0);
+        for it in ready {
+            let message = it.encrypted.message.clone();
+            let letter = delivery::Letter {
+                id: it.submission,
+                group: it.encrypted.group,
+                epoch: it.encrypted.epoch,
+                message: message
+                    .try_into()
+                    .map_err(|_| Error::Wrong("the letter is too large"))?,
+            };
+            bytes += letter.tls_serialized_len();
+            if bytes > Letters::MAX && !letters.is_empty() {
+                break;
+            }
+            letters.push(letter);
+        }
+        let count = letters.len();
+        let letters = Letters::try_from(letters);
+        let letters = letters.map_err(|_| Error::Wrong("too many letters at once"))?;
+        let answer = self.request(Method::POST, LETTERS, encode(&letters)).await;
+        let answer = answer.map(|accepted: AcceptedLetters| accepted.into_vec().len());
+        match outcome(answer)? {
+            Outcome::Accepted(accepted) if accepted > count => Err(ApiError::PeerMalformed.into()),
+            outcome => Ok(outcome),
+        }
     }
 
-    /// Encrypts a letter in the conversation of its people, once exactly the devices are in it that
+    /// Encrypts letters in the conversation of their people, once exactly the devices are in it that
     /// belong there. Nothing, when another process of this account was faster.
     async fn encrypt(
         &mut self,
-        number: u64,
+        numbers: &[u64],
         report: &mut Report,
-    ) -> Result<Option<(SubmissionId, Encrypted)>, Error> {
-        let letter = self
-            .store
-            .read()
-            .letter(number)?
-            .ok_or(Error::NoSuchLetter(number))?;
-        let accounts = accounts(&letter);
+    ) -> Result<Option<Vec<Ready>>, Error> {
+        let first = numbers.first().copied().unwrap_or_default();
+        let letter = self.store.read().letter(first)?;
+        let accounts = accounts(&letter.ok_or(Error::NoSuchLetter(first))?);
         let mut without_package: Vec<DeviceId> = Vec::new();
         for _ in 0..TRIES {
             self.refresh(report).await?;
@@ -245,12 +340,12 @@ impl Session {
                 self.pull(report).await?;
                 continue;
             }
-            let tried = self.try_encrypt(number, row.group, &without_package);
+            let tried = self.try_encrypt(numbers, row.group, &without_package);
             match self.noted(tried)? {
                 Try::Drifted(drift) => {
                     without_package.extend(self.repair(&row, &drift).await?);
                 }
-                Try::Encrypted(submission, encrypted) => return Ok(Some((submission, encrypted))),
+                Try::Encrypted(ready) => return Ok(Some(ready)),
                 Try::Overtaken => return Ok(None),
             }
         }
@@ -258,65 +353,11 @@ impl Session {
             "the conversation changes faster than this letter can be sent",
         ))
     }
-
-    /// One transaction: all leaves are compared with the directory, the ratchet moves, and the
-    /// ciphertext is kept.
-    fn try_encrypt(
-        &mut self,
-        number: u64,
-        group: GroupId,
-        without_package: &[DeviceId],
-    ) -> Result<Try, Error> {
-        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
-        let me = self.me.member(self.ledger.as_ref())?;
-        let log = self.word()?;
-        let work = self.store.begin()?;
-        let waiting = work.read().outbox_row(number)?;
-        let Some(waiting) = waiting.filter(|row| row.encrypted.is_none()) else {
-            return Ok(Try::Overtaken);
-        };
-        let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
-        let audited = mls::audited(&work.mls(), group, directory, &row.record)?;
-        let mut drift = audited.drift.clone();
-        drift
-            .missing
-            .retain(|device| !without_package.contains(device));
-        if drift != Drift::default() {
-            return Ok(Try::Drifted(drift));
-        }
-        everybody_reachable(directory, &row.record, &audited.drift)?;
-        let kept = work
-            .read()
-            .letter(number)?
-            .ok_or(Error::NoSuchLetter(number))?;
-        let letter = letter(&kept, waiting.nonce, &row)?;
-        let (epoch, message) = audited.encrypt(&work.mls(), &me, &letter, log)?;
-        let encrypted = Encrypted {
-            group,
-            epoch,
-            hash: letter.hash(),
-            message,
-        };
-        work.set_encrypted(number, &encrypted)?;
-        work.commit()?;
-        reached("after-encrypt");
-        Ok(Try::Encrypted(waiting.submission, encrypted))
-    }
 }
 
-/// What became of encrypting a letter.
-enum Try {
-    /// Who is in the group has to change first.
-    Drifted(Drift),
-    /// It is on its way under this id.
-    Encrypted(SubmissionId, Encrypted),
-    /// Another process of this account was faster.
-    Overtaken,
-}
-
-pub(super) fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error> {
+pub(super) fn outcome<T>(answer: Result<T, Error>) -> Result<Outcome<T>, Error> {
     match answer {
-        Ok(_) => Ok(Outcome::Accepted),
+        Ok(accepted) => Ok(Outcome::Accepted(accepted)),
         Err(Error::Api(error)) => match error.code() {
             Some(ErrorCode::Conflict) => Ok(Outcome::Overtaken),
             Some(ErrorCode::NotFound) => Ok(Outcome::NoGroup),
@@ -329,8 +370,15 @@ pub(super) fn outcome(answer: Result<Accepted, Error>) -> Result<Outcome, Error>
 
 /// Everybody whom a letter concerns, its writer included: sorted, each once.
 pub(super) fn accounts(letter: &LetterRow) -> Vec<Name> {
-    let mut accounts: Vec<_> = letter.to.iter().chain(&letter.cc).cloned().collect();
-    accounts.push(letter.sender.clone());
+    everybody(&letter.sender, letter.to.iter().chain(&letter.cc))
+}
+
+/// The same of a writer and his readers.
+pub(super) fn everybody<'n>(
+    writer: &'n Name,
+    readers: impl Iterator<Item = &'n Name>,
+) -> Vec<Name> {
+    let mut accounts: Vec<_> = readers.chain([writer]).cloned().collect();
     accounts.sort();
     accounts.dedup();
     accounts
@@ -351,24 +399,4 @@ fn people(store: &Reader<'_>, number: u64) -> Result<String, Error> {
     let accounts = accounts(&letter);
     let names: Vec<_> = accounts.iter().map(Name::as_str).collect();
     Ok(names.join(", "))
-}
-
-/// The letter as it travels, next in this device's chain.
-fn letter(kept: &LetterRow, nonce: [u8; 16], row: &ConversationRow) -> Result<Letter, Error> {
-    let damaged = |_| StoreError::Damaged("a letter in the outbox");
-    Ok(Letter {
-        id: kept.id,
-        nonce,
-        sequence: row.sent + 1,
-        previous: row.sent_hash,
-        thread: kept.thread,
-        in_reply_to: kept.in_reply_to,
-        date: kept.date_ms,
-        subject: kept.subject.clone().try_into().map_err(damaged)?,
-        to: kept.to.clone(),
-        cc: kept.cc.clone(),
-        format: kept.format,
-        body: kept.body.clone().try_into().map_err(damaged)?,
-        attachments: kept.attachments.clone(),
-    })
 }

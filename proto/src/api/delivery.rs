@@ -3,14 +3,15 @@
 //!
 //! Contract. (1) One gap-free sequence, from 1, and one current epoch per group. (2) A commit is
 //! accepted iff its epoch is current, and makes the next epoch current; a letter iff its epoch is
-//! current; else [`super::ErrorCode::Stale`]. (3) A commit and its Welcome are stored in one transaction. (4)
-//! The same submission id again answers as the first time. (5) A device has one cursor per group
-//! and one mailbox of Welcomes; what every device acknowledged is deleted.
+//! current; else [`super::ErrorCode::Stale`]. (3) A commit and its Welcome are stored in one transaction, and
+//! so are the letters of one request, in their order, up to the first that is refused. (4) The same
+//! submission id again answers as the first time. (5) A device has one cursor per group and one mailbox
+//! of Welcomes; what every device acknowledged is deleted.
 
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 use crate::{
-    codec::{Bytes, Limited},
+    codec::{Bytes, Limited, Run},
     id::{DeviceId, GroupId, SubmissionId},
 };
 
@@ -55,6 +56,25 @@ pub struct Letter {
 
 impl Limited for Letter {
     const MAX: usize = MESSAGE_MAX + 128;
+}
+
+/// Letters in one request at most.
+pub const LETTERS_MAX: usize = 32;
+
+/// Letters of one request: together no larger than one may be.
+pub type Letters = Run<Letter, LETTERS_MAX>;
+
+impl Limited for Letters {
+    const MAX: usize = Letter::MAX;
+}
+
+/// What became of the letters of one request, from the first on. When there are fewer than letters, the
+/// next one was refused, and none behind it was looked at; sent again, it says why. When the first one is
+/// refused, the refusal is the answer.
+pub type AcceptedLetters = Run<Accepted, LETTERS_MAX>;
+
+impl Limited for AcceptedLetters {
+    const MAX: usize = LETTERS_MAX * Accepted::MAX;
 }
 
 /// Stored, durably.

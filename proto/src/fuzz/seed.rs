@@ -510,6 +510,10 @@ fn log_and_delivery_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("begin", encode(&api::attachment::Begin { size: 4_144 })),
         ("stored", encode(&api::attachment::Stored { bytes: 4_096 })),
         ("copied", encode(&copied())),
+        (
+            "accepted_letters",
+            [7_u64, 8].map(u64::to_be_bytes).concat(),
+        ),
     ]
 }
 

@@ -11,7 +11,7 @@ use valise_proto::{
     weaken::checked,
 };
 
-use super::DeliveryError;
+use super::{Answer, DeliveryError, Work};
 use crate::store::{GroupRow, NewMessage, OVER, StoreError, Submission, Write};
 
 /// Devices that one commit adds or removes at most.
@@ -72,7 +72,29 @@ impl<'a> Batch<'a> {
         Ok(self.woken)
     }
 
-    pub(super) async fn letter(&mut self, device: DeviceId, letter: &Letter) -> Outcome {
+    /// What a device writes in one request, up to the first that is refused.
+    pub(super) async fn all(
+        &mut self,
+        device: DeviceId,
+        works: &[Work],
+    ) -> Result<Answer, StoreError> {
+        let mut accepted = Vec::with_capacity(works.len());
+        for work in works {
+            let answer = match work {
+                Work::Ack(ack) => self.ack(device, ack).await?,
+                Work::Commit(commit) => self.commit(device, commit).await?,
+                Work::Letter(letter) => self.letter(device, letter).await?,
+            };
+            match answer {
+                Ok(stored) => accepted.push(stored),
+                Err(refusal) if accepted.is_empty() => return Ok(Err(refusal)),
+                Err(_) => break,
+            }
+        }
+        Ok(Ok(accepted))
+    }
+
+    async fn letter(&mut self, device: DeviceId, letter: &Letter) -> Outcome {
         let digest = Hash(sha256(&[b"letter", &device.0, &encode(letter)]));
         if !self.load(letter.group).await? {
             return Ok(Err(DeliveryError::NotFound));
@@ -103,7 +125,7 @@ impl<'a> Batch<'a> {
         Ok(earlier.unwrap_or(Err(refusal)))
     }
 
-    pub(super) async fn commit(&mut self, device: DeviceId, commit: &Commit) -> Outcome {
+    async fn commit(&mut self, device: DeviceId, commit: &Commit) -> Outcome {
         let digest = Hash(sha256(&[b"commit", &device.0, &encode(commit)]));
         let known = self.load(commit.group).await?;
         if known && let Some(answer) = self.resent(commit.group, commit.id, digest).await? {
@@ -153,7 +175,7 @@ impl<'a> Batch<'a> {
         accepted.map(Ok).ok_or(StoreError::Corrupt("submission"))
     }
 
-    pub(super) async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
+    async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
         // The newest of them is the one that came last: of the others more was waited for.
         if let Some(newest) = ack.groups.last() {
             let stored_at_ms = self.write.stored_at(newest.group, newest.sequence).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use valise_proto::{
-    api::delivery::{Accepted, Ack, Commit, Letter},
+    api::delivery::{Accepted, AcceptedLetters, Ack, Commit, Letters},
     codec::encode,
 };
 
@@ -30,16 +30,16 @@ pub(super) async fn commit(
     ))
 }
 
-pub(super) async fn send_letter(
+pub(super) async fn send_letters(
     State(service): State<Arc<Service>>,
     Call {
         caller: CertifiedCaller(session),
-        body: Read(letter),
+        body: Read(letters),
         ..
-    }: Call<CertifiedCaller, Read<Letter>>,
-) -> Result<Answer<Accepted>, Error> {
+    }: Call<CertifiedCaller, Read<Letters>>,
+) -> Result<Answer<AcceptedLetters>, Error> {
     Ok(Answer(
-        service.delivery.letter(session.device, letter).await?,
+        service.delivery.letters(session.device, letters).await?,
     ))
 }
 

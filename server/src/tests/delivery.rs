@@ -8,7 +8,9 @@ use sqlx::{Connection as _, Row as _};
 use valise_proto::{
     api::{
         self, ErrorCode,
-        delivery::{Accepted, Ack, Commit, Cursor, Letter, Page},
+        delivery::{
+            Accepted, AcceptedLetters, Ack, Commit, Cursor, LETTERS_MAX, Letter, Letters, Page,
+        },
     },
     id::{GroupId, SubmissionId},
     log::entry::Policy,
@@ -343,6 +345,69 @@ async fn l17_large_writes_and_long_acks_cost_more() {
     server.post(&alice, api::ACKS, &ack).await.done();
 }
 
+async fn sends_all(server: &TestServer, person: &Person, letters: &[Letter]) -> Vec<u64> {
+    let letters = Letters::try_from(letters.to_vec()).unwrap();
+    let answer = server.post(person, api::LETTERS, &letters).await;
+    let accepted = answer.read::<AcceptedLetters>().into_vec();
+    accepted.iter().map(|accepted| accepted.sequence).collect()
+}
+
+#[tokio::test]
+async fn r05_letters_of_one_request_are_stored_in_order_and_once() {
+    let (mut server, alice) = TestServer::start().await;
+    let bob = server.hire(&alice, "bob").await;
+    commits(&server, &alice, &commit(0, &[&bob], &[])).await;
+    let letters: Vec<_> = (0..LETTERS_MAX)
+        .map(|number| letter(1, &number.to_string()))
+        .collect();
+    let sequences: Vec<u64> = (2..).take(LETTERS_MAX).collect();
+    assert_eq!(
+        sends_all(&server, &alice, &letters[..20]).await,
+        sequences[..20]
+    );
+    // The answer was lost: what is there already keeps its place, and the rest comes behind it.
+    assert_eq!(sends_all(&server, &alice, &letters).await, sequences);
+    let there = texts(&page(&server, &bob).await);
+    let sent: Vec<_> = (0..LETTERS_MAX).map(|number| number.to_string()).collect();
+    let sent: Vec<_> = sequences.into_iter().zip(sent).collect();
+    assert_eq!(there, sent);
+}
+
+#[tokio::test]
+async fn letters_behind_one_that_is_refused_are_not_stored() {
+    let policy = Policy {
+        letter_bytes_max: 2_000,
+        ..Policy::default()
+    };
+    let (server, alice) = TestServer::start_with(policy, |_| {}).await;
+    commits(&server, &alice, &commit(0, &[], &[])).await;
+    let [first, second] = ["first", "second"].map(|text| letter(1, text));
+    let stale = letter(0, "of another epoch");
+    let elsewhere = Letter {
+        group: GroupId([9; 32]),
+        ..letter(1, "to nobody")
+    };
+    let other = Letter {
+        id: first.id,
+        ..letter(1, "under the first one's id")
+    };
+    let large = letter(1, &"x".repeat(4_000));
+    for (refused, code) in [
+        (stale, ErrorCode::Stale),
+        (elsewhere, ErrorCode::NotFound),
+        (other, ErrorCode::Conflict),
+        (large, ErrorCode::TooLarge),
+    ] {
+        let letters = [first.clone(), refused.clone(), second.clone()];
+        assert_eq!(sends_all(&server, &alice, &letters).await, [2], "{code:?}");
+        server
+            .post(&alice, api::LETTERS, &refused)
+            .await
+            .refused(code);
+    }
+    assert_eq!(sends_all(&server, &alice, &[first, second]).await, [2, 3]);
+}
+
 /// How many of ten letters of 64 KiB each the server takes from a device that may send 256 KiB in an hour.
 async fn taken_in_an_hour(off: Option<&'static str>) -> (TestServer, Person, usize) {
     dangerously_weaken(off);
@@ -368,6 +433,12 @@ async fn v14_no_device_fills_the_disk_with_letters() {
     let more = letter(1, &"x".repeat(64_000));
     let refused = server.post(&alice, api::LETTERS, &more).await;
     refused.refused(ErrorCode::TooMany);
+    // Several in one request are several.
+    let small = letter(1, "x");
+    assert_eq!(
+        sends_all(&server, &alice, &[small, more.clone()]).await,
+        [6]
+    );
     // An acknowledgement takes nothing.
     acks(&server, &alice, 0, 1).await;
     for _ in 0..6 {
@@ -397,10 +468,11 @@ async fn e12_what_a_revoked_device_has_in_the_queue_is_refused() {
     let _writer = tokio::spawn(writer.run());
     // Past the door, as if it had come before the revocation.
     let (device, delivery) = (bob.device.id(), &service.delivery);
-    let letter = delivery.letter(device, letter(1, "one more")).await;
+    let letters = vec![letter(1, "one more")].try_into().unwrap();
+    let letters = delivery.letters(device, letters).await;
     let commit = delivery.commit(device, commit(1, &[], &[])).await;
     let ack = delivery.ack(device, Ack::default()).await;
-    assert_eq!(letter, Err(DeliveryError::Revoked));
+    assert_eq!(letters, Err(DeliveryError::Revoked));
     assert_eq!(commit, Err(DeliveryError::Revoked));
     assert_eq!(ack, Err(DeliveryError::Revoked));
 }

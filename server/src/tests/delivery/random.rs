@@ -10,6 +10,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tokio::{runtime::Runtime, task::JoinHandle};
 use valise_proto::{
     api::delivery::{Accepted, Ack, Commit, Cursor, Letter},
+    codec::Run,
     id::{DeviceId, SubmissionId},
 };
 
@@ -23,7 +24,9 @@ use crate::{
 const DEVICES: usize = 3;
 
 type Device = usize;
-type Answer = Result<u64, DeliveryError>;
+type Answer = Result<Vec<u64>, DeliveryError>;
+/// Of one write.
+type Outcome = Result<u64, DeliveryError>;
 
 /// What a device sends, in small numbers: so that ids meet again, and epochs are often the right one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,9 +42,9 @@ enum Step {
         added: BTreeSet<Device>,
         removed: BTreeSet<Device>,
     },
-    Letter {
+    Letters {
         device: Device,
-        write: Write,
+        writes: Vec<Write>,
     },
     /// The server stops, and is opened again.
     Reopen,
@@ -100,7 +103,7 @@ impl Contract {
     }
 
     /// The answer to a write whose id was there before.
-    fn again(&self, id: u8, sent: &Sent) -> Option<Answer> {
+    fn again(&self, id: u8, sent: &Sent) -> Option<Outcome> {
         let (earlier, sequence) = self.accepted.get(&id)?;
         Some(if earlier == sent {
             Ok(*sequence)
@@ -117,7 +120,20 @@ impl Contract {
         self.sequence
     }
 
-    fn letter(&mut self, device: Device, write: &Write) -> Answer {
+    /// Up to the first that is refused.
+    fn letters(&mut self, device: Device, writes: &[Write]) -> Answer {
+        let mut accepted = Vec::new();
+        for write in writes {
+            match self.letter(device, write) {
+                Ok(sequence) => accepted.push(sequence),
+                Err(refusal) if accepted.is_empty() => return Err(refusal),
+                Err(_) => break,
+            }
+        }
+        Ok(accepted)
+    }
+
+    fn letter(&mut self, device: Device, write: &Write) -> Outcome {
         if !self.begun {
             return Err(NotFound);
         }
@@ -141,7 +157,7 @@ impl Contract {
         device: Device,
         write: &Write,
         (added, removed): (&BTreeSet<Device>, &BTreeSet<Device>),
-    ) -> Answer {
+    ) -> Outcome {
         let (epoch, text) = (self.epoch_of(write), write.text);
         let changes = Some((added.clone(), removed.clone()));
         let sent = Sent {
@@ -253,8 +269,8 @@ impl ReferenceStateMachine for Contract {
         let write = write.prop_map(|(id, behind, text)| Write { id, behind, text });
         let sequence = 0..=state.sequence + 1;
         prop_oneof![
-            6 => (device(), write.clone())
-                .prop_map(|(device, write)| Step::Letter { device, write }),
+            6 => (device(), proptest::collection::vec(write.clone(), 1..4))
+                .prop_map(|(device, writes)| Step::Letters { device, writes }),
             4 => (device(), write, few(), few()).prop_map(|(device, write, added, removed)| {
                 Step::Commit { device, write, added, removed }
             }),
@@ -274,15 +290,18 @@ impl ReferenceStateMachine for Contract {
                 sequence,
             } => {
                 state.ack(*device, *welcomes, *sequence);
-                Some(Ok(0))
+                Some(Ok(vec![0]))
             }
             Step::Commit {
                 device,
                 write,
                 added,
                 removed,
-            } => Some(state.commit(*device, write, (added, removed))),
-            Step::Letter { device, write } => Some(state.letter(*device, write)),
+            } => {
+                let committed = state.commit(*device, write, (added, removed));
+                Some(committed.map(|sequence| vec![sequence]))
+            }
+            Step::Letters { device, writes } => Some(state.letters(*device, writes)),
             Step::Reopen => None,
         };
         state
@@ -334,7 +353,6 @@ impl Real {
         let delivery = &service.delivery;
         let epoch = |write: &Write| self.epoch.wrapping_sub(write.behind);
         let body = |write: &Write| text(write.text).try_into().unwrap();
-        let sequence = |accepted: Accepted| accepted.sequence;
         let answer = match step {
             Step::Reopen => return None,
             Step::Ack {
@@ -353,7 +371,7 @@ impl Real {
                 let acked = self
                     .runtime
                     .block_on(delivery.ack(self.devices[*device], ack));
-                acked.map(|()| 0)
+                acked.map(|()| vec![0])
             }
             Step::Commit {
                 device,
@@ -372,17 +390,21 @@ impl Real {
                     welcome: welcome.to_vec().try_into().unwrap(),
                 };
                 let committed = delivery.commit(self.devices[*device], commit);
-                self.runtime.block_on(committed).map(sequence)
+                let committed = self.runtime.block_on(committed);
+                committed.map(|accepted| vec![accepted.sequence])
             }
-            Step::Letter { device, write } => {
-                let letter = Letter {
+            Step::Letters { device, writes } => {
+                let letter = |write: &Write| Letter {
                     id: SubmissionId([write.id; 16]),
                     group: GROUP,
                     epoch: epoch(write),
                     message: body(write),
                 };
-                let sent = delivery.letter(self.devices[*device], letter);
-                self.runtime.block_on(sent).map(sequence)
+                let letters: Vec<_> = writes.iter().map(letter).collect();
+                let sent = delivery.letters(self.devices[*device], letters.try_into().unwrap());
+                let accepted = self.runtime.block_on(sent).map(Run::into_vec);
+                let sequence = |accepted: &Accepted| accepted.sequence;
+                accepted.map(|accepted| accepted.iter().map(sequence).collect())
             }
         };
         Some(answer)

@@ -1,0 +1,276 @@
+//! Opening messages of one conversation, in one transaction, and keeping the letters in them.
+
+use valise_proto::{
+    api::delivery::Message,
+    conversation::LeafIdentity,
+    id::{DeviceId, Name},
+    letter::Letter,
+    log::{Head, replay::Directory},
+};
+
+use super::chain::{Place, place};
+use crate::{
+    mls::{self, MlsError, Received},
+    store::{ConversationRow, ConversationState, NewLetter, Sender, StoreError, Work},
+    trust::{Alarm, Ledger},
+    weaken::checked,
+};
+
+/// Messages of one conversation that are opened in one transaction.
+pub(super) struct Opening<'a> {
+    ledger: &'a Ledger,
+    row: &'a ConversationRow,
+    own: (&'a Name, DeviceId),
+    now: u64,
+    /// The group of the letter before, of an earlier transaction.
+    held: Option<mls::Held>,
+    /// The group, once a letter was opened.
+    group: Option<mls::Receiver>,
+    /// A commit was merged: who is in the group has to be looked at anew.
+    pub(super) changed: bool,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new(
+        ledger: &'a Ledger,
+        row: &'a ConversationRow,
+        own: (&'a Name, DeviceId),
+        now: u64,
+        held: Option<mls::Held>,
+    ) -> Self {
+        Self {
+            ledger,
+            row,
+            own,
+            now,
+            held,
+            group: None,
+            changed: false,
+        }
+    }
+
+    /// How many letters there were in it that are new. After an error nothing of it may stay in the store.
+    pub(super) fn open(&mut self, work: &Work<'_>, message: &Message) -> Result<u64, MlsError> {
+        let present = work.read().conversation(message.group)?;
+        if present.is_none_or(|present| message.sequence <= present.cursor) {
+            // Another process of this account was faster.
+            return Ok(0);
+        }
+        let proposed = work.read().proposed_commit(message.group)?;
+        let letters = if proposed.is_some_and(|own| own.submission == message.id) {
+            // This device's own commit, in its place.
+            self.changed = true;
+            mls::merge_own(&work.mls(), message.group)?;
+            work.remove_proposed_commit(message.group)?;
+            work.open_conversation(message.group, self.now)?;
+            0
+        } else if message.message.as_slice().is_empty() {
+            self.own_letter(work, message)?;
+            0
+        } else {
+            self.receive(work, message)?
+        };
+        work.advance_cursor(message.group, message.sequence)?;
+        Ok(letters)
+    }
+
+    /// The group for the next letter, once `work` is committed.
+    pub(super) fn hold(self, work: &Work<'_>) -> Result<Option<mls::Held>, StoreError> {
+        match self.group {
+            Some(group) => group.hold(work, self.row.group).map(Some),
+            None => Ok(self.held),
+        }
+    }
+
+    /// This device's own letter, in its place, be it that the server's word never came back. Anything else
+    /// was emptied on the way.
+    fn own_letter(&self, work: &Work<'_>, message: &Message) -> Result<(), MlsError> {
+        let waiting = work.read().outbox_by_submission(message.id)?;
+        if let Some((number, encrypted)) =
+            waiting.and_then(|row| Some((row.number, row.encrypted?)))
+        {
+            work.remove_from_outbox(number)?;
+            work.count_sent(encrypted.group, encrypted.hash)?;
+        }
+        if !work.is_echo(message.id)? {
+            if checked("G22") {
+                return Err(Alarm::StoreRollback.into());
+            }
+            let detail = "a message of a conversation came without its content";
+            work.add_event(self.now, "gap", false, detail)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, work: &Work<'_>, message: &Message) -> Result<u64, MlsError> {
+        let (ledger, row, now) = (self.ledger, self.row, self.now);
+        let group = match self.group.take() {
+            Some(group) => group,
+            None => mls::Receiver::open(self.held.take(), work, message.group)?,
+        };
+        let provider = work.mls();
+        let bytes = message.message.as_slice();
+        let (received, group) = group.receive(&provider, ledger, &row.record, bytes)?;
+        match received {
+            Received::Letter {
+                sender,
+                letter,
+                head,
+            } => {
+                let kept = Incoming {
+                    row,
+                    sender: &sender,
+                    letter: &letter,
+                    remark: remark(ledger.directory(), &sender, head),
+                    now,
+                    own: self.own,
+                };
+                let letters = keep(work, &kept)?;
+                self.group = group;
+                Ok(letters)
+            }
+            Received::Commit { removed, left } => {
+                self.changed = true;
+                // Whoever lost the race proposes again.
+                work.remove_proposed_commit(message.group)?;
+                if !removed.is_empty() {
+                    let detail = "a device was taken out of a conversation although it may read it";
+                    work.add_event(now, "removed-device", false, detail)?;
+                }
+                if left {
+                    work.set_conversation_state(message.group, ConversationState::Closed)?;
+                }
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// A letter that opened.
+struct Incoming<'a> {
+    row: &'a ConversationRow,
+    sender: &'a LeafIdentity,
+    letter: &'a Letter,
+    remark: &'static str,
+    now: u64,
+    own: (&'a Name, DeviceId),
+}
+
+/// Keeps a letter: once, in its writer's order, with gaps noted. Returns how many were new.
+fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
+    let Incoming {
+        row,
+        sender,
+        letter,
+        remark,
+        now,
+        own,
+    } = incoming;
+    let (group, device) = (row.group, sender.device);
+    let mut people: Vec<&Name> = letter.to.iter().chain(&letter.cc).collect();
+    people.push(&sender.account);
+    people.sort();
+    people.dedup();
+    if !people.iter().copied().eq(&row.record.accounts) && checked("G09") {
+        return Err(Alarm::WrongRecipients {
+            sender: sender.account.clone(),
+        }
+        .into());
+    }
+    // Else somebody could be there first with a colleague's id, and have the letter dropped.
+    if letter.id != Letter::id_of(device, letter.nonce) && checked("G08") {
+        return Err(Alarm::BorrowedId {
+            sender: sender.account.clone(),
+        }
+        .into());
+    }
+    if !chained(work, incoming)? {
+        return Ok(0);
+    }
+    let account = &sender.account;
+    // A conversation has one order, and whoever answered had this letter before him.
+    let late = checked("G30") && work.read().is_answered(letter.id, group)?;
+    let mine = sender.account == *own.0;
+    let new = NewLetter {
+        letter,
+        group: Some(group),
+        sender: account,
+        device,
+        here_ms: *now,
+        outgoing: mine,
+        unread: !mine,
+        remark: if remark.is_empty() {
+            unseen(work, letter)?
+        } else {
+            remark
+        },
+        imported: None,
+    };
+    if work.add_letter(&new)?.is_some() {
+        if late {
+            let detail = format!("a letter of {account} came after its answer");
+            work.add_event(*now, "late-letter", false, &detail)?;
+        }
+        return Ok(1);
+    }
+    let detail = format!("{account} sent a letter again that was here already: it is shown once");
+    work.add_event(*now, "repeated-letter", false, &detail)?;
+    Ok(0)
+}
+
+/// Puts a letter into its writer's chain; false when that has gone past it. Gaps are noted.
+fn chained(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<bool, StoreError> {
+    let Incoming {
+        row,
+        sender,
+        letter,
+        now,
+        ..
+    } = incoming;
+    let known = work.read().sender(row.group, sender.device)?;
+    let (account, sequence) = (&sender.account, letter.sequence);
+    // Who came in later has not missed what was said before.
+    match place(known, letter, row.joined > 1) {
+        Place::Next => {}
+        Place::AfterGap => {
+            let detail = format!("letters of {account} before number {sequence} are missing");
+            work.add_event(*now, "missing-letter", false, &detail)?;
+        }
+        Place::Past => {
+            let detail = format!("a letter of {account} came a second time and was dropped");
+            work.add_event(*now, "repeated-letter", false, &detail)?;
+            return Ok(false);
+        }
+    }
+    let hash = letter.hash();
+    work.put_sender(row.group, sender.device, Sender { sequence, hash })?;
+    Ok(true)
+}
+
+/// What the reader must know: that the letter before this one has not come, so that an answer is not
+/// read as one to something else (G30).
+fn unseen(work: &Work<'_>, letter: &Letter) -> Result<&'static str, StoreError> {
+    let Some(answered) = letter.in_reply_to.filter(|_| checked("G30")) else {
+        return Ok("");
+    };
+    let here = work.read().letter_by_id(answered)?.is_some();
+    Ok(if here {
+        ""
+    } else {
+        "answers a letter that had not come here"
+    })
+}
+
+/// What the reader must know: the writer's device was revoked after the letter was written.
+fn remark(directory: &Directory, sender: &LeafIdentity, head: Head) -> &'static str {
+    if directory.active_device(sender.device).is_some() {
+        return "";
+    }
+    let revoked = directory
+        .device(sender.device)
+        .and_then(|device| device.revoked);
+    if revoked.is_some_and(|index| head.size > index) {
+        return "written on a device that was revoked before";
+    }
+    "written on a device that has been revoked since"
+}
