@@ -24,7 +24,7 @@ torture: ## TIMES=10000 kills of server and of clients, as many power cuts, ever
 	@TIMES=$(TIMES) .ci/torture
 
 bench: ## what people wait for, letters a second, memory: each beside its bar and this machine's limit
-	@.ci/install
+	@.ci/install age
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo build --release --locked -p valise-server
 	@RUSTUP_TOOLCHAIN=$$(.ci/toolchain) cargo bench --locked -p valise-client \
 	  --features soft-key,weaken --bench load
