@@ -248,11 +248,12 @@ impl Session {
         let ledger = self.ledger.as_ref().ok_or(Error::NotEnrolled)?;
         let work = self.store.begin()?;
         let row = work.read().conversation(group)?.ok_or(MlsError::NoGroup)?;
-        let receiver = Receiver::open(None, &work, group);
-        let provider = work.mls();
-        let received = receiver.and_then(|it| it.receive(&provider, ledger, &row.record, message));
+        let opened = Receiver::open(None, &work, group).and_then(|receiver| {
+            let (provider, record) = (work.mls(), &row.record);
+            receiver.receive(&provider, ledger, record, message)
+        });
         work.commit()?;
-        match received?.0 {
+        match opened?.0 {
             Received::Letter { letter, .. } => Ok(Some(*letter)),
             Received::Commit { .. } => Ok(None),
         }

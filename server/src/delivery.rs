@@ -27,7 +27,7 @@ use crate::{
     directory::Log,
     limit::{HOUR_MS, MINUTE_MS, Rate},
     metrics::Counts,
-    store::{Store, StoreError},
+    store::{Past, Store, StoreError},
     trace,
     wake::Wake,
 };
@@ -267,19 +267,17 @@ impl Delivery {
 
     /// How much [`Delivery::expire`] would drop.
     pub async fn count_expired(&self) -> Result<u64, StoreError> {
-        let (letters_ms, handshakes_ms) = self.past_ms();
-        self.store.count_expired(letters_ms, handshakes_ms).await
+        self.store.count_expired(self.past()).await
     }
 
-    /// Letters, and handshakes, that came before these times are too old.
-    fn past_ms(&self) -> (u64, u64) {
+    fn past(&self) -> Past {
         let retention_ms = self.log.now().directory.policy().retention_ms;
         let now_ms = self.clock.now_ms();
         let before = |kept_ms| now_ms.saturating_sub(kept_ms);
-        (
-            before(retention_ms),
-            before(retention_ms.max(HANDSHAKES_MS)),
-        )
+        Past {
+            letters_ms: before(retention_ms),
+            handshakes_ms: before(retention_ms.max(HANDSHAKES_MS)),
+        }
     }
 
     async fn submit(&self, device: DeviceId, mut works: Vec<Work>) -> Answer {
@@ -304,8 +302,7 @@ impl Delivery {
     /// Drops ciphertext that is older than the organisation keeps it.
     pub async fn expire(&self) -> Result<(), StoreError> {
         let mut write = self.store.begin().await?;
-        let (letters_ms, handshakes_ms) = self.past_ms();
-        write.expire_messages(letters_ms, handshakes_ms).await?;
+        write.expire_messages(self.past()).await?;
         write.commit().await
     }
 }

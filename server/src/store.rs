@@ -26,7 +26,7 @@ use sqlx::{
 };
 
 pub use attachment::{AttachmentRow, PartId, PartRow, Use};
-pub use delivery::{GroupRow, Invitation, NewMessage, PendingMessage, Submission};
+pub use delivery::{GroupRow, Invitation, NewMessage, Past, PendingMessage, Submission};
 pub use enrolment::{AskRow, EnrolmentRow, EnrolmentStatus};
 pub use figures::Figures;
 pub use node::{RequestName, Words};

@@ -73,6 +73,15 @@ pub struct Invitation {
     pub size_bytes: u64,
 }
 
+/// What is dropped for its age: what was stored before these times, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Letters.
+    pub letters_ms: u64,
+    /// Commits and Welcomes.
+    pub handshakes_ms: u64,
+}
+
 /// `left_sequence` of a device that has not left.
 const NEVER: i64 = i64::MAX;
 
@@ -478,13 +487,12 @@ impl Write {
         Ok(())
     }
 
-    /// Drops letters stored before `letters_ms`, commits and Welcomes stored before `handshakes_ms`, and what
-    /// they leave without a purpose.
-    pub async fn expire_messages(
-        &mut self,
-        letters_ms: u64,
-        handshakes_ms: u64,
-    ) -> Result<(), StoreError> {
+    /// Drops what is `past`, and what that leaves without a purpose.
+    pub async fn expire_messages(&mut self, past: Past) -> Result<(), StoreError> {
+        let Past {
+            letters_ms,
+            handshakes_ms,
+        } = past;
         for (statement, before_ms) in [
             (
                 "delete from message where handshake = 0 and stored_at_ms < $1",

@@ -2,7 +2,7 @@
 
 use valise_proto::id::GroupId;
 
-use super::{Store, StoreError, Write, number, stored};
+use super::{Past, Store, StoreError, Write, number, stored};
 
 /// What the database holds now.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -46,16 +46,12 @@ impl Store {
     }
 
     /// How many messages [`Write::expire_messages`] would drop.
-    pub async fn count_expired(
-        &self,
-        letters_ms: u64,
-        handshakes_ms: u64,
-    ) -> Result<u64, StoreError> {
+    pub async fn count_expired(&self, past: Past) -> Result<u64, StoreError> {
         let sql = "select count(*) from message where (handshake = 0 and stored_at_ms < $1) \
                    or (handshake = 1 and stored_at_ms < $2)";
         let row = sqlx::query(sql)
-            .bind(stored(letters_ms))
-            .bind(stored(handshakes_ms))
+            .bind(stored(past.letters_ms))
+            .bind(stored(past.handshakes_ms))
             .fetch_one(&self.reads)
             .await?;
         number(&row, 0, "count")
