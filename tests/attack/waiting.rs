@@ -68,6 +68,27 @@ async fn letters_that_waited_go_together_and_come_in_order() {
     }
 }
 
+/// Of three conversations in turn: they are opened together, and keep the order in which they came.
+#[tokio::test]
+async fn letters_of_several_conversations_come_in_order() {
+    let (office, mut alice) = Office::open().await;
+    let [mut bob, _carol, _dave] = office.hire_all(&mut alice, ["bob", "carol", "dave"]).await;
+    let mut bodies = Vec::new();
+    for round in 0..9 {
+        for to in [&["bob"][..], &["bob", "carol"], &["bob", "dave"]] {
+            let body = format!("{round} to {}", to.join(" and "));
+            alice.send(to, "Plan", &body).await;
+            bodies.push(body);
+        }
+    }
+    assert_eq!(bob.sync().await.letters, 27);
+    assert_eq!(bob.bodies(), bodies);
+    for to in [&["alice"][..], &["alice", "carol"]] {
+        bob.send(to, "Plan", "Yes.").await;
+    }
+    assert_eq!(alice.sync().await.letters, 2);
+}
+
 #[tokio::test]
 async fn a_long_letter_goes_alone() {
     let (_office, mut alice, mut bob, mallory, mut bodies) = waiting(3).await;

@@ -1,5 +1,5 @@
-//! What the server brings: Welcomes and messages, each in a transaction of its own, or in one with those of
-//! its conversation right behind it.
+//! What the server brings: Welcomes and messages, each in a transaction of its own, or in one with those
+//! right behind it.
 
 use reqwest::Method;
 use valise_proto::{
@@ -23,7 +23,7 @@ use crate::{
 
 /// More messages than this are never missing at once: the server makes numbers up.
 const JUMP_MAX: u64 = 10_000_000;
-/// So many messages of one conversation are opened in one transaction: others of this account wait for it.
+/// So many messages are opened in one transaction: other programs of this account wait for it.
 const TOGETHER_MAX: usize = 64;
 /// How often one message may send this device back to the log before the server is lying.
 const TRIES: usize = 2;
@@ -52,12 +52,14 @@ impl Session {
                 taken = 1;
             }
             let (now, later) = rest.split_at(taken);
-            let cursor = Cursor {
-                group: first.group,
-                sequence: now.last().map_or(first.sequence, |last| last.sequence),
-            };
-            ack.groups.retain(|earlier| earlier.group != first.group);
-            ack.groups.push(cursor);
+            for message in now {
+                let cursor = Cursor {
+                    group: message.group,
+                    sequence: message.sequence,
+                };
+                ack.groups.retain(|earlier| earlier.group != message.group);
+                ack.groups.push(cursor);
+            }
             rest = later;
         }
         Ok((ack != Ack::default()).then_some(ack))
@@ -175,7 +177,7 @@ impl Session {
             )?;
         }
         for attempt in 1..=TRIES {
-            match self.open_message(&row, message) {
+            match self.open_message(message) {
                 Ok(letters) => {
                     report.letters += letters;
                     return Ok(());
@@ -210,12 +212,17 @@ impl Session {
         Ok(())
     }
 
-    fn open_message(&mut self, row: &ConversationRow, message: &Message) -> Result<u64, MlsError> {
+    fn open_message(&mut self, message: &Message) -> Result<u64, MlsError> {
         let ledger = self.ledger.as_ref().ok_or(MlsError::NoGroup)?;
         let own = (&self.me.account, self.me.device);
-        let mut opening = Opening::new(ledger, row, own, self.clock.now_ms(), self.held.take());
+        let mut opening = Opening::new(ledger, own, self.clock.now_ms(), self.held.take());
         let work = self.store.begin()?;
-        let letters = opening.open(&work, message)?;
+        let row = work.read().conversation(message.group)?;
+        let Some(row) = row.filter(|row| message.sequence > row.cursor) else {
+            // Another process of this account was faster.
+            return Ok(0);
+        };
+        let letters = opening.open(&work, &row, message)?;
         let held = opening.hold(&work)?;
         work.commit()?;
         self.held = held;
@@ -223,29 +230,24 @@ impl Session {
         Ok(letters)
     }
 
-    /// Opens messages of one conversation that stand one behind the other, in one transaction. Tells how
-    /// many: the first at which there is more to do than to keep a letter stays, and is looked at alone.
+    /// Opens messages in one transaction, as they came. Tells how many: the first at which there is more to
+    /// do than to keep a letter stays, and is looked at alone.
     fn open_together(&mut self, messages: &[Message], report: &mut Report) -> Result<usize, Error> {
-        let (Some(first), Some(ledger)) = (messages.first(), &self.ledger) else {
+        let Some(ledger) = self.ledger.as_ref().filter(|_| messages.len() > 1) else {
             return Ok(0);
         };
-        let row = self.store.read().conversation(first.group)?;
-        let Some(row) = row.filter(|row| row.state != ConversationState::Closed) else {
-            return Ok(0);
-        };
-        let next = (row.cursor + 1..).zip(messages).take(TOGETHER_MAX);
-        let next =
-            next.take_while(|(sequence, it)| it.group == row.group && it.sequence == *sequence);
-        let together: Vec<_> = next.map(|(_, message)| message).collect();
-        if together.len() < 2 {
-            return Ok(0);
-        }
         let own = (&self.me.account, self.me.device);
-        let mut opening = Opening::new(ledger, &row, own, self.clock.now_ms(), self.held.take());
+        let mut opening = Opening::new(ledger, own, self.clock.now_ms(), self.held.take());
         let (mut taken, mut letters) = (0, 0);
         let work = self.store.begin()?;
-        for message in together {
-            match work.part(|work| opening.open(work, message)) {
+        for message in messages.iter().take(TOGETHER_MAX) {
+            let row = work.read().conversation(message.group)?;
+            let next = |row: &ConversationRow| message.sequence == row.cursor + 1;
+            let open = |row: &ConversationRow| row.state != ConversationState::Closed;
+            let Some(row) = row.filter(|row| next(row) && open(row)) else {
+                break;
+            };
+            match work.part(|work| opening.open(work, &row, message)) {
                 Ok(new) => letters += new,
                 Err(MlsError::Store(error)) => return Err(error.into()),
                 Err(_) => break,

@@ -1,9 +1,11 @@
-//! Opening messages of one conversation, in one transaction, and keeping the letters in them.
+//! Opening messages, several in one transaction, and keeping the letters in them.
+
+use std::collections::HashMap;
 
 use valise_proto::{
     api::delivery::Message,
     conversation::LeafIdentity,
-    id::{DeviceId, Name},
+    id::{DeviceId, GroupId, Name},
     letter::Letter,
     log::{Head, replay::Directory},
 };
@@ -16,16 +18,16 @@ use crate::{
     weaken::checked,
 };
 
-/// Messages of one conversation that are opened in one transaction.
+/// Messages that are opened in one transaction.
 pub(super) struct Opening<'a> {
     ledger: &'a Ledger,
-    row: &'a ConversationRow,
     own: (&'a Name, DeviceId),
     now: u64,
     /// The group of the letter before, of an earlier transaction.
     held: Option<mls::Held>,
-    /// The group, once a letter was opened.
-    group: Option<mls::Receiver>,
+    /// The groups of which a letter was opened, and the last of them.
+    groups: HashMap<GroupId, mls::Receiver>,
+    last: Option<GroupId>,
     /// A commit was merged: who is in the group has to be looked at anew.
     pub(super) changed: bool,
 }
@@ -33,29 +35,29 @@ pub(super) struct Opening<'a> {
 impl<'a> Opening<'a> {
     pub(super) fn new(
         ledger: &'a Ledger,
-        row: &'a ConversationRow,
         own: (&'a Name, DeviceId),
         now: u64,
         held: Option<mls::Held>,
     ) -> Self {
         Self {
             ledger,
-            row,
             own,
             now,
             held,
-            group: None,
+            groups: HashMap::new(),
+            last: None,
             changed: false,
         }
     }
 
-    /// How many letters there were in it that are new. After an error nothing of it may stay in the store.
-    pub(super) fn open(&mut self, work: &Work<'_>, message: &Message) -> Result<u64, MlsError> {
-        let present = work.read().conversation(message.group)?;
-        if present.is_none_or(|present| message.sequence <= present.cursor) {
-            // Another process of this account was faster.
-            return Ok(0);
-        }
+    /// Opens the next message of the conversation that `work` has read as `row`. How many letters there were
+    /// in it that are new; after an error nothing of it may stay in the store.
+    pub(super) fn open(
+        &mut self,
+        work: &Work<'_>,
+        row: &ConversationRow,
+        message: &Message,
+    ) -> Result<u64, MlsError> {
         let proposed = work.read().proposed_commit(message.group)?;
         let letters = if proposed.is_some_and(|own| own.submission == message.id) {
             // This device's own commit, in its place.
@@ -68,7 +70,7 @@ impl<'a> Opening<'a> {
             self.own_letter(work, message)?;
             0
         } else {
-            self.receive(work, message)?
+            self.receive(work, row, message)?
         };
         work.advance_cursor(message.group, message.sequence)?;
         Ok(letters)
@@ -76,9 +78,13 @@ impl<'a> Opening<'a> {
 
     /// The group for the next letter, once `work` is committed.
     pub(super) fn hold(self, work: &Work<'_>) -> Result<Option<mls::Held>, StoreError> {
-        match self.group {
-            Some(group) => group.hold(work, self.row.group).map(Some),
-            None => Ok(self.held),
+        let Self {
+            held, groups, last, ..
+        } = self;
+        let last = last.and_then(|id| Some((id, { groups }.remove(&id)?)));
+        match last {
+            Some((id, group)) => group.hold(work, id).map(Some),
+            None => Ok(held),
         }
     }
 
@@ -102,9 +108,14 @@ impl<'a> Opening<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, work: &Work<'_>, message: &Message) -> Result<u64, MlsError> {
-        let (ledger, row, now) = (self.ledger, self.row, self.now);
-        let group = match self.group.take() {
+    fn receive(
+        &mut self,
+        work: &Work<'_>,
+        row: &ConversationRow,
+        message: &Message,
+    ) -> Result<u64, MlsError> {
+        let (ledger, now) = (self.ledger, self.now);
+        let group = match self.groups.remove(&message.group) {
             Some(group) => group,
             None => mls::Receiver::open(self.held.take(), work, message.group)?,
         };
@@ -126,7 +137,9 @@ impl<'a> Opening<'a> {
                     own: self.own,
                 };
                 let letters = keep(work, &kept)?;
-                self.group = group;
+                self.groups
+                    .extend(group.map(|group| (message.group, group)));
+                self.last = Some(message.group);
                 Ok(letters)
             }
             Received::Commit { removed, left } => {
