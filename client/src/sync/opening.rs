@@ -76,15 +76,18 @@ impl<'a> Opening<'a> {
         Ok(letters)
     }
 
-    /// The group for the next letter, once `work` is committed.
-    pub(super) fn hold(self, work: &Work<'_>) -> Result<Option<mls::Held>, StoreError> {
-        let Self {
-            held, groups, last, ..
-        } = self;
-        let last = last.and_then(|id| Some((id, { groups }.remove(&id)?)));
+    /// The group for the next letter, once `work` is committed. None after a commit: a group from before it is
+    /// not the one in the store.
+    pub(super) fn hold(mut self, work: &Work<'_>) -> Result<Option<mls::Held>, StoreError> {
+        if self.changed {
+            return Ok(None);
+        }
+        let last = self
+            .last
+            .and_then(|id| Some((id, self.groups.remove(&id)?)));
         match last {
             Some((id, group)) => group.hold(work, id).map(Some),
-            None => Ok(held),
+            None => Ok(self.held),
         }
     }
 

@@ -115,9 +115,13 @@ async fn g01_the_program_sends_what_waited_without_who_was_smuggled_in() {
     let text = "it was left out, and what waited was sent without it";
     assert!(said.err.contains(text), "{said:?}");
     let letters = mallory.seen(&Method::POST, LETTERS);
-    assert_eq!(letters.len(), 1);
-    let letter: delivery::Letter = letters[0].request();
-    assert!(carol.read(letter.group, letter.message.as_slice()).is_err());
+    // One that was encrypted as it was written, for a conversation that is over, is not taken.
+    let taken = letters.iter().filter(|it| it.status.is_success()).count();
+    assert_eq!(taken, 1);
+    for sent in letters {
+        let letter: delivery::Letter = sent.request();
+        assert!(carol.read(letter.group, letter.message.as_slice()).is_err());
+    }
 }
 
 #[tokio::test]
