@@ -76,8 +76,8 @@ impl<'a> Opening<'a> {
         Ok(letters)
     }
 
-    /// The group for the next letter, once `work` is committed. None after a commit: a group from before it is
-    /// not the one in the store.
+    /// The group for the next letter, once `work` is committed. None after a commit: a group from before it
+    /// is not the one in the store.
     pub(super) fn hold(mut self, work: &Work<'_>) -> Result<Option<mls::Held>, StoreError> {
         if self.changed {
             return Ok(None);

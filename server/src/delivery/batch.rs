@@ -78,8 +78,8 @@ impl<'a> Batch<'a> {
         device: DeviceId,
         works: &[Work],
     ) -> Result<Answer, StoreError> {
-        let mut accepted = Vec::with_capacity(works.len());
-        for work in works {
+        let mut accepted = self.letters_at_once(device, works).await?;
+        for work in works.iter().skip(accepted.len()) {
             let answer = match work {
                 Work::Ack(ack) => self.ack(device, ack).await?,
                 Work::Commit(commit) => self.commit(device, commit).await?,
@@ -94,8 +94,65 @@ impl<'a> Batch<'a> {
         Ok(Ok(accepted))
     }
 
+    /// The first letters of a request, as long as each is a new one to the same group: stored by one
+    /// statement for all of them. None, where there is more to look at.
+    async fn letters_at_once(
+        &mut self,
+        device: DeviceId,
+        works: &[Work],
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let Some(Work::Letter(first)) = works.first().filter(|_| works.len() > 1) else {
+            return Ok(Vec::new());
+        };
+        self.load(first.group).await?;
+        let Some(group) = self.groups.get_mut(&first.group) else {
+            return Ok(Vec::new());
+        };
+        let GroupRow { epoch, sequence } = group.row;
+        if !group.members.contains(&device) || epoch == OVER {
+            return Ok(Vec::new());
+        }
+        let letters = works.iter().map_while(|work| match work {
+            Work::Letter(letter) => Some(letter),
+            Work::Ack(_) | Work::Commit(_) => None,
+        });
+        let letters = letters.take_while(|it| it.group == first.group && it.epoch == epoch);
+        let messages: Vec<_> = (sequence + 1..)
+            .zip(letters)
+            .map(|(sequence, letter)| {
+                let digest = letter_digest(device, letter);
+                let message = NewMessage {
+                    group: letter.group,
+                    sequence,
+                    id: letter.id,
+                    sender: device,
+                    handshake: false,
+                    body: letter.message.as_slice(),
+                };
+                (message, digest)
+            })
+            .collect();
+        let ids: HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
+        let few = messages.len() < 2 || ids.len() < messages.len();
+        if few || self.write.any_submission(first.group, &ids).await? {
+            return Ok(Vec::new());
+        }
+        self.write.insert_letters(&messages, self.now_ms).await?;
+        let accepted: Vec<_> = messages
+            .iter()
+            .map(|(message, _)| Accepted {
+                sequence: message.sequence,
+            })
+            .collect();
+        if let Some(last) = accepted.last() {
+            group.row.sequence = last.sequence;
+            group.changed = true;
+        }
+        Ok(accepted)
+    }
+
     async fn letter(&mut self, device: DeviceId, letter: &Letter) -> Outcome {
-        let digest = Hash(sha256(&[b"letter", &device.0, &encode(letter)]));
+        let digest = letter_digest(device, letter);
         if !self.load(letter.group).await? {
             return Ok(Err(DeliveryError::NotFound));
         }
@@ -321,4 +378,9 @@ impl<'a> Batch<'a> {
         }
         Ok(Some(Accepted { sequence }))
     }
+}
+
+/// What makes a letter the same letter.
+fn letter_digest(device: DeviceId, letter: &Letter) -> Hash {
+    Hash(sha256(&[b"letter", &device.0, &encode(letter)]))
 }

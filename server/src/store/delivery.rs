@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use valise_proto::{
     api::delivery::Cursor,
     id::{DeviceId, GroupId, Hash, SubmissionId},
@@ -80,6 +80,19 @@ pub struct Past {
     pub letters_ms: u64,
     /// Commits and Welcomes.
     pub handshakes_ms: u64,
+}
+
+/// The places of so many rows: `($1, $2), ($3, $4)`.
+fn places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let first = row * columns + 1;
+        let places: Vec<_> = (first..first + columns)
+            .map(|at| format!("${at}"))
+            .collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    rows.join(", ")
 }
 
 /// `left_sequence` of a device that has not left.
@@ -340,6 +353,67 @@ impl Write {
         .bind(message.body)
         .execute(&mut *self.0)
         .await?;
+        Ok(())
+    }
+
+    /// Whether one of these ids was used in the group.
+    pub async fn any_submission(
+        &mut self,
+        group: GroupId,
+        ids: &HashSet<SubmissionId>,
+    ) -> Result<bool, StoreError> {
+        let places: Vec<_> = (2..ids.len() + 2).map(|at| format!("${at}")).collect();
+        let places = places.join(", ");
+        let sql = format!(
+            "select count(*) from submission where group_id = $1 and submission_id in ({places})"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(&group.0[..]);
+        for id in ids {
+            query = query.bind(&id.0[..]);
+        }
+        let row = query.fetch_one(&mut *self.0).await?;
+        Ok(number(&row, 0, "count")? > 0)
+    }
+
+    /// Stores letters of one group, whose ids are new, and what is remembered of each under its id.
+    pub async fn insert_letters(
+        &mut self,
+        letters: &[(NewMessage<'_>, Hash)],
+        stored_at_ms: u64,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "insert into submission (group_id, submission_id, digest, sequence, stored_at_ms) values {}",
+            places(letters.len(), 5)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (message, digest) in letters {
+            query = query
+                .bind(&message.group.0[..])
+                .bind(&message.id.0[..])
+                .bind(&digest.0[..])
+                .bind(stored(message.sequence))
+                .bind(stored(stored_at_ms));
+        }
+        query.execute(&mut *self.0).await?;
+        let sql = format!(
+            "insert into message \
+             (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, handshake, body) values {}",
+            places(letters.len(), 8)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (message, _) in letters {
+            let size = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
+            query = query
+                .bind(&message.group.0[..])
+                .bind(stored(message.sequence))
+                .bind(&message.id.0[..])
+                .bind(&message.sender.0[..])
+                .bind(stored(size))
+                .bind(stored(stored_at_ms))
+                .bind(i64::from(message.handshake))
+                .bind(message.body);
+        }
+        query.execute(&mut *self.0).await?;
         Ok(())
     }
 

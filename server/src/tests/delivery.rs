@@ -404,6 +404,10 @@ async fn letters_behind_one_that_is_refused_are_not_stored() {
             .post(&alice, api::LETTERS, &refused)
             .await
             .refused(code);
+        // So it is when it is the first of several.
+        let letters = Letters::try_from(vec![refused, second.clone()]).unwrap();
+        let answer = server.post(&alice, api::LETTERS, &letters).await;
+        answer.refused(code);
     }
     assert_eq!(sends_all(&server, &alice, &[first, second]).await, [2, 3]);
 }
