@@ -10,7 +10,10 @@ use valise_proto::{
     log::{Head, replay::Directory},
 };
 
-use super::chain::{Place, place};
+use super::{
+    chain::{Place, place},
+    outgoing::everybody,
+};
 use crate::{
     mls::{self, MlsError, Received},
     store::{ConversationRow, ConversationState, NewLetter, Sender, StoreError, Work},
@@ -183,11 +186,8 @@ fn keep(work: &Work<'_>, incoming: &Incoming<'_>) -> Result<u64, MlsError> {
         own,
     } = incoming;
     let (group, device) = (row.group, sender.device);
-    let mut people: Vec<&Name> = letter.to.iter().chain(&letter.cc).collect();
-    people.push(&sender.account);
-    people.sort();
-    people.dedup();
-    if !people.iter().copied().eq(&row.record.accounts) && checked("G09") {
+    let people = everybody(&sender.account, letter.to.iter().chain(&letter.cc));
+    if people != row.record.accounts && checked("G09") {
         return Err(Alarm::WrongRecipients {
             sender: sender.account.clone(),
         }

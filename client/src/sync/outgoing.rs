@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A view of the server this old is refreshed before a letter goes: milliseconds.
-pub(super) const FRESH_MS: u64 = 5_000;
+const FRESH_MS: u64 = 5_000;
 /// How often a letter may lose races before it stays in the outbox.
 const TRIES: usize = 30;
 /// A letter with a longer text than this goes alone: bytes.
@@ -150,9 +150,10 @@ impl Session {
             let Some(ready) = self.ready(rows, report).await? else {
                 continue;
             };
-            let Some(Encrypted { group, epoch, .. }) = ready.first().map(|it| &it.encrypted) else {
+            let Some(first) = ready.first() else {
                 continue;
             };
+            let Encrypted { group, epoch, .. } = &first.encrypted;
             match self.submit_letters(&ready).await? {
                 Outcome::Accepted(accepted) => {
                     reached("after-letter-accepted");
@@ -174,8 +175,7 @@ impl Session {
                     let work = self.store.begin()?;
                     let known = work.read().conversation(*group)?;
                     if known.is_some_and(|row| row.state == ConversationState::Open) {
-                        let number = numbers.first().copied().unwrap_or_default();
-                        let people = people(&work.read(), number)?;
+                        let people = people(&work.read(), first.number)?;
                         work.add_event(now_ms, "gap", false, &ended_there(&people))?;
                     }
                     work.set_conversation_state(*group, ConversationState::Closed)?;
@@ -280,11 +280,15 @@ impl Session {
 
     /// Reads everything, unless that was done a moment ago.
     pub(super) async fn refresh(&mut self, report: &mut Report) -> Result<(), Error> {
-        // A clock that was set back does not make the view younger.
-        if self.clock.now_ms().abs_diff(self.pulled_at_ms) > FRESH_MS {
+        if !self.is_fresh() {
             self.pull(report).await?;
         }
         self.ready_to_send()
+    }
+
+    /// Whether everything was read a moment ago. A clock that was set back does not make the view younger.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clock.now_ms().abs_diff(self.pulled_at_ms) <= FRESH_MS
     }
 
     /// Sends as many as one request holds, from the first on. Tells how many were accepted.

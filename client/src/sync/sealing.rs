@@ -9,7 +9,7 @@ use valise_proto::{
 
 use super::{
     conversation::everybody_reachable,
-    outgoing::{FRESH_MS, Ready, everybody},
+    outgoing::{Ready, everybody},
 };
 use crate::{
     failpoint::reached,
@@ -48,12 +48,7 @@ impl AtOnce {
         number: u64,
     ) -> bool {
         let sealed = work.part(|work| {
-            let mut sealing = Sealing {
-                directory: ledger.ok_or(Error::NotEnrolled)?.directory(),
-                me: &me.member(ledger)?,
-                log: self.log,
-                held: held.take(),
-            };
+            let mut sealing = Sealing::by(me, ledger, self.log, held.take())?;
             let tried = sealing.seal(work, &[number], self.group, &[])?;
             *held = sealing.held;
             match tried {
@@ -79,8 +74,7 @@ impl Session {
     pub(crate) fn at_once(&self, letter: &Letter) -> Result<Option<AtOnce>, Error> {
         let accounts = everybody(&self.me.account, letter.to.iter().chain(&letter.cc));
         let read = self.store.read();
-        let fresh = self.clock.now_ms().abs_diff(self.pulled_at_ms) <= FRESH_MS;
-        if !fresh || !read.outbox_numbers()?.is_empty() {
+        if !self.is_fresh() || !read.outbox_numbers()?.is_empty() {
             return Ok(None);
         }
         if self.unchanged(&accounts).is_err() {
@@ -106,15 +100,8 @@ impl Session {
         without_package: &[DeviceId],
     ) -> Result<Try, Error> {
         let log = self.word()?;
-        let me = self.me.member(self.ledger.as_ref())?;
-        let directory = self.ledger.as_ref().ok_or(Error::NotEnrolled)?.directory();
+        let mut sealing = Sealing::by(&self.me, self.ledger.as_ref(), log, self.held.take())?;
         let work = self.store.begin()?;
-        let mut sealing = Sealing {
-            directory,
-            me: &me,
-            log,
-            held: self.held.take(),
-        };
         let tried = sealing.seal(&work, numbers, group, without_package)?;
         if matches!(tried, Try::Encrypted(_)) {
             work.commit()?;
@@ -128,13 +115,27 @@ impl Session {
 /// What letters are encrypted by.
 struct Sealing<'a> {
     directory: &'a Directory,
-    me: &'a Me<'a>,
+    me: Me<'a>,
     log: SignedHead,
     /// The group of the letter before; after success, of these.
     held: Option<mls::Held>,
 }
 
-impl Sealing<'_> {
+impl<'a> Sealing<'a> {
+    fn by(
+        me: &'a Identity,
+        ledger: Option<&'a Ledger>,
+        log: SignedHead,
+        held: Option<mls::Held>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            directory: ledger.ok_or(Error::NotEnrolled)?.directory(),
+            me: me.member(ledger)?,
+            log,
+            held,
+        })
+    }
+
     fn seal(
         &mut self,
         work: &Work<'_>,

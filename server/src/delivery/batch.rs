@@ -105,79 +105,60 @@ impl<'a> Batch<'a> {
             return Ok(Vec::new());
         };
         self.load(first.group).await?;
-        let Some(group) = self.groups.get_mut(&first.group) else {
+        let Ok(last) = self.last_before(device, first) else {
             return Ok(Vec::new());
         };
-        let GroupRow { epoch, sequence } = group.row;
-        if !group.members.contains(&device) || epoch == OVER {
-            return Ok(Vec::new());
-        }
         let letters = works.iter().map_while(|work| match work {
             Work::Letter(letter) => Some(letter),
             Work::Ack(_) | Work::Commit(_) => None,
         });
-        let letters = letters.take_while(|it| it.group == first.group && it.epoch == epoch);
-        let messages: Vec<_> = (sequence + 1..)
-            .zip(letters)
-            .map(|(sequence, letter)| {
-                let digest = letter_digest(device, letter);
-                let message = NewMessage {
-                    group: letter.group,
-                    sequence,
-                    id: letter.id,
-                    sender: device,
-                    handshake: false,
-                    body: letter.message.as_slice(),
-                };
-                (message, digest)
-            })
+        let same = |it: &&Letter| it.group == first.group && it.epoch == first.epoch;
+        let messages: Vec<_> = (last + 1..)
+            .zip(letters.take_while(same))
+            .map(|(sequence, letter)| message(device, letter, sequence))
             .collect();
         let ids: HashSet<_> = messages.iter().map(|(message, _)| message.id).collect();
         let few = messages.len() < 2 || ids.len() < messages.len();
         if few || self.write.any_submission(first.group, &ids).await? {
             return Ok(Vec::new());
         }
-        self.write.insert_letters(&messages, self.now_ms).await?;
-        let accepted: Vec<_> = messages
-            .iter()
-            .map(|(message, _)| Accepted {
-                sequence: message.sequence,
-            })
-            .collect();
-        if let Some(last) = accepted.last() {
-            group.row.sequence = last.sequence;
-            group.changed = true;
+        if !self.store(first.group, &messages).await? {
+            return Err(StoreError::Corrupt("submission"));
         }
-        Ok(accepted)
+        let sequences = messages.iter().map(|(message, _)| message.sequence);
+        Ok(sequences.map(|sequence| Accepted { sequence }).collect())
+    }
+
+    /// The last number in the letter's group, which has been read, if the letter may come next there.
+    fn last_before(&self, device: DeviceId, letter: &Letter) -> Result<u64, DeliveryError> {
+        match self.groups.get(&letter.group) {
+            Some(group) if group.members.contains(&device) && group.row.epoch != OVER => {
+                if group.row.epoch == letter.epoch {
+                    Ok(group.row.sequence)
+                } else {
+                    Err(DeliveryError::Stale)
+                }
+            }
+            _ => Err(DeliveryError::NotFound),
+        }
     }
 
     async fn letter(&mut self, device: DeviceId, letter: &Letter) -> Outcome {
-        let digest = letter_digest(device, letter);
         if !self.load(letter.group).await? {
             return Ok(Err(DeliveryError::NotFound));
         }
-        let Some(group) = self.groups.get(&letter.group) else {
-            return Ok(Err(DeliveryError::NotFound));
-        };
-        let refusal = if !group.members.contains(&device) || group.row.epoch == OVER {
-            DeliveryError::NotFound
-        } else if group.row.epoch != letter.epoch {
-            DeliveryError::Stale
-        } else {
-            let message = NewMessage {
-                group: letter.group,
-                sequence: group.row.sequence + 1,
-                id: letter.id,
-                sender: device,
-                handshake: false,
-                body: letter.message.as_slice(),
-            };
-            if let Some(accepted) = self.store(message, digest).await? {
-                return Ok(Ok(accepted));
+        let last = self.last_before(device, letter);
+        let sequence = last.unwrap_or_default() + 1;
+        let new = message(device, letter, sequence);
+        let refusal = match last {
+            Ok(_) if self.store(letter.group, &[new]).await? => {
+                return Ok(Ok(Accepted { sequence }));
             }
             // The id is taken: the answer below is the one that it got.
-            DeliveryError::Conflict
+            Ok(_) => DeliveryError::Conflict,
+            Err(refusal) => refusal,
         };
+        let (_, digest) = new;
         let earlier = self.resent(letter.group, letter.id, digest).await?;
         Ok(earlier.unwrap_or(Err(refusal)))
     }
@@ -227,9 +208,12 @@ impl<'a> Batch<'a> {
             handshake: true,
             body: commit.message.as_slice(),
         };
-        let accepted = self.store(message, digest).await?;
         // Checked above, where the group was known; in a new group no id is taken.
-        accepted.map(Ok).ok_or(StoreError::Corrupt("submission"))
+        if self.store(commit.group, &[(message, digest)]).await? {
+            Ok(Ok(Accepted { sequence }))
+        } else {
+            Err(StoreError::Corrupt("submission"))
+        }
     }
 
     async fn ack(&mut self, device: DeviceId, ack: &Ack) -> Outcome {
@@ -355,32 +339,47 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Stores a message as the last of its group, which has been read; `None`, and nothing stored,
-    /// when its id is taken.
+    /// Stores messages, each with what makes it the same write, as the last of `group`, which has been read;
+    /// false, and no message stored, when an id is taken.
     async fn store(
         &mut self,
-        message: NewMessage<'_>,
-        digest: Hash,
-    ) -> Result<Option<Accepted>, StoreError> {
-        let sequence = message.sequence;
-        let submission = Submission { digest, sequence };
+        group: GroupId,
+        messages: &[(NewMessage<'_>, Hash)],
+    ) -> Result<bool, StoreError> {
+        let submissions: Vec<_> = messages
+            .iter()
+            .map(|(message, digest)| {
+                let (digest, sequence) = (*digest, message.sequence);
+                (message.id, Submission { digest, sequence })
+            })
+            .collect();
         let new = self
             .write
-            .insert_submission(message.group, message.id, submission, self.now_ms)
+            .insert_submissions(group, &submissions, self.now_ms)
             .await?;
         if !new && checked("R05") {
-            return Ok(None);
+            return Ok(false);
         }
-        self.write.insert_message(message, self.now_ms).await?;
-        if let Some(group) = self.groups.get_mut(&message.group) {
-            group.row.sequence = sequence;
+        let messages: Vec<_> = messages.iter().map(|(message, _)| *message).collect();
+        self.write.insert_messages(&messages, self.now_ms).await?;
+        if let (Some(group), Some(last)) = (self.groups.get_mut(&group), messages.last()) {
+            group.row.sequence = last.sequence;
             group.changed = true;
         }
-        Ok(Some(Accepted { sequence }))
+        Ok(true)
     }
 }
 
-/// What makes a letter the same letter.
-fn letter_digest(device: DeviceId, letter: &Letter) -> Hash {
-    Hash(sha256(&[b"letter", &device.0, &encode(letter)]))
+/// A letter as it is stored, and what makes it the same letter.
+fn message(device: DeviceId, letter: &Letter, sequence: u64) -> (NewMessage<'_>, Hash) {
+    let message = NewMessage {
+        group: letter.group,
+        sequence,
+        id: letter.id,
+        sender: device,
+        handshake: false,
+        body: letter.message.as_slice(),
+    };
+    let digest = Hash(sha256(&[b"letter", &device.0, &encode(letter)]));
+    (message, digest)
 }

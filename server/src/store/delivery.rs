@@ -331,28 +331,31 @@ impl Write {
         Ok(())
     }
 
-    /// Stores a message.
-    pub async fn insert_message(
+    /// Stores messages, by one statement.
+    pub async fn insert_messages(
         &mut self,
-        message: NewMessage<'_>,
+        messages: &[NewMessage<'_>],
         stored_at_ms: u64,
     ) -> Result<(), StoreError> {
-        let size = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
-        sqlx::query(
+        let sql = format!(
             "insert into message \
-             (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, handshake, body) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(&message.group.0[..])
-        .bind(stored(message.sequence))
-        .bind(&message.id.0[..])
-        .bind(&message.sender.0[..])
-        .bind(stored(size))
-        .bind(stored(stored_at_ms))
-        .bind(i64::from(message.handshake))
-        .bind(message.body)
-        .execute(&mut *self.0)
-        .await?;
+             (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, handshake, body) values {}",
+            places(messages.len(), 8)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for message in messages {
+            let size = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
+            query = query
+                .bind(&message.group.0[..])
+                .bind(stored(message.sequence))
+                .bind(&message.id.0[..])
+                .bind(&message.sender.0[..])
+                .bind(stored(size))
+                .bind(stored(stored_at_ms))
+                .bind(i64::from(message.handshake))
+                .bind(message.body);
+        }
+        query.execute(&mut *self.0).await?;
         Ok(())
     }
 
@@ -373,48 +376,6 @@ impl Write {
         }
         let row = query.fetch_one(&mut *self.0).await?;
         Ok(number(&row, 0, "count")? > 0)
-    }
-
-    /// Stores letters of one group, whose ids are new, and what is remembered of each under its id.
-    pub async fn insert_letters(
-        &mut self,
-        letters: &[(NewMessage<'_>, Hash)],
-        stored_at_ms: u64,
-    ) -> Result<(), StoreError> {
-        let sql = format!(
-            "insert into submission (group_id, submission_id, digest, sequence, stored_at_ms) values {}",
-            places(letters.len(), 5)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (message, digest) in letters {
-            query = query
-                .bind(&message.group.0[..])
-                .bind(&message.id.0[..])
-                .bind(&digest.0[..])
-                .bind(stored(message.sequence))
-                .bind(stored(stored_at_ms));
-        }
-        query.execute(&mut *self.0).await?;
-        let sql = format!(
-            "insert into message \
-             (group_id, sequence, submission_id, sender_id, size_bytes, stored_at_ms, handshake, body) values {}",
-            places(letters.len(), 8)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (message, _) in letters {
-            let size = u64::try_from(message.body.len()).unwrap_or(u64::MAX);
-            query = query
-                .bind(&message.group.0[..])
-                .bind(stored(message.sequence))
-                .bind(&message.id.0[..])
-                .bind(&message.sender.0[..])
-                .bind(stored(size))
-                .bind(stored(stored_at_ms))
-                .bind(i64::from(message.handshake))
-                .bind(message.body);
-        }
-        query.execute(&mut *self.0).await?;
-        Ok(())
     }
 
     /// What was accepted under this id.
@@ -439,26 +400,29 @@ impl Write {
         .transpose()
     }
 
-    /// Remembers what was accepted under this id; false when the id was used before.
-    pub async fn insert_submission(
+    /// Remembers what was accepted under these ids, by one statement; false when one of them was used before.
+    pub async fn insert_submissions(
         &mut self,
         group: GroupId,
-        id: SubmissionId,
-        submission: Submission,
+        submissions: &[(SubmissionId, Submission)],
         stored_at_ms: u64,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "insert into submission (group_id, submission_id, digest, sequence, stored_at_ms) \
-             values ($1, $2, $3, $4, $5) on conflict (group_id, submission_id) do nothing",
-        )
-        .bind(&group.0[..])
-        .bind(&id.0[..])
-        .bind(&submission.digest.0[..])
-        .bind(stored(submission.sequence))
-        .bind(stored(stored_at_ms))
-        .execute(&mut *self.0)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        let sql = format!(
+            "insert into submission (group_id, submission_id, digest, sequence, stored_at_ms) values {} \
+             on conflict (group_id, submission_id) do nothing",
+            places(submissions.len(), 5)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (id, submission) in submissions {
+            query = query
+                .bind(&group.0[..])
+                .bind(&id.0[..])
+                .bind(&submission.digest.0[..])
+                .bind(stored(submission.sequence))
+                .bind(stored(stored_at_ms));
+        }
+        let done = query.execute(&mut *self.0).await?;
+        Ok(usize::try_from(done.rows_affected()) == Ok(submissions.len()))
     }
 
     /// Stores a Welcome once, and puts it into the mailbox of each device.

@@ -57,7 +57,7 @@ async fn invite(mut write: Write, device: DeviceId) {
         sender: DeviceId([3; 32]),
         body: b"letter",
     };
-    write.insert_message(message, 0).await.unwrap();
+    write.insert_messages(&[message], 0).await.unwrap();
     write.commit().await.unwrap();
 }
 
